@@ -1,0 +1,163 @@
+/**
+ * Every bound of the house, by subject. Sizes are bytes, times are milliseconds, rates are per second, unless the name says
+ * otherwise. Those that an operator may change appear under `limits` in the configuration, with these values as defaults.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Frames, messages and connections (docs/protocol.md, section 5). */
+export const wireLimits = {
+  plainFrameBytes: 16 * KIB,
+  sealedFrameBytes: 4 * MIB,
+  /** Structs and containers within each other, also in unknown fields. */
+  nestingDepth: 32,
+  /** Elements of one list, set or map. */
+  containerElements: 100_000,
+  /** A string or binary within a sealed message; a plain one is bounded by its frame. */
+  stringBytes: 4 * MIB,
+  methodNameBytes: 64,
+  /** A batch of sealed messages is sent as soon as it holds this much. */
+  batchBytes: 256 * KIB,
+  /** Above this much unsent output a connection is no longer read from. */
+  unsentBytes: 4 * MIB,
+  /** A peer that takes nothing off a full connection for this long is closed. */
+  drainTimeoutMs: 30 * SECOND,
+} as const;
+
+export const connectionLimits = {
+  total: 4096,
+  perAddress: 128,
+  inFlightPerConnection: 256,
+  handshakeCallsPerConnection: 4,
+  tlsHandshakeTimeoutMs: 5 * SECOND,
+  plainIdleMs: 10 * SECOND,
+  plainTotalMs: 30 * SECOND,
+  plainPingTotalMs: 10 * MINUTE,
+  channelIdleMs: 10 * MINUTE,
+  confirmTimeoutMs: 5 * SECOND,
+  drainOnShutdownMs: 10 * SECOND,
+  /** Plain calls per address and second; 0 switches the limit off. */
+  unauthenticatedPerS: 50,
+  unauthenticatedBurst: 200,
+  /** Pings per address and second on other than loopback binds; 0 switches the limit off. */
+  pingsPerS: 100,
+  /** Addresses that rate limits remember; the oldest are forgotten first. */
+  trackedAddresses: 65_536,
+} as const;
+
+/** What one partner may use of us, unless configuration says otherwise. */
+export const partnerLimits = {
+  callsPerS: 2000,
+  callsBurst: 4000,
+  inFlight: 512,
+  bytesPerS: 512 * MIB,
+  channels: 64,
+  keystoneConcurrency: 8,
+  handshakesPerS: 1,
+  handshakesBurst: 10,
+} as const;
+
+export const sessionLimits = {
+  ticketBytes: 4 * KIB,
+  skewMs: MINUTE,
+  lifeMs: 10 * HOUR,
+  /** What an initiator accepts at most from a responder. */
+  maxLifeMs: 24 * HOUR,
+  replayMs: 10 * MINUTE,
+  livePerPartner: 8,
+  continuityPerPartner: 8,
+  continuityMs: 30 * DAY,
+  fallbackEveryMs: MINUTE,
+  renewAtShare: 0.8,
+  refusalDelayMs: 50,
+  signQueue: 64,
+} as const;
+
+export const channelLimits = {
+  frames: 2 ** 32,
+  plaintextBytes: 64 * 1024 * MIB,
+  /** Share of life or use after which the initiator opens the successor. */
+  renewAtShare: 0.75,
+} as const;
+
+export const pairingLimits = {
+  tokenBytes: 8 * KIB,
+  cardBytes: 8 * KIB,
+  endpoints: 8,
+  endpointBytes: 300,
+  ttlMs: 15 * MINUTE,
+  maxTtlMs: 7 * DAY,
+  openInvitations: 1000,
+  pollMs: 5 * SECOND,
+} as const;
+
+export const identityLimits = {
+  certificateBytes: 8 * KIB,
+  certificateDays: 3650,
+  rsaBits: 3072,
+  overlapMs: 30 * DAY,
+  defaultOverlapMs: 7 * DAY,
+  bundleRefreshS: 300,
+  warnDays: [30, 7, 1],
+} as const;
+
+export const trustLimits = {
+  epochPollMs: 500,
+  databaseLossMs: 5 * SECOND,
+} as const;
+
+export const clientLimits = {
+  connectTimeoutMs: 5 * SECOND,
+  callTimeoutMs: 30 * SECOND,
+  channelsPerPartner: 4,
+  /** Calls in flight on every open channel before the pool opens another. */
+  inFlightBeforeGrowth: 128,
+  inFlight: 4096,
+  backoffInitialMs: 100,
+  backoffMaxMs: 30 * SECOND,
+  breakerFailures: 5,
+  breakerOpenMs: 5 * SECOND,
+} as const;
+
+export const keystoneLimits = {
+  connectTimeoutMs: 5 * SECOND,
+  requestTimeoutMs: 15 * SECOND,
+  bodyBytes: 1 * MIB,
+  concurrency: 32,
+  queue: 1024,
+  retries: 2,
+  /** The broker's own token is renewed this long before it expires. */
+  renewBeforeMs: 2 * MINUTE,
+  listItems: 1000,
+} as const;
+
+export const tokenLimits = {
+  tokenBytes: 8192,
+  softCacheEntries: 10_000,
+  softCacheMs: MINUTE,
+  negativeCacheMs: 5 * SECOND,
+  passwordBytes: 4 * KIB,
+  nameBytes: 255,
+  /** Logins per partner and user. */
+  authenticatePerMinute: 5,
+} as const;
+
+export const storeLimits = {
+  busyTimeoutMs: 5 * SECOND,
+  leaseMs: 15 * SECOND,
+  feedPageRows: 1000,
+  feedWaitMs: 30 * SECOND,
+  feedPayloadBytes: 64 * KIB,
+} as const;
+
+export const httpLimits = {
+  bodyBytes: 64 * KIB,
+  headerBytes: 16 * KIB,
+  requestTimeoutMs: 10 * SECOND,
+  connections: 256,
+} as const;

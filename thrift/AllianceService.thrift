@@ -1,0 +1,353 @@
+/**
+ * AllianceService: what a cloud's broker answers to a partner cloud's broker.
+ *
+ * Transport: Thrift framed transport, compact protocol. After `attach` every frame is sealed (docs/protocol.md).
+ * Times are UTC epoch milliseconds unless a name says otherwise. Text is UTF-8.
+ *
+ * "Plain" below means: callable before `attach`, by anyone, within the limits for unauthenticated peers. Every other method
+ * needs a confirmed channel, and its caller is the channel's partner and nobody else: no argument can say otherwise.
+ * A partner's role is what that partner is to the answering cloud: a `consumer` asks us, a `provider` is asked by us.
+ *
+ * Every method may raise AException; docs/errors.md lists its codes.
+ */
+namespace js alliance
+namespace py alliance
+
+/**
+ * The one exception of the service. Numbers below 1200 and 501, 502, 2404 are the 2014 prototype's.
+ * The message never holds a secret, an address or the text of an internal error.
+ */
+exception AException {
+  /** Stable number of the error, see docs/errors.md. */
+  1: i32 code
+  /** Public text of the error, at most 512 bytes. */
+  2: string message
+  /** Id under which the answering broker logged the call, at most 64 bytes; absent before `attach`. */
+  3: optional string request_id
+  /** True when the same call may succeed later without any change by the caller. */
+  4: optional bool retryable
+  /** Milliseconds to wait before a retry, 0 to 3,600,000; only with retryable = true. */
+  5: optional i32 retry_after_ms
+}
+
+/**
+ * The ticket of the handshake, in both directions: a detached JWS (RFC 7515, appendix F) over a JSON payload.
+ * The three fields together are at most 4 KiB.
+ */
+struct SessionTKT {
+  /** cloud_id of the sender; must equal `iss` inside. */
+  1: string cloud_id
+  /** base64url(protected header) || ".." || base64url(signature); the header is exactly {alg, typ}. */
+  2: string signature
+  /** base64url(payload JSON), without padding. */
+  3: string pki_data
+}
+
+struct PingRequest {
+  /** cloud_id of the caller, at most 63 bytes by custom; the answer never depends on it. */
+  1: string cloud_id
+  /** Any text, at most 8 KiB; not echoed. */
+  2: string request_data
+}
+
+struct PingResponse {
+  /** cloud_id of the answering cloud. */
+  1: string cloud_id
+  /** Always "pong". */
+  2: string response_data
+}
+
+/** First call of pairing, from the acceptor: a commitment to a random value, before that value is known. */
+struct PairOpen {
+  /** Id of the invitation, 16 bytes. */
+  1: binary invitation_id
+  /** Exact bytes of the acceptor's card: JSON {cloud_id, certificate, endpoints, role, binding}, at most 8 KiB. */
+  2: binary card
+  /** SHA-256("alliance/1 commit" || r_A || L(card)), 32 bytes. */
+  3: binary commitment
+}
+
+/** Answer to PairOpen, the same for known and unknown invitations. */
+struct PairOffer {
+  /** Exact bytes of the inviter's card, at most 8 KiB. */
+  1: binary card
+  /** r_B, 32 random bytes. */
+  2: binary nonce
+}
+
+/** Second call of pairing, on the same connection: opens the commitment and proves possession of key and invitation. */
+struct PairProof {
+  /** r_A, 32 bytes: what the commitment was made of. */
+  1: binary nonce
+  /** Compact JWS of the acceptor, typ alliance-pair, over {v, side, tp}; at most 4 KiB. */
+  2: string signature
+  /** HMAC-SHA-256(kp, "acceptor" || tp), 32 bytes. */
+  3: binary mac
+}
+
+/** Where a pairing stands. */
+enum PairingState {
+  /** The inviter's operator has still to approve it. */
+  PENDING = 1
+  /** Calls are allowed. */
+  ACTIVE = 2
+  /** Paused by the inviter's operator. */
+  SUSPENDED = 3
+}
+
+/** Answer to PairProof. */
+struct PairResult {
+  /** Compact JWS of the inviter, typ alliance-pair, over {v, side, tp}; at most 4 KiB. */
+  1: string signature
+  /** HMAC-SHA-256(kp, "inviter" || tp), 32 bytes. */
+  2: binary mac
+  /** Whether the partner may call at once. */
+  3: PairingState state
+}
+
+/** Exactly one member is set. */
+struct PairRequest {
+  1: optional PairOpen open
+  2: optional PairProof proof
+}
+
+/** The member that answers the request's one. */
+struct PairResponse {
+  1: optional PairOffer offer
+  2: optional PairResult result
+}
+
+struct AttachRequest {
+  /** Session id, 16 bytes. */
+  1: binary sid
+  /** Fresh X25519 public key, 32 bytes. */
+  2: binary epk
+  /** 32 fresh random bytes. */
+  3: binary nonce
+  /** HMAC-SHA-256 over the attach context, 32 bytes. */
+  4: binary mac
+}
+
+struct AttachResponse {
+  /** Fresh X25519 public key, 32 bytes. */
+  1: binary epk
+  /** 32 fresh random bytes. */
+  2: binary nonce
+  /** The responder's key confirmation, 32 bytes. */
+  3: binary mac
+}
+
+/** What a trust bundle says of one certificate. */
+enum CertificateState {
+  /** Signs tickets now. */
+  CURRENT = 1
+  /** Announced by a rotation, or superseded and still within its overlap. */
+  OVERLAP = 2
+}
+
+struct IdentityCertificate {
+  /** X.509 certificate, DER, at most 8 KiB. */
+  1: binary certificate
+  2: CertificateState state
+  /** From when on the key may be used. */
+  3: i64 not_before
+  /** Until when the key may be used: end of the overlap, or of the certificate. */
+  4: i64 not_after
+}
+
+/** Identity certificates of the answering cloud, after the SPIFFE trust bundle. */
+struct TrustBundle {
+  /** cloud_id of the answering cloud. */
+  1: string cloud_id
+  /** Grows by one with each change of the certificates. */
+  2: i64 sequence
+  /** Seconds after which to ask again, 60 to 86,400. */
+  3: i32 refresh_hint_s
+  /** One or two certificates. */
+  4: list<IdentityCertificate> certificates
+}
+
+/** A rotation of the caller's identity: one payload, signed by the old and by the new key (both typ alliance-rotate). */
+struct RotationStatement {
+  /** base64url(JSON {v, iss, aud, seq, old_key, certificate, not_before, overlap_till}), at most 12 KiB. */
+  1: string payload
+  /** Detached JWS of the old key, at most 1 KiB. */
+  2: string old_signature
+  /** Detached JWS of the new key, at most 1 KiB. */
+  3: string new_signature
+}
+
+struct RotationReceipt {
+  /** Sequence that the answering cloud now holds for the caller. */
+  1: i64 sequence
+  /** SHA-256 of the SubjectPublicKeyInfo of the certificate now expected, 32 bytes. */
+  2: binary fingerprint
+}
+
+struct PairingStatus {
+  1: PairingState state
+  /** From when on the answering cloud trusts the caller. */
+  2: i64 trust_since
+  /** Until when; absent: without end. */
+  3: optional i64 trust_till
+}
+
+/** Why the caller ends a trust. */
+enum TrustEnd {
+  /** The caller's operator revoked the answering cloud. */
+  REVOKED = 1
+  /** The caller's operator removed the answering cloud from its partners. */
+  REMOVED = 2
+}
+
+enum TokenStatus {
+  /** The issuing Keystone says that the token is good. */
+  VALID = 1
+  /** The issuing Keystone says that it is unknown, expired, revoked or disabled. */
+  INVALID = 2
+  /** Nobody can say now. Never read it as INVALID. */
+  INDETERMINATE = 3
+}
+
+/** Why an answer is INDETERMINATE. */
+enum IndeterminateReason {
+  /** Keystone did not answer in time or refused the connection. */
+  KEYSTONE_UNREACHABLE = 1
+  /** Keystone refused this broker's own credentials. */
+  KEYSTONE_REFUSED = 2
+  /** Keystone answered with something that is no token answer. */
+  KEYSTONE_MALFORMED = 3
+  /** Soft validation only: nothing recent is known of this token; ask validateTokenHard. */
+  NOT_KNOWN = 4
+  /** Too many validations wait for Keystone. */
+  OVERLOADED = 5
+}
+
+struct ValidateTokenRequest {
+  /** The token as its user sent it: `[A-Za-z0-9._=-]{1,8192}`. A qualified token (`a1.`) is refused. */
+  1: string token
+}
+
+struct TokenValidation {
+  1: TokenStatus status
+  /** Only with INDETERMINATE. */
+  2: optional IndeterminateReason reason
+  /** When the token expires; only with VALID. */
+  3: optional i64 expires_at
+  /** When Keystone was asked. */
+  4: optional i64 checked_at
+  /** Body of Keystone's answer, verbatim JSON (Identity API v3, GET /v3/auth/tokens), at most 1 MiB; only with VALID, only from validateTokenHard. */
+  5: optional string body
+}
+
+/** A user or project by id, or by name and domain; exactly one of id and name is set. */
+struct NamedReference {
+  1: optional string id
+  2: optional string name
+  /** Of the domain that the name is in; exactly one of domain_id and domain_name goes with a name. */
+  3: optional string domain_id
+  4: optional string domain_name
+}
+
+struct PasswordCredentials {
+  1: NamedReference user
+  /** At most 4 KiB; never logged, never stored. */
+  2: string password
+}
+
+struct ApplicationCredentials {
+  1: string id
+  /** At most 4 KiB; never logged, never stored. */
+  2: string secret
+}
+
+/** Exactly one of password and application_credential is set; a project goes with password only. */
+struct AuthenticateRequest {
+  1: optional PasswordCredentials password
+  2: optional ApplicationCredentials application_credential
+  /** Scope of the token; absent: the user's default project, or unscoped. */
+  3: optional NamedReference project
+}
+
+struct IssuedToken {
+  /** The token (X-Subject-Token of the answering cloud's Keystone). */
+  1: string token
+  2: i64 expires_at
+  /** Body of Keystone's answer, verbatim JSON without the catalog, at most 1 MiB. */
+  3: string body
+}
+
+/** What is set must match exactly. */
+struct ServiceFilter {
+  /** Service type of the OpenStack service-types authority, e.g. "image". */
+  1: optional string type
+  2: optional string name
+}
+
+struct ServiceInfo {
+  1: string id
+  2: string type
+  3: string name
+  4: optional string description
+}
+
+/** What is set must match exactly. */
+struct EndpointFilter {
+  /** Service type, e.g. "image". */
+  1: optional string type
+  2: optional string region
+  /** public, internal or admin. */
+  3: optional string interface_name
+}
+
+struct EndpointInfo {
+  1: string id
+  2: string service_id
+  3: string service_type
+  4: string service_name
+  /** public, internal or admin; by default only public ones are exported. */
+  5: string interface_name
+  6: optional string region
+  7: string url
+}
+
+service AllianceService {
+  /** Handshake: agree on a session (docs/protocol.md, section 2). Plain. Errors 1101 to 1104, 1106, 1107. */
+  SessionTKT getSession(1: SessionTKT ticket) throws (1: AException error)
+
+  /** Liveness. Plain, and over a channel for every partner. */
+  PingResponse ping(1: PingRequest request) throws (1: AException error)
+
+  /** Pairing (docs/protocol.md, section 6). Plain, over TLS only. Errors 1201 to 1204. */
+  PairResponse pair(1: PairRequest request) throws (1: AException error)
+
+  /** Bind this connection to a session (docs/protocol.md, section 3). Plain; whatever follows is sealed. Error 1105. */
+  AttachResponse attach(1: AttachRequest request) throws (1: AException error)
+
+  /** Where the caller's pairing stands. Any partner that is pending, active or suspended. */
+  PairingStatus getPairing() throws (1: AException error)
+
+  /** The answering cloud's identity certificates. Any active partner. */
+  TrustBundle getTrustBundle() throws (1: AException error)
+
+  /** The caller announces its next identity. Any active partner, over a channel of the old key. Errors 1301 to 1303. */
+  RotationReceipt updateIdentity(1: RotationStatement statement) throws (1: AException error)
+
+  /** The caller ends the trust; the answering cloud revokes the caller as a partner. Any partner. */
+  void endTrust(1: TrustEnd reason) throws (1: AException error)
+
+  /** Is this token of yours valid? The answering cloud asks its Keystone now. Consumers. Errors 400, 1402. */
+  TokenValidation validateTokenHard(1: ValidateTokenRequest request) throws (1: AException error)
+
+  /** The same from short-lived knowledge, without the body and without a call to Keystone. Consumers. Errors 400, 1402. */
+  TokenValidation validateTokenSoft(1: ValidateTokenRequest request) throws (1: AException error)
+
+  /** Log in at the answering cloud's Keystone with the user's own credentials. Consumers, where switched on. Errors 400, 1401, 1403, 1501 to 1503. */
+  IssuedToken authenticate(1: AuthenticateRequest request) throws (1: AException error)
+
+  /** Services that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503. */
+  list<ServiceInfo> getServices(1: ServiceFilter filter) throws (1: AException error)
+
+  /** Endpoints that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503. */
+  list<EndpointInfo> getEndpoints(1: EndpointFilter filter) throws (1: AException error)
+}
