@@ -1,0 +1,261 @@
+/**
+ * One framed connection, either role: bytes in, messages out, and the reverse.
+ *
+ * A link starts plain and becomes sealed once, by `secure`. What is encoded into `writer` within one turn of the event loop leaves in
+ * one write, and sealed in one frame: the plaintext of a sealed frame has the same form as a plain stream (u32 length, message, ...),
+ * so both states share one output buffer. Reading stops while the peer does not take our output or the owner asks for it (`pause`).
+ */
+import type { Duplex } from 'node:stream';
+import { AllianceError, toAllianceError } from '../core/errors.ts';
+import { wireLimits } from '../core/limits.ts';
+import { FrameOpener, FrameSealer } from '../crypto/frames.ts';
+import { CompactWriter } from '../wire/compact.ts';
+import { FrameDecoder } from '../wire/frames.ts';
+import type { ChannelKeys } from './attach.ts';
+
+const plainMark = 0x82;
+const sealedMark = 0xa1;
+/** What a sealed frame holds besides its plaintext: the mark and the tag. */
+const sealOverheadBytes = 17;
+
+export interface LinkOptions {
+  readonly stream: Duplex;
+  /** One whole compact message. The buffer is only valid during the call. */
+  readonly onMessage: (message: Buffer, sealed: boolean) => void;
+  /** Called once. Without an error the end was orderly. */
+  readonly onClose: (error: AllianceError | undefined) => void;
+  /** The first frame has opened: the peer holds the keys. */
+  readonly onConfirmed?: () => void;
+  /** Bytes read off the connection, for limits and metrics. */
+  readonly onBytes?: (sizeBytes: number) => void;
+}
+
+type PauseReason = 'output' | 'owner';
+
+export class Link {
+  /** Encode here, between `mark()` and `commit(mark)`. */
+  readonly writer = new CompactWriter();
+  readonly #options: LinkOptions;
+  readonly #stream: Duplex;
+  readonly #decoder = new FrameDecoder({ maxBytes: wireLimits.plainFrameBytes });
+  readonly #paused = new Set<PauseReason>();
+  #sealer: FrameSealer | undefined;
+  #opener: FrameOpener | undefined;
+  #confirmed = false;
+  #closed = false;
+  #flushScheduled = false;
+  #pumping = false;
+  /** Plaintext of a sealed frame whose messages are not all delivered yet. */
+  #inbox: Buffer | undefined;
+  #inboxOffset = 0;
+  #drainTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#stream = options.stream;
+    this.#stream.on('data', this.#onData);
+    this.#stream.on('drain', this.#onDrain);
+    this.#stream.on('error', (cause) => this.close(new AllianceError('connection_lost', { cause })));
+    this.#stream.on('end', () => this.close());
+    this.#stream.on('close', () => this.close());
+  }
+
+  get sealed(): boolean {
+    return this.#sealer !== undefined;
+  }
+
+  get confirmed(): boolean {
+    return this.#confirmed;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Largest share of the frame and byte limits used in either direction, 0 to 1. */
+  get usedShare(): number {
+    return Math.max(this.#sealer?.usedShare ?? 0, this.#opener?.usedShare ?? 0);
+  }
+
+  /**
+   * Sends what was encoded into `writer` since `mark`. Throws `frame_too_large`, with nothing sent, when it does not fit a frame.
+   */
+  commit(mark: number): void {
+    if (this.#closed) {
+      this.writer.rollback(mark);
+      throw new AllianceError('connection_lost');
+    }
+    const messageBytes = this.writer.length - mark;
+    const limitBytes = this.#sealer ? wireLimits.sealedFrameBytes - sealOverheadBytes : wireLimits.plainFrameBytes + 4;
+    if (messageBytes > limitBytes) {
+      this.writer.rollback(mark);
+      throw new AllianceError('frame_too_large', { details: `${messageBytes} bytes, the limit is ${limitBytes}.` });
+    }
+    if (this.writer.length > wireLimits.batchBytes) this.#flushSplit(mark);
+    else this.#flushSoon();
+  }
+
+  /** From here on everything is sealed. What was encoded before leaves plain, first. */
+  secure(keys: ChannelKeys): void {
+    this.#flush();
+    this.#sealer = new FrameSealer(keys.sendKey, keys.sendIv);
+    this.#opener = new FrameOpener(keys.receiveKey, keys.receiveIv);
+    this.#decoder.maxBytes = wireLimits.sealedFrameBytes;
+  }
+
+  pause(): void {
+    this.#hold('owner');
+  }
+
+  resume(): void {
+    this.#release('owner');
+  }
+
+  /** Ends the connection at once; output that was not flushed is lost. */
+  close(error?: AllianceError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#drainTimer);
+    this.#sealer?.drop();
+    this.#opener?.drop();
+    this.#inbox = undefined;
+    this.#stream.destroy();
+    this.#options.onClose(error);
+  }
+
+  /** Sends what is encoded, then ends; the peer has `drainTimeoutMs` to take it. */
+  end(): void {
+    if (this.#closed) return;
+    this.#flush();
+    if (this.#closed) return;
+    this.#stream.end(() => this.close());
+    this.#startDrainTimer();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#options.onBytes?.(chunk.length);
+    this.#guard(() => {
+      this.#decoder.push(chunk, this.#onFrame);
+    });
+  };
+
+  readonly #onFrame = (body: Buffer): boolean => {
+    if (this.#closed) return false;
+    if (this.#opener) {
+      if (body[0] !== sealedMark) throw new AllianceError('wire_malformed', { details: 'A plain frame after attach.' });
+      this.#inbox = this.#opener.open(body);
+      this.#inboxOffset = 0;
+      if (!this.#confirmed) {
+        this.#confirmed = true;
+        this.#options.onConfirmed?.();
+      }
+      this.#deliverInbox();
+    } else {
+      if (body[0] !== plainMark) throw new AllianceError('wire_malformed', { details: 'Not a compact message.' });
+      this.#options.onMessage(body, false);
+    }
+    return this.#paused.size === 0 && !this.#closed;
+  };
+
+  /** Delivers the messages of the opened frame, as far as nobody pauses. */
+  #deliverInbox(): void {
+    while (this.#inbox && this.#paused.size === 0) {
+      const inbox = this.#inbox;
+      const offset = this.#inboxOffset;
+      if (offset === inbox.length) {
+        this.#inbox = undefined;
+        return;
+      }
+      const start = offset + 4;
+      const end = start <= inbox.length ? start + inbox.readUInt32BE(offset) : Number.POSITIVE_INFINITY;
+      if (end > inbox.length || end === start)
+        throw new AllianceError('wire_malformed', { details: 'A sealed frame with a broken message length.' });
+      this.#inboxOffset = end;
+      this.#options.onMessage(inbox.subarray(start, end), true);
+    }
+  }
+
+  /** Runs what reads the peer's bytes; whatever it throws ends the connection. */
+  #guard(read: () => void): void {
+    if (this.#closed) return;
+    this.#pumping = true;
+    try {
+      read();
+    } catch (thrown) {
+      this.close(toAllianceError(thrown));
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  #hold(reason: PauseReason): void {
+    if (this.#paused.size === 0) this.#stream.pause();
+    this.#paused.add(reason);
+  }
+
+  #release(reason: PauseReason): void {
+    if (!this.#paused.delete(reason) || this.#paused.size > 0 || this.#closed) return;
+    // A release from within delivery is seen by the loop that delivers; only later ones have to take it up again.
+    if (!this.#pumping) {
+      this.#guard(() => {
+        this.#deliverInbox();
+        if (this.#paused.size === 0) this.#decoder.resume(this.#onFrame);
+      });
+    }
+    if (this.#paused.size === 0 && !this.#closed) this.#stream.resume();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    setImmediate(this.#onImmediate);
+  }
+
+  readonly #onImmediate = (): void => {
+    this.#flushScheduled = false;
+    this.#flush();
+  };
+
+  #flush(): void {
+    if (this.#closed || this.writer.length === 0) return;
+    this.#send(this.writer.take());
+  }
+
+  /** Keeps a large message apart from the batch before it, so that neither outgrows a frame. */
+  #flushSplit(mark: number): void {
+    const bytes = this.writer.take();
+    if (mark > 0) this.#send(bytes.subarray(0, mark));
+    if (!this.#closed) this.#send(bytes.subarray(mark));
+  }
+
+  #send(bytes: Buffer): void {
+    let sealedBytes = bytes;
+    if (this.#sealer) {
+      try {
+        sealedBytes = this.#sealer.seal(bytes);
+      } catch (thrown) {
+        this.close(toAllianceError(thrown));
+        return;
+      }
+    }
+    if (!this.#stream.write(sealedBytes) && this.#stream.writableLength > wireLimits.unsentBytes) {
+      this.#hold('output');
+      this.#startDrainTimer();
+    }
+  }
+
+  readonly #onDrain = (): void => {
+    clearTimeout(this.#drainTimer);
+    this.#drainTimer = undefined;
+    this.#release('output');
+  };
+
+  #startDrainTimer(): void {
+    if (this.#drainTimer || this.#closed) return;
+    this.#drainTimer = setTimeout(
+      () => this.close(new AllianceError('connection_lost', { details: 'The peer does not read.' })),
+      wireLimits.drainTimeoutMs,
+    );
+    this.#drainTimer.unref();
+  }
+}
