@@ -99,9 +99,9 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
     destination ?? openDestination({ fd: 2, sync: true }),
   );
   // pino formats no bindings of children, and children inherit this method from their parent.
-  const child: Logger['child'] = logger.child;
-  logger.child = function cleanChild(this: Logger, bindings: Bindings, options?: ChildLoggerOptions) {
-    return child.call(this, cleanRecord(bindings), options);
+  const child = logger.child;
+  logger.child = function cleanChild(this: Logger, bindings: Bindings, options?: ChildLoggerOptions): Logger {
+    return Reflect.apply(child, this, [cleanRecord(bindings), options]);
   } as Logger['child'];
   return logger;
 }
