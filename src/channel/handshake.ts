@@ -13,11 +13,11 @@ import { equalBytes, sha256 } from '../crypto/bytes.ts';
 import type { Identity } from '../crypto/identity.ts';
 import { type SignatureAlgorithm, signCompact, verifyCompact } from '../crypto/jws.ts';
 import { createEphemeral } from '../crypto/x25519.ts';
+import { encodePayload } from './fields.ts';
 import { deriveSessionKeys, optimisticProof, type SessionKeys } from './keys.ts';
 import {
   type AnswerPayload,
   type Attempt,
-  encodePayload,
   parseAnswerPayload,
   parseRequestPayload,
   type RequestPayload,

@@ -4,6 +4,7 @@ import { AllianceError } from '../core/errors.ts';
 import { sessionLimits } from '../core/limits.ts';
 import { fromBase64url } from '../crypto/bytes.ts';
 import { joinDetached, splitDetached } from '../crypto/jws.ts';
+import { bytesField, timeField } from './fields.ts';
 
 export type Attempt = 'bootstrap' | 'optimistic' | 'fallback';
 
@@ -14,30 +15,15 @@ export interface Ticket {
   readonly pkiData: string;
 }
 
-/** base64url of exactly `size` bytes, as a Buffer. */
-const bytes = (size: number) =>
-  z.string().transform((text, ctx) => {
-    try {
-      const decoded = fromBase64url(text);
-      if (decoded.length === size) return decoded;
-    } catch {
-      // Falls through to the one refusal below: how the text is wrong is nobody's business.
-    }
-    ctx.addIssue({ code: 'custom', message: `not ${size} bytes of base64url` });
-    return z.NEVER;
-  });
-
-const time = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-
 const common = {
   v: z.literal(1),
   iss: z.string().min(1).max(63),
   aud: z.string().min(1).max(63),
-  iss_key: bytes(32),
-  aud_key: bytes(32),
-  iat: time,
-  jti: bytes(16),
-  epk: bytes(32),
+  iss_key: bytesField(32),
+  aud_key: bytesField(32),
+  iat: timeField,
+  jti: bytesField(16),
+  epk: bytesField(32),
 };
 
 const attempts = ['bootstrap', 'optimistic', 'fallback'] as const;
@@ -48,33 +34,20 @@ const requestSchema = z.discriminatedUnion('attempt', [
   z.strictObject({
     ...common,
     attempt: z.literal('optimistic'),
-    prev: z.strictObject({ sid: bytes(16), proof: bytes(32) }),
+    prev: z.strictObject({ sid: bytesField(16), proof: bytesField(32) }),
   }),
 ]);
 
 const answerSchema = z.strictObject({
   ...common,
   attempt: z.enum(attempts),
-  req: bytes(32),
-  sid: bytes(16),
-  valid_till: time,
+  req: bytesField(32),
+  sid: bytesField(16),
+  valid_till: timeField,
 });
 
 export type RequestPayload = z.infer<typeof requestSchema>;
 export type AnswerPayload = z.infer<typeof answerSchema>;
-
-/** Payload object to JSON bytes; buffers become base64url, the order of members is the order of writing. */
-export function encodePayload(payload: Record<string, unknown>): Buffer {
-  return Buffer.from(
-    JSON.stringify(payload, (_key, value: unknown) => {
-      // JSON.stringify has already called Buffer's toJSON, so bytes arrive in that form.
-      const json = value as { type?: unknown; data?: unknown } | null;
-      return json && typeof json === 'object' && json.type === 'Buffer' && Array.isArray(json.data)
-        ? Buffer.from(json.data as number[]).toString('base64url')
-        : value;
-    }),
-  );
-}
 
 const unreadable = (details: string): AllianceError => new AllianceError('ticket_unreadable', { details });
 

@@ -88,6 +88,8 @@ export const channelLimits = {
 export const pairingLimits = {
   tokenBytes: 8 * KIB,
   cardBytes: 8 * KIB,
+  /** A compact JWS of alliance-pair. */
+  signatureBytes: 4 * KIB,
   endpoints: 8,
   endpointBytes: 300,
   ttlMs: 15 * MINUTE,
@@ -160,4 +162,19 @@ export const httpLimits = {
   headerBytes: 16 * KIB,
   requestTimeoutMs: 10 * SECOND,
   connections: 256,
+} as const;
+
+/** Signed texts (JWS in compact form), and the keys that sign them. */
+export const signatureLimits = {
+  compactBytes: 4 * KIB,
+  /** A rotation carries a certificate, base64 within base64. */
+  rotationBytes: 20 * KIB,
+  /** Larger RSA keys cost a verifier more than a handshake may. */
+  rsaBits: 8192,
+} as const;
+
+/** Files of keys and certificates that an operator gives us. */
+export const keyFileLimits = {
+  pemBytes: 64 * KIB,
+  keyringKeys: 64,
 } as const;
