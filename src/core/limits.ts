@@ -21,6 +21,11 @@ export const wireLimits = {
   /** A string or binary within a sealed message; a plain one is bounded by its frame. */
   stringBytes: 4 * MIB,
   methodNameBytes: 64,
+  /** Text of an error, sent or received. */
+  errorMessageBytes: 512,
+  requestIdBytes: 64,
+  /** Longest wait before a retry that is told or believed. */
+  retryAfterMs: HOUR,
   /** A batch of sealed messages is sent as soon as it holds this much. */
   batchBytes: 256 * KIB,
   /** Above this much unsent output a connection is no longer read from. */

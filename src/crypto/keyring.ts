@@ -1,0 +1,156 @@
+/**
+ * The file of the key-encryption keys: `{"current": 2, "keys": {"1": base64url, "2": base64url}}`, mode 0600. It is written
+ * whole or not at all, as a lost key-encryption key means lost sessions and invitations.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { AllianceError } from '../core/errors.ts';
+import { keyFileLimits } from '../core/limits.ts';
+import { fromBase64url, toBase64url } from './bytes.ts';
+import { Keyring, type KeyringKeys } from './keyringSeal.ts';
+
+export { Keyring };
+
+const field = 'database.kek_file';
+
+const configuration = (details: string): AllianceError => new AllianceError('configuration', { field, details });
+
+/** Reads the keyring; refuses a file that anyone but its owner can touch. */
+export function loadKeyring(path: string): Keyring {
+  const { current, keys } = read(path);
+  return new Keyring(current, keys);
+}
+
+/** Creates the file with one new key; fails if there is one already. */
+export function createKeyringFile(path: string): void {
+  const temporary = writeTemporary(path, 1, new Map([[1, randomBytes(32)]]));
+  try {
+    // Unlike a rename, a link never replaces what is there.
+    linkSync(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw configuration(`${path} exists already.`);
+    throw unwritable(path, error);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  syncDirectory(path);
+}
+
+/** Adds a new key and makes it the current one; the others still open what they sealed. Returns its id. */
+export function addKey(path: string): number {
+  const { keys } = read(path);
+  if (keys.size >= keyFileLimits.keyringKeys)
+    throw configuration(`${path} holds ${keys.size} keys already: seal everything again and remove the old ones.`);
+  const id = Math.max(...keys.keys()) + 1;
+  replace(path, id, new Map([...keys, [id, randomBytes(32)]]));
+  return id;
+}
+
+/** Removes every key but the current one: for when nothing is sealed by them any more. Returns the ids removed. */
+export function removeOldKeys(path: string): number[] {
+  const { current, keys } = read(path);
+  replace(path, current, new Map([[current, keys.get(current)!]]));
+  return [...keys.keys()].filter((id) => id !== current);
+}
+
+function replace(path: string, current: number, keys: KeyringKeys): void {
+  const temporary = writeTemporary(path, current, keys);
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw unwritable(path, error);
+  }
+  syncDirectory(path);
+}
+
+function writeTemporary(path: string, current: number, keys: KeyringKeys): string {
+  const temporary = `${path}.${toBase64url(randomBytes(6))}.new`;
+  const texts = Object.fromEntries([...keys].map(([id, key]) => [id, toBase64url(key)]));
+  try {
+    const file = openSync(temporary, 'wx', 0o600);
+    try {
+      writeFileSync(file, `${JSON.stringify({ current, keys: texts }, null, 2)}\n`);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw unwritable(path, error);
+  }
+  return temporary;
+}
+
+/** A new name in a directory outlives a power failure only once the directory is written too. */
+function syncDirectory(path: string): void {
+  const directory = openSync(dirname(path), constants.O_RDONLY);
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+const unwritable = (path: string, error: unknown): AllianceError =>
+  configuration(`${path} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
+
+function read(path: string): { current: number; keys: KeyringKeys } {
+  let file: number;
+  try {
+    // O_NONBLOCK, so that a pipe in its place is refused below instead of waited for.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw configuration(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+  }
+  try {
+    const { mode, size } = checked(path, file);
+    if (mode & 0o077) throw configuration(`Others than its owner have access to ${path}: run \`chmod 600 ${path}\`.`);
+    if (size > keyFileLimits.pemBytes) throw configuration(`${path} is too large for a keyring.`);
+    return parse(path, readFileSync(file, 'utf8'));
+  } finally {
+    closeSync(file);
+  }
+}
+
+function checked(path: string, file: number): { mode: number; size: number } {
+  const facts = fstatSync(file);
+  if (!facts.isFile()) throw configuration(`${path} is no regular file.`);
+  return facts;
+}
+
+function parse(path: string, text: string): { current: number; keys: KeyringKeys } {
+  try {
+    const { current, keys: texts } = JSON.parse(text) as { current: unknown; keys: Record<string, unknown> };
+    const keys = new Map(Object.entries(texts).map(([id, key]) => [idOf(id), keyOf(key)] as const));
+    if (typeof current !== 'number' || !keys.has(current)) throw new Error('current');
+    return { current, keys };
+  } catch {
+    // Whatever the parser says may quote a key.
+    throw configuration(`${path} is no keyring: restore it from where you keep it safe.`);
+  }
+}
+
+function idOf(text: string): number {
+  const id = Number(text);
+  if (!/^[1-9][0-9]{0,9}$/.test(text) || id > 0xffff_ffff) throw new Error('id');
+  return id;
+}
+
+function keyOf(text: unknown): Buffer {
+  const key = typeof text === 'string' ? fromBase64url(text) : Buffer.alloc(0);
+  if (key.length !== 32) throw new Error('key');
+  return key;
+}

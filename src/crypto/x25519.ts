@@ -1,0 +1,43 @@
+/** X25519 (RFC 7748) with keys of one use. */
+import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { AllianceError } from '../core/errors.ts';
+
+export interface Ephemeral {
+  /** 32 raw bytes. */
+  readonly publicKey: Buffer;
+  /** The shared secret with a peer's 32 raw bytes; once only, as the private key is dropped by the first call. */
+  derive(peer: Buffer): Buffer;
+}
+
+/** SubjectPublicKeyInfo of an X25519 key up to its 32 raw bytes (RFC 8410). */
+const spkiPrefix = Buffer.from('302a300506032b656e032100', 'hex');
+const keyBytes = 32;
+
+export function createEphemeral(): Ephemeral {
+  const pair = generateKeyPairSync('x25519');
+  let privateKey: KeyObject | undefined = pair.privateKey;
+  return {
+    publicKey: pair.publicKey.export({ type: 'spki', format: 'der' }).subarray(spkiPrefix.length),
+    derive(peer) {
+      const key = privateKey;
+      privateKey = undefined;
+      if (!key) throw new AllianceError('internal', { details: 'An ephemeral key was used twice.' });
+      return sharedSecret(key, peer);
+    },
+  };
+}
+
+/** Refuses keys of another length and those of low order, whose shared secret would be known to everyone. */
+export function sharedSecret(privateKey: KeyObject, peer: Buffer): Buffer {
+  if (peer.length !== keyBytes) throw new AllianceError('ticket_refused');
+  let secret: Buffer;
+  try {
+    const publicKey = createPublicKey({ key: Buffer.concat([spkiPrefix, peer]), format: 'der', type: 'spki' });
+    secret = diffieHellman({ privateKey, publicKey });
+  } catch (cause) {
+    throw new AllianceError('ticket_refused', { cause });
+  }
+  // OpenSSL refuses the all-zero result itself; RFC 7748, 6.1 asks for the check, and another library below Node may not make it.
+  if (secret.every((byte) => byte === 0)) throw new AllianceError('ticket_refused');
+  return secret;
+}
