@@ -100,10 +100,11 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
   );
   // pino formats no bindings of children, and children inherit this method from their parent.
   const child = logger.child;
-  logger.child = function cleanChild(this: Logger, bindings: Bindings, options?: ChildLoggerOptions): Logger {
-    return Reflect.apply(child, this, [cleanRecord(bindings), options]);
-  } as Logger['child'];
-  return logger;
+  return Object.assign(logger, {
+    child(this: Logger, bindings: Bindings, options?: ChildLoggerOptions): Logger {
+      return Reflect.apply(child, this, [cleanRecord(bindings), options]);
+    },
+  });
 }
 
 /** For libraries and tests: says nothing. */

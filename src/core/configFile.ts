@@ -1,0 +1,60 @@
+/** `alliance.yaml` as plain settings, with the line of each of them for messages. */
+import { readFileSync } from 'node:fs';
+import { isNode, LineCounter, parseDocument } from 'yaml';
+import { isSection, type RawSettings } from './configEnvironment.ts';
+import { isConfigSection } from './configKeys.ts';
+import { errnoOf } from './errno.ts';
+import { AllianceError } from './errors.ts';
+
+export const configFileName = 'alliance.yaml';
+
+export interface ConfigFile {
+  readonly settings: RawSettings;
+  /** `line 3`, where the file has that path. */
+  lineOf(path: readonly string[]): string | undefined;
+}
+
+const refuse = (details: string, cause?: unknown): never => {
+  throw new AllianceError('configuration', { details, cause });
+};
+
+/** Undefined when there is no such file; the error `configuration` when there is one that cannot be read. */
+export function readConfigFile(path: string): ConfigFile | undefined {
+  try {
+    return parseConfigFile(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (error instanceof AllianceError) throw error;
+    const code = errnoOf(error);
+    return code === 'ENOENT' ? undefined : refuse(`${configFileName} cannot be read (${code}).`, error);
+  }
+}
+
+export function parseConfigFile(source: string): ConfigFile {
+  const lines = new LineCounter();
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  const broken = document.errors.map((error) => {
+    const { line, col } = lines.linePos(error.pos[0]);
+    return `${configFileName}:${line}:${col}: ${error.message}`;
+  });
+  if (broken.length > 0) return refuse(broken.join('\n  '));
+  const settings: unknown = document.toJS() ?? {};
+  if (!isSection(settings)) return refuse(`${configFileName} must hold keys and values, not one value or a list.`);
+  return {
+    settings: withoutEmptySections(settings, []),
+    lineOf(path) {
+      const node: unknown = document.hasIn(path) ? document.getIn(path, true) : undefined;
+      return isNode(node) && node.range ? `line ${lines.linePos(node.range[0]).line}` : undefined;
+    },
+  };
+}
+
+/** A section whose keys are all commented out reads as null; it means the defaults, and is no mistake. */
+function withoutEmptySections(settings: RawSettings, path: readonly string[]): RawSettings {
+  return Object.fromEntries(
+    Object.entries(settings).map(([key, value]) => {
+      const here = [...path, key];
+      if (value === null && isConfigSection(here)) return [key, {}];
+      return [key, isSection(value) ? withoutEmptySections(value, here) : value];
+    }),
+  );
+}

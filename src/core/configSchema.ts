@@ -1,0 +1,190 @@
+/**
+ * Every key of `alliance.yaml`, once: its form, its default and what it means. Environment variables, the reference in the docs
+ * and the hints on unknown keys are all derived from here. How to add a key: CONTRIBUTING.md.
+ */
+import { z } from 'zod';
+import { formatEndpoint, parseEndpoint, parseHostPort, parseNetwork, parseUrl } from './endpoint.ts';
+import { AllianceError } from './errors.ts';
+import { type CloudId, parseCloudId } from './ids.ts';
+import { connectionLimits, keystoneLimits, pairingLimits, partnerLimits, tokenLimits } from './limits.ts';
+import { logLevels } from './log.ts';
+
+/** Input that a parser of ours understands; its complaint becomes the text of the problem. */
+const parsed = <S extends z.ZodType<string>, T>(schema: S, parse: (text: string) => T) =>
+  schema.transform((text, context) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (!(error instanceof AllianceError)) throw error;
+      // The path stands before the message already.
+      const message = (error.details ?? error.message).replace(/^cloud_id /, '');
+      context.issues.push({ code: 'custom', message, input: text });
+      return z.NEVER;
+    }
+  });
+
+const text = () => z.string().min(1).max(1024);
+/** A value that no output may show. */
+const secret = () => text().meta({ secret: true });
+const rate = (fallback: number) => z.number().min(0).max(1e12).default(fallback);
+const count = (fallback: number) => z.int().min(1).max(1_000_000).default(fallback);
+
+/** `HOST:PORT`, or null for `off`. */
+const listenAddress = (fallback: string) =>
+  parsed(z.string().default(fallback), (address) => (address === 'off' ? null : parseHostPort(address, 0)));
+
+const endpoint = parsed(z.string(), (value) => formatEndpoint(parseEndpoint(value)));
+
+const isKeystoneUrl = (value: string): boolean => {
+  const url = parseUrl(value);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+};
+
+const identity = z.strictObject({
+  key_file: text()
+    .default('key.pem')
+    .describe('Private key, PEM, mode 0600: RSA of at least 3072 bits, P-256 or Ed25519.'),
+  certificate_file: text()
+    .default('certificate.pem')
+    .describe('X.509 certificate of that key, PEM. Partners pin its key.'),
+  passphrase: secret().optional().describe('Opens an encrypted key file. Better in the environment than in this file.'),
+  passphrase_file: text().optional().describe('File that holds the passphrase.'),
+});
+
+const listen = z.strictObject({
+  tls: listenAddress('0.0.0.0:9443').describe('Where partners reach this broker by TLS: `HOST:PORT`, or `off`.'),
+  tcp: listenAddress('127.0.0.1:9441').describe(
+    'Plain TCP: `HOST:PORT`, or `off`. Channels are sealed on it as well, but pairing needs TLS.',
+  ),
+});
+
+const http = z.strictObject({
+  listen: listenAddress('127.0.0.1:9480').describe('Health, readiness and metrics over HTTP: `HOST:PORT`, or `off`.'),
+});
+
+const keystone = z.strictObject({
+  auth_url: text()
+    .refine(isKeystoneUrl, 'must be an http:// or https:// URL without credentials in it')
+    .optional()
+    .describe("URL of this cloud's Keystone, Identity v3, such as `https://keystone.example:5000/v3`."),
+  username: text().optional().describe("The broker's own user."),
+  password: secret().optional().describe('Password of that user. Better as a file or in the environment.'),
+  password_file: text().optional().describe('File that holds the password.'),
+  user_domain_name: text().optional().describe('Domain of the user; `Default` when nothing says otherwise.'),
+  project_name: text().optional().describe('Project that the broker works in.'),
+  project_domain_name: text().optional().describe('Domain of the project; `Default` when nothing says otherwise.'),
+  application_credential_id: text().optional().describe('Application credential, instead of user and password.'),
+  application_credential_secret: secret().optional().describe('Secret of the application credential.'),
+  application_credential_secret_file: text()
+    .optional()
+    .describe('File that holds the secret of the application credential.'),
+  region: text().optional().describe('Region whose endpoints the broker uses; none means any.'),
+  interface: z
+    .enum(['public', 'internal', 'admin'])
+    .optional()
+    .describe('Interface of the endpoints it uses; `public` when nothing says otherwise.'),
+  cacert: text().optional().describe('PEM file of authorities to trust for Keystone, instead of those of the system.'),
+  os_cloud: text().optional().describe('Entry of `clouds.yaml` to take all this from; keys given here win.'),
+});
+
+const exported = z.strictObject({
+  interfaces: z
+    .array(z.enum(['public', 'internal', 'admin']))
+    .default(['public'])
+    .describe('Interfaces whose endpoints partners may see.'),
+  services: z.array(text()).default([]).describe('Types of services that partners may see; empty means all.'),
+  regions: z.array(text()).default([]).describe('Regions that partners may see; empty means all.'),
+});
+
+const partner = z.strictObject({
+  authenticate: z
+    .boolean()
+    .default(false)
+    .describe('Whether users may log in to this cloud through that partner, with their own credentials.'),
+  continuity: z
+    .enum(['optional', 'required'])
+    .default('optional')
+    .describe('`required` refuses a new start of sessions until an operator approves it.'),
+  calls_per_s: rate(partnerLimits.callsPerS).describe('Calls per second; 0 means no limit.'),
+  calls_burst: count(partnerLimits.callsBurst).describe('Calls at once before the rate applies.'),
+  in_flight: count(partnerLimits.inFlight).describe('Calls in flight, over all channels.'),
+  bytes_per_s: rate(partnerLimits.bytesPerS).describe('Bytes per second, both directions; 0 means no limit.'),
+  channels: count(partnerLimits.channels).describe('Channels at a time.'),
+  handshakes_per_s: rate(partnerLimits.handshakesPerS).describe('New sessions per second; 0 means no limit.'),
+  handshakes_burst: count(partnerLimits.handshakesBurst).describe('New sessions at once before the rate applies.'),
+});
+
+const dial = z.strictObject({
+  allow: z
+    .array(parsed(z.string(), parseNetwork))
+    .default([])
+    .describe(
+      'Hosts, addresses and networks (CIDR) to dial although the dial policy refuses them: loopback, link-local, metadata and multicast addresses.',
+    ),
+});
+
+const limits = z.strictObject({
+  unauthenticated_per_s: rate(connectionLimits.unauthenticatedPerS).describe(
+    'Calls per second and address from peers that are not authenticated; 0 means no limit.',
+  ),
+  unauthenticated_burst: count(connectionLimits.unauthenticatedBurst).describe(
+    'Such calls at once before the rate applies.',
+  ),
+  pings_per_s: rate(connectionLimits.pingsPerS).describe(
+    'Pings per second and address, except on loopback; 0 means no limit.',
+  ),
+  connections: count(connectionLimits.total).describe('Connections in all.'),
+  connections_per_address: count(connectionLimits.perAddress).describe('Connections from one address.'),
+  in_flight_per_connection: count(connectionLimits.inFlightPerConnection).describe(
+    'Calls in flight on one connection.',
+  ),
+  keystone_concurrency: count(keystoneLimits.concurrency).describe('Requests to Keystone at a time.'),
+  keystone_concurrency_per_partner: count(partnerLimits.keystoneConcurrency).describe(
+    'Requests to Keystone at a time on behalf of one partner.',
+  ),
+  soft_cache_entries: count(tokenLimits.softCacheEntries).describe('Tokens that `validateTokenSoft` remembers.'),
+  soft_cache_ms: count(tokenLimits.softCacheMs).describe('Milliseconds that it remembers one.'),
+  authenticate_per_minute: count(tokenLimits.authenticatePerMinute).describe('Logins per minute, by partner and user.'),
+});
+
+const database = z.strictObject({
+  url: z
+    .string()
+    .regex(/^sqlite:(\/\/\/)?[^?#]+$/, 'must be sqlite:PATH')
+    .default('sqlite:alliance.db')
+    .describe('Where state is kept: `sqlite:PATH`.'),
+  kek_file: text()
+    .default('kek')
+    .describe('Key-encryption key that seals secrets in the database. May lie outside of the home directory.'),
+});
+
+const log = z.strictObject({
+  level: z.enum(logLevels).default('info').describe('Least important messages to log.'),
+});
+
+export const configSchema = z.strictObject({
+  cloud_id: parsed(z.string(), (value): CloudId => parseCloudId(value)).describe(
+    'Name of this cloud among its partners: 1 to 63 of `a-z`, `0-9` and `-`. It cannot change after pairing.',
+  ),
+  advertise: z
+    .array(endpoint)
+    .max(pairingLimits.endpoints)
+    .default([])
+    .describe('Endpoints that partners dial, in order of preference: `tls://HOST:PORT` or `tcp://HOST:PORT`.'),
+  identity: identity.prefault({}).describe("This broker's key pair and certificate."),
+  listen: listen.prefault({}).describe('Where partners reach this broker.'),
+  http: http.prefault({}).describe('The HTTP face for operators.'),
+  keystone: keystone.prefault({}).describe("This cloud's Keystone and the broker's own user there."),
+  exports: exported.prefault({}).describe('What partners see of the service catalog of this cloud.'),
+  partners: z
+    .record(z.string(), partner)
+    .default({})
+    .describe('What single partners may do, by cloud_id. Others have the defaults.'),
+  dial: dial.prefault({}).describe('Which addresses this broker dials.'),
+  limits: limits.prefault({}).describe('Bounds against overload.'),
+  database: database.prefault({}).describe('Storage.'),
+  log: log.prefault({}).describe('The log.'),
+});
+
+/** What a partner may do that the configuration does not name. */
+export const partnerDefaults = partner.parse({});

@@ -1,0 +1,72 @@
+/** The configuration as an operator may see it, and what differs between two of them. */
+import type { Config } from './config.ts';
+import { findConfigKey } from './configKeys.ts';
+import { formatHostPort, type HostPort } from './endpoint.ts';
+import { redacted } from './log.ts';
+
+/** What SIGHUP applies to a running broker, as beginnings of paths. Everything else needs a restart. */
+export const reloadableKeys = ['log.level', 'exports', 'partners', 'limits', 'dial'] as const;
+
+export interface ConfigChanges {
+  /** Paths of changed keys that a running broker takes over. */
+  readonly reloadable: string[];
+  /** Paths of changed keys that need a restart. */
+  readonly needRestart: string[];
+}
+
+const snakeName = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+const isAddress = (value: object): value is HostPort => 'host' in value && 'port' in value;
+
+type Show = (path: readonly string[], value: unknown) => unknown;
+
+/** The settings in the form of `alliance.yaml`, each value as `show` gives it. */
+function toSettings(value: unknown, path: readonly string[], show: Show): unknown {
+  if (value === null) return 'off';
+  if (typeof value !== 'object' || Array.isArray(value)) return show(path, value);
+  if (isAddress(value)) return formatHostPort(value);
+  const partners = value instanceof Map;
+  const entries: [string, unknown][] = partners ? [...value] : Object.entries(value);
+  return Object.fromEntries(
+    entries
+      .filter(([, item]) => item !== undefined)
+      .map(([name, item]) => {
+        const key = partners ? name : snakeName(name);
+        return [key, toSettings(item, [...path, key], show)];
+      }),
+  );
+}
+
+/** Everything in force, defaults included, as it could stand in `alliance.yaml`, but without secrets. */
+export function redactConfig(config: Config): Record<string, unknown> {
+  const { home: _home, ...settings } = config;
+  return toSettings(settings, [], (path, value) => (findConfigKey(path)?.secret ? redacted : value)) as Record<
+    string,
+    unknown
+  >;
+}
+
+/** Every key with its value as comparable text. The result holds secrets. */
+function flatten(config: Config): Map<string, string> {
+  const { home: _home, ...settings } = config;
+  const flat = new Map<string, string>();
+  const visit = (value: unknown, path: readonly string[]): void => {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      for (const [key, item] of Object.entries(value)) visit(item, [...path, key]);
+    else flat.set(path.join('.'), JSON.stringify(value));
+  };
+  visit(
+    toSettings(settings, [], (_path, value) => value),
+    [],
+  );
+  return flat;
+}
+
+/** What a reload would change. A secret from a file counts as its own key, not as the file's name. */
+export function compareConfigs(before: Config, after: Config): ConfigChanges {
+  const old = flatten(before);
+  const young = flatten(after);
+  const changed = [...new Set([...old.keys(), ...young.keys()])].filter((path) => old.get(path) !== young.get(path));
+  const canReload = (path: string) => reloadableKeys.some((key) => path === key || path.startsWith(`${key}.`));
+  return { reloadable: changed.filter(canReload), needRestart: changed.filter((path) => !canReload(path)) };
+}
