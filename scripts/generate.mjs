@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { shapesDeclaration, shapesModule, shapesOf } from './shapes.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const idlPath = join(root, 'thrift/AllianceService.thrift');
@@ -18,6 +19,9 @@ const hashFile = `${hash}  thrift/AllianceService.thrift\n`;
 /** The names of a CommonJS module as plain Node finds them (cjs-module-lexer reads this form and nothing else here). */
 const exportHint = (names) => `\n0 && (module.exports = { ${names.join(', ')} });\n`;
 
+/** The compiler sets absent members to null although its declarations say undefined: the declarations are made true. */
+const absent = /^(\s+this\.\w+) = null;$/gm;
+
 /** Compiles the IDL and returns file name -> text. */
 function generate() {
   const work = mkdtempSync(join(tmpdir(), 'alliance-gen-'));
@@ -25,7 +29,7 @@ function generate() {
     execFileSync('thrift', ['--gen', 'js:node,ts,es6', '-o', work, idlPath], { stdio: 'inherit' });
     const files = new Map();
     for (const name of readdirSync(join(work, 'gen-nodejs')))
-      files.set(name, readFileSync(join(work, 'gen-nodejs', name), 'utf8'));
+      files.set(name, readFileSync(join(work, 'gen-nodejs', name), 'utf8').replace(absent, '$1 = undefined;'));
     const types = files.get('AllianceService_types.js');
     const typeNames = [...types.matchAll(/^(?:const \w+ = module\.exports|ttypes)\.(\w+) = /gm)].map((m) => m[1]);
     files.set('AllianceService_types.js', types + exportHint(typeNames));
@@ -42,13 +46,15 @@ function generate() {
     );
     const rows = methods.map((m) => `  ${m}: { Args: StructClass; Result: StructClass };`);
     const declaration = `
-interface StructClass { new (): { read(input: object): void; write(output: object): void } }
+interface StructClass { new (args?: object): { read(input: object): void; write(output: object): void; [member: string]: unknown } }
 export declare const methods: {\n${rows.join('\n')}\n};
 `;
     const dts = files
       .get('AllianceService.d.ts')
       .replace(/^declare class (Client|Processor)/gm, 'export declare class $1');
     files.set('AllianceService.d.ts', dts + declaration);
+    files.set('AllianceService_shapes.js', shapesModule(shapesOf(readFileSync(idlPath, 'utf8'))));
+    files.set('AllianceService_shapes.d.ts', shapesDeclaration);
     files.set('package.json', '{ "type": "commonjs" }\n');
     files.set('idl.sha256', hashFile);
     return files;

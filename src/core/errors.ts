@@ -314,6 +314,8 @@ export interface ErrorOptions {
   readonly remote?: boolean;
   /** Overrides the table, for errors that a partner raised. */
   readonly retryable?: boolean;
+  /** The number that a partner sent, also where it is none of ours and `code` is that of `internal`. */
+  readonly remoteCode?: number;
 }
 
 export class AllianceError extends Error {
@@ -324,6 +326,7 @@ export class AllianceError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly remote: boolean;
   readonly retryable: boolean;
+  readonly remoteCode: number | undefined;
   readonly entry: ErrorEntry;
   readonly errorName: ErrorName;
 
@@ -340,6 +343,7 @@ export class AllianceError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.remote = options.remote ?? false;
     this.retryable = options.retryable ?? row.retryable;
+    this.remoteCode = options.remoteCode;
   }
 }
 

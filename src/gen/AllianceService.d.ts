@@ -202,7 +202,7 @@ export declare class Processor {
     process_getEndpoints(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
 }
 
-interface StructClass { new (): { read(input: object): void; write(output: object): void } }
+interface StructClass { new (args?: object): { read(input: object): void; write(output: object): void; [member: string]: unknown } }
 export declare const methods: {
   getSession: { Args: StructClass; Result: StructClass };
   ping: { Args: StructClass; Result: StructClass };

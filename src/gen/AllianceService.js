@@ -15,7 +15,7 @@ const ttypes = require('./AllianceService_types');
 
 const AllianceService_getSession_args = class {
   constructor(args) {
-    this.ticket = null;
+    this.ticket = undefined;
     if (args) {
       if (args.ticket !== undefined && args.ticket !== null) {
         this.ticket = new ttypes.SessionTKT(args.ticket);
@@ -68,8 +68,8 @@ const AllianceService_getSession_args = class {
 };
 const AllianceService_getSession_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -139,7 +139,7 @@ const AllianceService_getSession_result = class {
 };
 const AllianceService_ping_args = class {
   constructor(args) {
-    this.request = null;
+    this.request = undefined;
     if (args) {
       if (args.request !== undefined && args.request !== null) {
         this.request = new ttypes.PingRequest(args.request);
@@ -192,8 +192,8 @@ const AllianceService_ping_args = class {
 };
 const AllianceService_ping_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -263,7 +263,7 @@ const AllianceService_ping_result = class {
 };
 const AllianceService_pair_args = class {
   constructor(args) {
-    this.request = null;
+    this.request = undefined;
     if (args) {
       if (args.request !== undefined && args.request !== null) {
         this.request = new ttypes.PairRequest(args.request);
@@ -316,8 +316,8 @@ const AllianceService_pair_args = class {
 };
 const AllianceService_pair_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -387,7 +387,7 @@ const AllianceService_pair_result = class {
 };
 const AllianceService_attach_args = class {
   constructor(args) {
-    this.request = null;
+    this.request = undefined;
     if (args) {
       if (args.request !== undefined && args.request !== null) {
         this.request = new ttypes.AttachRequest(args.request);
@@ -440,8 +440,8 @@ const AllianceService_attach_args = class {
 };
 const AllianceService_attach_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -538,8 +538,8 @@ const AllianceService_getPairing_args = class {
 };
 const AllianceService_getPairing_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -636,8 +636,8 @@ const AllianceService_getTrustBundle_args = class {
 };
 const AllianceService_getTrustBundle_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -707,7 +707,7 @@ const AllianceService_getTrustBundle_result = class {
 };
 const AllianceService_updateIdentity_args = class {
   constructor(args) {
-    this.statement = null;
+    this.statement = undefined;
     if (args) {
       if (args.statement !== undefined && args.statement !== null) {
         this.statement = new ttypes.RotationStatement(args.statement);
@@ -760,8 +760,8 @@ const AllianceService_updateIdentity_args = class {
 };
 const AllianceService_updateIdentity_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -831,7 +831,7 @@ const AllianceService_updateIdentity_result = class {
 };
 const AllianceService_endTrust_args = class {
   constructor(args) {
-    this.reason = null;
+    this.reason = undefined;
     if (args) {
       if (args.reason !== undefined && args.reason !== null) {
         this.reason = args.reason;
@@ -883,7 +883,7 @@ const AllianceService_endTrust_args = class {
 };
 const AllianceService_endTrust_result = class {
   constructor(args) {
-    this.error = null;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -940,7 +940,7 @@ const AllianceService_endTrust_result = class {
 };
 const AllianceService_validateTokenHard_args = class {
   constructor(args) {
-    this.request = null;
+    this.request = undefined;
     if (args) {
       if (args.request !== undefined && args.request !== null) {
         this.request = new ttypes.ValidateTokenRequest(args.request);
@@ -993,8 +993,8 @@ const AllianceService_validateTokenHard_args = class {
 };
 const AllianceService_validateTokenHard_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -1064,7 +1064,7 @@ const AllianceService_validateTokenHard_result = class {
 };
 const AllianceService_validateTokenSoft_args = class {
   constructor(args) {
-    this.request = null;
+    this.request = undefined;
     if (args) {
       if (args.request !== undefined && args.request !== null) {
         this.request = new ttypes.ValidateTokenRequest(args.request);
@@ -1117,8 +1117,8 @@ const AllianceService_validateTokenSoft_args = class {
 };
 const AllianceService_validateTokenSoft_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -1188,7 +1188,7 @@ const AllianceService_validateTokenSoft_result = class {
 };
 const AllianceService_authenticate_args = class {
   constructor(args) {
-    this.request = null;
+    this.request = undefined;
     if (args) {
       if (args.request !== undefined && args.request !== null) {
         this.request = new ttypes.AuthenticateRequest(args.request);
@@ -1241,8 +1241,8 @@ const AllianceService_authenticate_args = class {
 };
 const AllianceService_authenticate_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -1312,7 +1312,7 @@ const AllianceService_authenticate_result = class {
 };
 const AllianceService_getServices_args = class {
   constructor(args) {
-    this.filter = null;
+    this.filter = undefined;
     if (args) {
       if (args.filter !== undefined && args.filter !== null) {
         this.filter = new ttypes.ServiceFilter(args.filter);
@@ -1365,8 +1365,8 @@ const AllianceService_getServices_args = class {
 };
 const AllianceService_getServices_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;
@@ -1451,7 +1451,7 @@ const AllianceService_getServices_result = class {
 };
 const AllianceService_getEndpoints_args = class {
   constructor(args) {
-    this.filter = null;
+    this.filter = undefined;
     if (args) {
       if (args.filter !== undefined && args.filter !== null) {
         this.filter = new ttypes.EndpointFilter(args.filter);
@@ -1504,8 +1504,8 @@ const AllianceService_getEndpoints_args = class {
 };
 const AllianceService_getEndpoints_result = class {
   constructor(args) {
-    this.success = null;
-    this.error = null;
+    this.success = undefined;
+    this.error = undefined;
     if (args instanceof ttypes.AException) {
         this.error = args;
         return;

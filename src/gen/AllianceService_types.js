@@ -55,11 +55,11 @@ const AException = module.exports.AException = class extends Thrift.TException {
   constructor(args) {
     super(args);
     this.name = "AException";
-    this.code = null;
-    this.message = null;
-    this.request_id = null;
-    this.retryable = null;
-    this.retry_after_ms = null;
+    this.code = undefined;
+    this.message = undefined;
+    this.request_id = undefined;
+    this.retryable = undefined;
+    this.retry_after_ms = undefined;
     if (args) {
       if (args.code !== undefined && args.code !== null) {
         this.code = args.code;
@@ -168,9 +168,9 @@ const AException = module.exports.AException = class extends Thrift.TException {
 };
 const SessionTKT = module.exports.SessionTKT = class {
   constructor(args) {
-    this.cloud_id = null;
-    this.signature = null;
-    this.pki_data = null;
+    this.cloud_id = undefined;
+    this.signature = undefined;
+    this.pki_data = undefined;
     if (args) {
       if (args.cloud_id !== undefined && args.cloud_id !== null) {
         this.cloud_id = args.cloud_id;
@@ -249,8 +249,8 @@ const SessionTKT = module.exports.SessionTKT = class {
 };
 const PingRequest = module.exports.PingRequest = class {
   constructor(args) {
-    this.cloud_id = null;
-    this.request_data = null;
+    this.cloud_id = undefined;
+    this.request_data = undefined;
     if (args) {
       if (args.cloud_id !== undefined && args.cloud_id !== null) {
         this.cloud_id = args.cloud_id;
@@ -314,8 +314,8 @@ const PingRequest = module.exports.PingRequest = class {
 };
 const PingResponse = module.exports.PingResponse = class {
   constructor(args) {
-    this.cloud_id = null;
-    this.response_data = null;
+    this.cloud_id = undefined;
+    this.response_data = undefined;
     if (args) {
       if (args.cloud_id !== undefined && args.cloud_id !== null) {
         this.cloud_id = args.cloud_id;
@@ -379,9 +379,9 @@ const PingResponse = module.exports.PingResponse = class {
 };
 const PairOpen = module.exports.PairOpen = class {
   constructor(args) {
-    this.invitation_id = null;
-    this.card = null;
-    this.commitment = null;
+    this.invitation_id = undefined;
+    this.card = undefined;
+    this.commitment = undefined;
     if (args) {
       if (args.invitation_id !== undefined && args.invitation_id !== null) {
         this.invitation_id = args.invitation_id;
@@ -460,8 +460,8 @@ const PairOpen = module.exports.PairOpen = class {
 };
 const PairOffer = module.exports.PairOffer = class {
   constructor(args) {
-    this.card = null;
-    this.nonce = null;
+    this.card = undefined;
+    this.nonce = undefined;
     if (args) {
       if (args.card !== undefined && args.card !== null) {
         this.card = args.card;
@@ -525,9 +525,9 @@ const PairOffer = module.exports.PairOffer = class {
 };
 const PairProof = module.exports.PairProof = class {
   constructor(args) {
-    this.nonce = null;
-    this.signature = null;
-    this.mac = null;
+    this.nonce = undefined;
+    this.signature = undefined;
+    this.mac = undefined;
     if (args) {
       if (args.nonce !== undefined && args.nonce !== null) {
         this.nonce = args.nonce;
@@ -606,9 +606,9 @@ const PairProof = module.exports.PairProof = class {
 };
 const PairResult = module.exports.PairResult = class {
   constructor(args) {
-    this.signature = null;
-    this.mac = null;
-    this.state = null;
+    this.signature = undefined;
+    this.mac = undefined;
+    this.state = undefined;
     if (args) {
       if (args.signature !== undefined && args.signature !== null) {
         this.signature = args.signature;
@@ -687,8 +687,8 @@ const PairResult = module.exports.PairResult = class {
 };
 const PairRequest = module.exports.PairRequest = class {
   constructor(args) {
-    this.open = null;
-    this.proof = null;
+    this.open = undefined;
+    this.proof = undefined;
     if (args) {
       if (args.open !== undefined && args.open !== null) {
         this.open = new ttypes.PairOpen(args.open);
@@ -754,8 +754,8 @@ const PairRequest = module.exports.PairRequest = class {
 };
 const PairResponse = module.exports.PairResponse = class {
   constructor(args) {
-    this.offer = null;
-    this.result = null;
+    this.offer = undefined;
+    this.result = undefined;
     if (args) {
       if (args.offer !== undefined && args.offer !== null) {
         this.offer = new ttypes.PairOffer(args.offer);
@@ -821,10 +821,10 @@ const PairResponse = module.exports.PairResponse = class {
 };
 const AttachRequest = module.exports.AttachRequest = class {
   constructor(args) {
-    this.sid = null;
-    this.epk = null;
-    this.nonce = null;
-    this.mac = null;
+    this.sid = undefined;
+    this.epk = undefined;
+    this.nonce = undefined;
+    this.mac = undefined;
     if (args) {
       if (args.sid !== undefined && args.sid !== null) {
         this.sid = args.sid;
@@ -918,9 +918,9 @@ const AttachRequest = module.exports.AttachRequest = class {
 };
 const AttachResponse = module.exports.AttachResponse = class {
   constructor(args) {
-    this.epk = null;
-    this.nonce = null;
-    this.mac = null;
+    this.epk = undefined;
+    this.nonce = undefined;
+    this.mac = undefined;
     if (args) {
       if (args.epk !== undefined && args.epk !== null) {
         this.epk = args.epk;
@@ -999,10 +999,10 @@ const AttachResponse = module.exports.AttachResponse = class {
 };
 const IdentityCertificate = module.exports.IdentityCertificate = class {
   constructor(args) {
-    this.certificate = null;
-    this.state = null;
-    this.not_before = null;
-    this.not_after = null;
+    this.certificate = undefined;
+    this.state = undefined;
+    this.not_before = undefined;
+    this.not_after = undefined;
     if (args) {
       if (args.certificate !== undefined && args.certificate !== null) {
         this.certificate = args.certificate;
@@ -1096,10 +1096,10 @@ const IdentityCertificate = module.exports.IdentityCertificate = class {
 };
 const TrustBundle = module.exports.TrustBundle = class {
   constructor(args) {
-    this.cloud_id = null;
-    this.sequence = null;
-    this.refresh_hint_s = null;
-    this.certificates = null;
+    this.cloud_id = undefined;
+    this.sequence = undefined;
+    this.refresh_hint_s = undefined;
+    this.certificates = undefined;
     if (args) {
       if (args.cloud_id !== undefined && args.cloud_id !== null) {
         this.cloud_id = args.cloud_id;
@@ -1209,9 +1209,9 @@ const TrustBundle = module.exports.TrustBundle = class {
 };
 const RotationStatement = module.exports.RotationStatement = class {
   constructor(args) {
-    this.payload = null;
-    this.old_signature = null;
-    this.new_signature = null;
+    this.payload = undefined;
+    this.old_signature = undefined;
+    this.new_signature = undefined;
     if (args) {
       if (args.payload !== undefined && args.payload !== null) {
         this.payload = args.payload;
@@ -1290,8 +1290,8 @@ const RotationStatement = module.exports.RotationStatement = class {
 };
 const RotationReceipt = module.exports.RotationReceipt = class {
   constructor(args) {
-    this.sequence = null;
-    this.fingerprint = null;
+    this.sequence = undefined;
+    this.fingerprint = undefined;
     if (args) {
       if (args.sequence !== undefined && args.sequence !== null) {
         this.sequence = args.sequence;
@@ -1355,9 +1355,9 @@ const RotationReceipt = module.exports.RotationReceipt = class {
 };
 const PairingStatus = module.exports.PairingStatus = class {
   constructor(args) {
-    this.state = null;
-    this.trust_since = null;
-    this.trust_till = null;
+    this.state = undefined;
+    this.trust_since = undefined;
+    this.trust_till = undefined;
     if (args) {
       if (args.state !== undefined && args.state !== null) {
         this.state = args.state;
@@ -1436,7 +1436,7 @@ const PairingStatus = module.exports.PairingStatus = class {
 };
 const ValidateTokenRequest = module.exports.ValidateTokenRequest = class {
   constructor(args) {
-    this.token = null;
+    this.token = undefined;
     if (args) {
       if (args.token !== undefined && args.token !== null) {
         this.token = args.token;
@@ -1488,11 +1488,11 @@ const ValidateTokenRequest = module.exports.ValidateTokenRequest = class {
 };
 const TokenValidation = module.exports.TokenValidation = class {
   constructor(args) {
-    this.status = null;
-    this.reason = null;
-    this.expires_at = null;
-    this.checked_at = null;
-    this.body = null;
+    this.status = undefined;
+    this.reason = undefined;
+    this.expires_at = undefined;
+    this.checked_at = undefined;
+    this.body = undefined;
     if (args) {
       if (args.status !== undefined && args.status !== null) {
         this.status = args.status;
@@ -1601,10 +1601,10 @@ const TokenValidation = module.exports.TokenValidation = class {
 };
 const NamedReference = module.exports.NamedReference = class {
   constructor(args) {
-    this.id = null;
-    this.name = null;
-    this.domain_id = null;
-    this.domain_name = null;
+    this.id = undefined;
+    this.name = undefined;
+    this.domain_id = undefined;
+    this.domain_name = undefined;
     if (args) {
       if (args.id !== undefined && args.id !== null) {
         this.id = args.id;
@@ -1698,8 +1698,8 @@ const NamedReference = module.exports.NamedReference = class {
 };
 const PasswordCredentials = module.exports.PasswordCredentials = class {
   constructor(args) {
-    this.user = null;
-    this.password = null;
+    this.user = undefined;
+    this.password = undefined;
     if (args) {
       if (args.user !== undefined && args.user !== null) {
         this.user = new ttypes.NamedReference(args.user);
@@ -1764,8 +1764,8 @@ const PasswordCredentials = module.exports.PasswordCredentials = class {
 };
 const ApplicationCredentials = module.exports.ApplicationCredentials = class {
   constructor(args) {
-    this.id = null;
-    this.secret = null;
+    this.id = undefined;
+    this.secret = undefined;
     if (args) {
       if (args.id !== undefined && args.id !== null) {
         this.id = args.id;
@@ -1829,9 +1829,9 @@ const ApplicationCredentials = module.exports.ApplicationCredentials = class {
 };
 const AuthenticateRequest = module.exports.AuthenticateRequest = class {
   constructor(args) {
-    this.password = null;
-    this.application_credential = null;
-    this.project = null;
+    this.password = undefined;
+    this.application_credential = undefined;
+    this.project = undefined;
     if (args) {
       if (args.password !== undefined && args.password !== null) {
         this.password = new ttypes.PasswordCredentials(args.password);
@@ -1913,9 +1913,9 @@ const AuthenticateRequest = module.exports.AuthenticateRequest = class {
 };
 const IssuedToken = module.exports.IssuedToken = class {
   constructor(args) {
-    this.token = null;
-    this.expires_at = null;
-    this.body = null;
+    this.token = undefined;
+    this.expires_at = undefined;
+    this.body = undefined;
     if (args) {
       if (args.token !== undefined && args.token !== null) {
         this.token = args.token;
@@ -1994,8 +1994,8 @@ const IssuedToken = module.exports.IssuedToken = class {
 };
 const ServiceFilter = module.exports.ServiceFilter = class {
   constructor(args) {
-    this.type = null;
-    this.name = null;
+    this.type = undefined;
+    this.name = undefined;
     if (args) {
       if (args.type !== undefined && args.type !== null) {
         this.type = args.type;
@@ -2059,10 +2059,10 @@ const ServiceFilter = module.exports.ServiceFilter = class {
 };
 const ServiceInfo = module.exports.ServiceInfo = class {
   constructor(args) {
-    this.id = null;
-    this.type = null;
-    this.name = null;
-    this.description = null;
+    this.id = undefined;
+    this.type = undefined;
+    this.name = undefined;
+    this.description = undefined;
     if (args) {
       if (args.id !== undefined && args.id !== null) {
         this.id = args.id;
@@ -2156,9 +2156,9 @@ const ServiceInfo = module.exports.ServiceInfo = class {
 };
 const EndpointFilter = module.exports.EndpointFilter = class {
   constructor(args) {
-    this.type = null;
-    this.region = null;
-    this.interface_name = null;
+    this.type = undefined;
+    this.region = undefined;
+    this.interface_name = undefined;
     if (args) {
       if (args.type !== undefined && args.type !== null) {
         this.type = args.type;
@@ -2237,13 +2237,13 @@ const EndpointFilter = module.exports.EndpointFilter = class {
 };
 const EndpointInfo = module.exports.EndpointInfo = class {
   constructor(args) {
-    this.id = null;
-    this.service_id = null;
-    this.service_type = null;
-    this.service_name = null;
-    this.interface_name = null;
-    this.region = null;
-    this.url = null;
+    this.id = undefined;
+    this.service_id = undefined;
+    this.service_type = undefined;
+    this.service_name = undefined;
+    this.interface_name = undefined;
+    this.region = undefined;
+    this.url = undefined;
     if (args) {
       if (args.id !== undefined && args.id !== null) {
         this.id = args.id;

@@ -1,0 +1,79 @@
+/** The methods of the contract: what each takes and answers, and what every floor needs to know of it. */
+import type {
+  AttachRequest,
+  AttachResponse,
+  AuthenticateRequest,
+  EndpointFilter,
+  EndpointInfo,
+  IssuedToken,
+  PairingStatus,
+  PairRequest,
+  PairResponse,
+  PingRequest,
+  PingResponse,
+  RotationReceipt,
+  RotationStatement,
+  ServiceFilter,
+  ServiceInfo,
+  SessionTKT,
+  TokenValidation,
+  TrustBundle,
+  TrustEnd,
+  ValidateTokenRequest,
+} from './types.ts';
+
+export interface Contract {
+  getSession: { args: SessionTKT; result: SessionTKT };
+  ping: { args: PingRequest; result: PingResponse };
+  pair: { args: PairRequest; result: PairResponse };
+  attach: { args: AttachRequest; result: AttachResponse };
+  getPairing: { args: undefined; result: PairingStatus };
+  getTrustBundle: { args: undefined; result: TrustBundle };
+  updateIdentity: { args: RotationStatement; result: RotationReceipt };
+  endTrust: { args: TrustEnd; result: undefined };
+  validateTokenHard: { args: ValidateTokenRequest; result: TokenValidation };
+  validateTokenSoft: { args: ValidateTokenRequest; result: TokenValidation };
+  authenticate: { args: AuthenticateRequest; result: IssuedToken };
+  getServices: { args: ServiceFilter; result: ServiceInfo[] };
+  getEndpoints: { args: EndpointFilter; result: EndpointInfo[] };
+}
+
+export type MethodName = keyof Contract;
+export type Argument<M extends MethodName> = Contract[M]['args'];
+export type Result<M extends MethodName> = Contract[M]['result'];
+
+export interface MethodFacts {
+  /** Whether a call may be sent again when its answer was lost. */
+  readonly idempotent: boolean;
+  /** Whether it may be called before `attach`. */
+  readonly plain: boolean;
+}
+
+const facts: Readonly<Record<MethodName, MethodFacts>> = {
+  // A repeated ticket is a replay: a retry of the handshake is a new ticket.
+  getSession: { idempotent: false, plain: true },
+  ping: { idempotent: true, plain: true },
+  pair: { idempotent: false, plain: true },
+  attach: { idempotent: false, plain: true },
+  getPairing: { idempotent: true, plain: false },
+  getTrustBundle: { idempotent: true, plain: false },
+  // The receiver knows a statement by its sequence and answers a repeat with the same receipt.
+  updateIdentity: { idempotent: true, plain: false },
+  endTrust: { idempotent: true, plain: false },
+  validateTokenHard: { idempotent: true, plain: false },
+  validateTokenSoft: { idempotent: true, plain: false },
+  // A repeat would issue a second token, and count as a second guess of a password.
+  authenticate: { idempotent: false, plain: false },
+  getServices: { idempotent: true, plain: false },
+  getEndpoints: { idempotent: true, plain: false },
+};
+
+const factsByName: ReadonlyMap<string, MethodFacts> = new Map(Object.entries(facts));
+
+export const methodNames = [...factsByName.keys()] as readonly MethodName[];
+
+export const methodFacts = (method: MethodName): MethodFacts => facts[method];
+
+export function isMethodName(name: string): name is MethodName {
+  return factsByName.has(name);
+}
