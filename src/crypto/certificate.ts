@@ -20,6 +20,9 @@ export interface CertificateFacts {
   readonly notAfter: number;
 }
 
+/** SubjectPublicKeyInfo with an uncompressed point; OpenSSL exports a compressed one as it came. */
+const p256SpkiBytes = 91;
+
 const refuse = (details: string): never => {
   throw new AllianceError('bad_request', { field: 'certificate', details });
 };
@@ -36,10 +39,12 @@ export function readCertificate(derOrPem: Buffer | string): CertificateFacts {
   const notAfter = Date.parse(certificate.validTo);
   // Negated, so that a date that cannot be read (NaN) is refused too.
   if (!(notBefore < notAfter)) refuse('The certificate ends before it begins.');
-  const algorithm = algorithmOfKey(certificate.publicKey);
-  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  // Another encoding of the same key (compressed points, absent parameters) would give one key two fingerprints.
-  if (!der.includes(spki)) refuse('The key of the certificate has an unusual encoding.');
+  const key = publicKeyOf(certificate);
+  const algorithm = algorithmOfKey(key);
+  const spki = key.export({ type: 'spki', format: 'der' });
+  // Another encoding of the same key (absent parameters, a compressed point) would give one key two fingerprints.
+  if (!der.includes(spki) || (algorithm === 'ES256' && spki.length !== p256SpkiBytes))
+    refuse('The key of the certificate has an unusual encoding.');
   return {
     certificate,
     der,
@@ -96,9 +101,18 @@ function parse(derOrPem: Buffer | string): X509Certificate {
   }
 }
 
+function publicKeyOf(certificate: X509Certificate): KeyObject {
+  try {
+    return certificate.publicKey;
+  } catch {
+    return refuse('The key of the certificate cannot be read.');
+  }
+}
+
 function cloudIdOf(certificate: X509Certificate): CloudId | null {
   // Node writes one attribute a line and escapes line breaks within values.
-  const names = certificate.subject.split('\n').filter((line) => line.startsWith('CN='));
+  const subject: string | undefined = certificate.subject; // absent where the name is empty, whatever the types say
+  const names = (subject ?? '').split('\n').filter((line) => line.startsWith('CN='));
   const name = names.length === 1 ? names[0]!.slice(3) : '';
   return isCloudId(name) ? name : null;
 }

@@ -6,7 +6,6 @@ import type { CloudId } from '../core/ids.ts';
 import { identityLimits, keyFileLimits } from '../core/limits.ts';
 import { algorithmOfKey, type CertificateFacts, readCertificate } from './certificate.ts';
 import type { SignatureAlgorithm } from './jws.ts';
-import { selfSigned } from './selfSigned.ts';
 
 export interface Identity {
   readonly cloudId: CloudId;
@@ -48,6 +47,8 @@ const generate = promisify(generateKeyPair);
 export async function createIdentity(
   options: CreateIdentityOptions,
 ): Promise<{ keyPem: string; certificatePem: string }> {
+  // Only `init` and rotation get here: node-forge would cost every other start 20 ms.
+  const { selfSigned } = await import('./selfSigned.ts');
   const { privateKey } = await generate('rsa', { modulusLength: identityLimits.rsaBits });
   const certificatePem = await selfSigned({
     privateKey,
