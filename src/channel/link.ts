@@ -7,14 +7,13 @@
  */
 import type { Duplex } from 'node:stream';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
-import { wireLimits } from '../core/limits.ts';
-import { FrameOpener, FrameSealer } from '../crypto/frames.ts';
+import { channelLimits, wireLimits } from '../core/limits.ts';
+import { FrameOpener, FrameSealer, sealedType } from '../crypto/frames.ts';
 import { CompactWriter } from '../wire/compact.ts';
+import { protocolId } from '../wire/compactTypes.ts';
 import { FrameDecoder } from '../wire/frames.ts';
 import type { ChannelKeys } from './attach.ts';
 
-const plainMark = 0x82;
-const sealedMark = 0xa1;
 /** What a sealed frame holds besides its plaintext: the mark and the tag. */
 const sealOverheadBytes = 17;
 
@@ -29,6 +28,9 @@ export interface LinkOptions {
   /** Bytes read off the connection, for limits and metrics. */
   readonly onBytes?: (sizeBytes: number) => void;
 }
+
+const usedShareOf = (side: { frames: number; bytes: number } | undefined): number =>
+  side ? Math.max(side.frames / channelLimits.frames, side.bytes / channelLimits.plaintextBytes) : 0;
 
 type PauseReason = 'output' | 'owner';
 
@@ -74,7 +76,7 @@ export class Link {
 
   /** Largest share of the frame and byte limits used in either direction, 0 to 1. */
   get usedShare(): number {
-    return Math.max(this.#sealer?.usedShare ?? 0, this.#opener?.usedShare ?? 0);
+    return Math.max(usedShareOf(this.#sealer), usedShareOf(this.#opener));
   }
 
   /**
@@ -142,7 +144,7 @@ export class Link {
   readonly #onFrame = (body: Buffer): boolean => {
     if (this.#closed) return false;
     if (this.#opener) {
-      if (body[0] !== sealedMark) throw new AllianceError('wire_malformed', { details: 'A plain frame after attach.' });
+      if (body[0] !== sealedType) throw new AllianceError('wire_malformed', { details: 'A plain frame after attach.' });
       this.#inbox = this.#opener.open(body);
       this.#inboxOffset = 0;
       if (!this.#confirmed) {
@@ -151,7 +153,7 @@ export class Link {
       }
       this.#deliverInbox();
     } else {
-      if (body[0] !== plainMark) throw new AllianceError('wire_malformed', { details: 'Not a compact message.' });
+      if (body[0] !== protocolId) throw new AllianceError('wire_malformed', { details: 'Not a compact message.' });
       this.#options.onMessage(body, false);
     }
     return this.#paused.size === 0 && !this.#closed;

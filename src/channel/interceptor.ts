@@ -1,0 +1,23 @@
+/** What stands around a call, on either side: one type for client and server. */
+import type { MethodName } from '../wire/methods.ts';
+
+/** A call on its way. `C` is what the side knows of it besides. */
+export interface Call {
+  readonly direction: 'in' | 'out';
+  readonly method: MethodName;
+  readonly argument: unknown;
+  /** cloud_id of the partner; undefined for peers that are not authenticated. */
+  readonly cloudId: string | undefined;
+  /** Under which both logs and the peer's exception name the call. */
+  readonly requestId: string;
+  /** performance.now() at its start. */
+  readonly startedAt: number;
+}
+
+export type Next<C extends Call = Call> = (call: C) => Promise<unknown>;
+export type Interceptor<C extends Call = Call> = (call: C, next: Next<C>) => Promise<unknown>;
+
+/** One function of all interceptors, the first one outermost, around `last`. */
+export function chain<C extends Call>(interceptors: readonly Interceptor<C>[], last: Next<C>): Next<C> {
+  return interceptors.reduceRight<Next<C>>((next, interceptor) => (call) => interceptor(call, next), last);
+}

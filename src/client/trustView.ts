@@ -1,0 +1,168 @@
+/**
+ * What this process knows of partners and of our own identities, in memory and never older than the last look at the trust epoch.
+ *
+ * Every replica looks every 500 ms. With no database for 5 s nothing is known any more: `lost` is set, and whoever holds channels closes them.
+ */
+
+import type { PinnedKey } from '../channel/handshake.ts';
+import type { Clock } from '../core/clock.ts';
+import type { CloudId, PartnerUid } from '../core/ids.ts';
+import { trustLimits } from '../core/limits.ts';
+import type { Logger } from '../core/log.ts';
+import { readCertificate } from '../crypto/certificate.ts';
+import type { Identity } from '../crypto/identity.ts';
+import { type Partner, usableKeys } from '../model/partner.ts';
+import type { Store } from '../model/store.ts';
+import { effectiveState, type TrustState } from '../model/trust.ts';
+
+export interface OwnIdentity {
+  readonly identity: Identity;
+  readonly sequence: number;
+  /** End of use of a former identity; null for the current one. */
+  readonly overlapTill: number | null;
+}
+
+export interface TrustViewOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Our usable identities, the current one first. */
+  readonly loadIdentities: () => Promise<readonly OwnIdentity[]>;
+}
+
+type Listener = (epochChanged: boolean) => void;
+
+export class TrustView {
+  readonly #options: TrustViewOptions;
+  readonly #listeners = new Set<Listener>();
+  readonly #pins = new Map<string, PinnedKey>();
+  #byUid = new Map<PartnerUid, Partner>();
+  #byCloudId = new Map<string, Partner>();
+  #identities: readonly OwnIdentity[] = [];
+  #epoch = -1;
+  #lastSeenAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+  #looking: Promise<void> | undefined;
+
+  constructor(options: TrustViewOptions) {
+    this.#options = options;
+  }
+
+  /** Loads once; with `watch`, goes on looking until `stop`. */
+  async start(watch: boolean): Promise<void> {
+    await this.#look();
+    if (watch) this.#schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#listeners.clear();
+  }
+
+  /** Looks now; for whoever has just changed something. */
+  async refresh(): Promise<void> {
+    await this.#looking;
+    await this.#look();
+  }
+
+  /** Called after every look, so that what ends by time is noticed too. */
+  onLook(listener: Listener): void {
+    this.#listeners.add(listener);
+  }
+
+  /** True when the database has not answered for too long to trust anything. */
+  get lost(): boolean {
+    return this.#options.clock.now() - this.#lastSeenAt > trustLimits.databaseLossMs;
+  }
+
+  get partners(): Iterable<Partner> {
+    return this.#byUid.values();
+  }
+
+  partnerByUid(uid: PartnerUid): Partner | undefined {
+    return this.#byUid.get(uid);
+  }
+
+  partnerByCloudId(cloudId: string): Partner | undefined {
+    return this.#byCloudId.get(cloudId);
+  }
+
+  stateOf(partner: Partner): TrustState {
+    return effectiveState(partner, this.#options.clock.now());
+  }
+
+  get cloudId(): CloudId {
+    return this.current.identity.cloudId;
+  }
+
+  get current(): OwnIdentity {
+    return this.#identities[0]!;
+  }
+
+  /** Current first, then the former one while its overlap runs. */
+  get identities(): readonly OwnIdentity[] {
+    const now = this.#options.clock.now();
+    return this.#identities.filter((own) => own.overlapTill === null || now < own.overlapTill);
+  }
+
+  /** The identity that the partner pins: the current one as soon as it acknowledged it. */
+  identityFor(partner: Partner): Identity {
+    const pinned = this.identities.find((own) => own.sequence <= partner.acknowledgedSequence);
+    return (pinned ?? this.current).identity;
+  }
+
+  /** The keys with which a partner may prove itself now. */
+  pinsOf(partner: Partner): PinnedKey[] {
+    return usableKeys(partner, this.#options.clock.now()).map((key) => {
+      const id = key.fingerprint.toString('hex');
+      const known = this.#pins.get(id);
+      if (known) return known;
+      const { certificate } = readCertificate(key.certificateDer);
+      const pin = { fingerprint: key.fingerprint, algorithm: key.algorithm, publicKey: certificate.publicKey };
+      this.#pins.set(id, pin);
+      return pin;
+    });
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#look()
+        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'The database does not answer.'))
+        .finally(() => this.#schedule());
+    }, trustLimits.epochPollMs);
+    this.#timer.unref();
+  }
+
+  async #look(): Promise<void> {
+    this.#looking = this.#load();
+    try {
+      await this.#looking;
+    } finally {
+      this.#looking = undefined;
+    }
+  }
+
+  async #load(): Promise<void> {
+    const { store, clock, loadIdentities } = this.#options;
+    let changed = false;
+    try {
+      // The epoch is read first: a change between the two reads is then seen again at the next look, never missed.
+      const epoch = await store.trustEpoch();
+      changed = epoch !== this.#epoch;
+      if (changed) {
+        const [partners, identities] = await Promise.all([store.partners.list(), loadIdentities()]);
+        this.#byUid = new Map(partners.map((partner) => [partner.uid, partner]));
+        this.#byCloudId = new Map(partners.map((partner) => [partner.cloudId, partner]));
+        this.#identities = identities;
+        this.#pins.clear();
+        this.#epoch = epoch;
+      }
+      this.#lastSeenAt = clock.now();
+    } finally {
+      for (const listener of this.#listeners) listener(changed);
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/** What the floors below HTTP report of themselves; metrics, and nothing else, are made of it. */
+export interface Telemetry {
+  /** One call ended. `outcome` is `ok` or the name of an error. */
+  call(method: string, direction: 'in' | 'out', outcome: string, durationMs: number): void;
+  /** A handshake ended, on the side that answers (`in`) or asks (`out`). */
+  handshake(direction: 'in' | 'out', outcome: string): void;
+  /** A peer was refused or cut off. `reason` is a name from a closed set. */
+  refusal(reason: string): void;
+  /** Channels now open. */
+  channels(direction: 'in' | 'out', change: 1 | -1): void;
+  keystoneCall(operation: string, outcome: string, durationMs: number): void;
+}
+
+export const silentTelemetry: Telemetry = {
+  call: () => {},
+  handshake: () => {},
+  refusal: () => {},
+  channels: () => {},
+  keystoneCall: () => {},
+};
