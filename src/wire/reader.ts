@@ -20,8 +20,8 @@ import { Int64 } from './int64.ts';
 
 /** Below this a binary is copied, so that it does not keep a whole chunk of the socket alive; above, copying costs more. */
 const copyBelowBytes = 65_536;
-/** Up to this length a loop over the bytes is quicker than a call into the runtime. */
-const shortStringBytes = 24;
+/** Up to this length joining characters is quicker than a call into the runtime (measured: equal at about 12). */
+const shortStringBytes = 12;
 
 const noBytes = Buffer.alloc(0);
 
@@ -350,11 +350,21 @@ export class CompactReader {
   }
 }
 
-/** The text, or undefined when a byte is not ASCII. */
-function shortAscii(buffer: Buffer, at: number, length: number): string | undefined {
+/** The text, or undefined when a byte is not ASCII. Four at a time: each join makes a string. */
+function shortAscii(buffer: Buffer, begin: number, length: number): string | undefined {
+  const end = begin + length;
   let text = '';
-  for (let i = at; i < at + length; i++) {
-    const byte = buffer[i] as number;
+  let at = begin;
+  for (; at + 4 <= end; at += 4) {
+    const a = buffer[at] as number;
+    const b = buffer[at + 1] as number;
+    const c = buffer[at + 2] as number;
+    const d = buffer[at + 3] as number;
+    if ((a | b | c | d) > 0x7f) return undefined;
+    text += String.fromCharCode(a, b, c, d);
+  }
+  for (; at < end; at++) {
+    const byte = buffer[at] as number;
     if (byte > 0x7f) return undefined;
     text += String.fromCharCode(byte);
   }
