@@ -91,8 +91,6 @@ enum PairingState {
   PENDING = 1
   /** Calls are allowed. */
   ACTIVE = 2
-  /** Paused by the inviter's operator. */
-  SUSPENDED = 3
 }
 
 /** Answer to PairProof. */
@@ -324,7 +322,7 @@ service AllianceService {
   /** Bind this connection to a session (docs/protocol.md, section 3). Plain; whatever follows is sealed. Error 1105. */
   AttachResponse attach(1: AttachRequest request) throws (1: AException error)
 
-  /** Where the caller's pairing stands. Any partner that is pending, active or suspended. */
+  /** Where the caller's pairing stands. Any pending or active partner; error 1107 tells every other state. */
   PairingStatus getPairing() throws (1: AException error)
 
   /** The answering cloud's identity certificates. Any active partner. */

@@ -92,12 +92,12 @@ export declare class Client {
     attach(request: AttachRequest, callback?: (error: ttypes.AException, response: AttachResponse)=>void): void;
 
     /**
-     * Where the caller's pairing stands. Any partner that is pending, active or suspended.
+     * Where the caller's pairing stands. Any pending or active partner; error 1107 tells every other state.
      */
     getPairing(): Promise<PairingStatus>;
 
     /**
-     * Where the caller's pairing stands. Any partner that is pending, active or suspended.
+     * Where the caller's pairing stands. Any pending or active partner; error 1107 tells every other state.
      */
     getPairing(callback?: (error: ttypes.AException, response: PairingStatus)=>void): void;
 

@@ -1,6 +1,6 @@
 "use strict";
 exports.enums = {
-  PairingState: [1, 2, 3],
+  PairingState: [1, 2],
   CertificateState: [1, 2],
   TrustEnd: [1, 2],
   TokenStatus: [1, 2, 3],

@@ -15,7 +15,6 @@ import Int64 = require('node-int64');
 declare enum PairingState {
   PENDING = 1,
   ACTIVE = 2,
-  SUSPENDED = 3,
 }
 
 /**

@@ -15,9 +15,7 @@ ttypes.PairingState = {
   '1' : 'PENDING',
   'PENDING' : 1,
   '2' : 'ACTIVE',
-  'ACTIVE' : 2,
-  '3' : 'SUSPENDED',
-  'SUSPENDED' : 3
+  'ACTIVE' : 2
 };
 ttypes.CertificateState = {
   '1' : 'CURRENT',
