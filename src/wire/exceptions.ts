@@ -61,12 +61,12 @@ export function fromApplicationException(type: number, message: string): Allianc
   return new AllianceError(type === applicationUnknownMethod ? 'unknown_method' : 'internal', options);
 }
 
-/** Without control, format and line separator characters, and cut to so many bytes of UTF-8 at a character's end. */
+/** One line without control and format characters, cut to so many bytes of UTF-8 at a character's end. */
 export function cleanText(text: string, maxBytes: number): string {
   // A character has at most 3 bytes per UTF-16 unit, so only this much of a long text can matter.
   const clean = text
     .slice(0, maxBytes)
-    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu, ' ')
+    .replace(/[\s\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu, ' ')
     .trim();
   if (Buffer.byteLength(clean) <= maxBytes) return clean;
   const bytes = Buffer.from(clean);
