@@ -20,11 +20,13 @@ const cipherOptions = { authTagLength: tagBytes };
 export interface FrameLimits {
   readonly frames: number;
   readonly plaintextBytes: number;
+  /** Where the counter begins, other than 0 in tests of its end only. */
+  readonly firstFrame?: number;
 }
 
 /** Key, nonce and counters of one direction. */
 class Direction {
-  frames = 0;
+  frames: number;
   bytes = 0;
   dropped = false;
   readonly key: Buffer;
@@ -45,6 +47,7 @@ class Direction {
     this.#ivHigh = this.#iv.readUInt32BE(4);
     this.#ivLow = this.#iv.readUInt32BE(8);
     this.limits = limits;
+    this.frames = limits.firstFrame ?? 0;
   }
 
   /** The nonce of the next frame: iv XOR (4 zero bytes || u64 counter), in two halves, exact up to 2^53. Counts the frame. */

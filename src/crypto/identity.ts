@@ -6,6 +6,7 @@ import type { CloudId } from '../core/ids.ts';
 import { identityLimits, keyFileLimits } from '../core/limits.ts';
 import { algorithmOfKey, type CertificateFacts, readCertificate } from './certificate.ts';
 import type { SignatureAlgorithm } from './jws.ts';
+import { selfSigned } from './selfSigned.ts';
 
 export interface Identity {
   readonly cloudId: CloudId;
@@ -47,8 +48,6 @@ const generate = promisify(generateKeyPair);
 export async function createIdentity(
   options: CreateIdentityOptions,
 ): Promise<{ keyPem: string; certificatePem: string }> {
-  // Only `init` and rotation get here: node-forge would cost every other start 20 ms.
-  const { selfSigned } = await import('./selfSigned.ts');
   const { privateKey } = await generate('rsa', { modulusLength: identityLimits.rsaBits });
   const certificatePem = await selfSigned({
     privateKey,
@@ -98,14 +97,16 @@ function readPrivateKey(keyPem: string, passphrase: string | undefined): KeyObje
     throw configuration('identity.key_file', `The key file is larger than ${keyFileLimits.pemBytes} bytes.`);
   try {
     return createPrivateKey(passphrase === undefined ? keyPem : { key: keyPem, format: 'pem', passphrase });
-  } catch (error) {
-    // Neither the message nor the cause goes on: both belong to whatever the file held.
-    const { code } = error as { code?: unknown };
-    if (code === 'ERR_MISSING_PASSPHRASE')
-      throw configuration('identity.passphrase', 'The key is encrypted and there is no passphrase.');
-    throw keyPem.includes('ENCRYPTED') && passphrase !== undefined
-      ? configuration('identity.passphrase', 'The passphrase does not open the key.')
-      : configuration('identity.key_file', 'There is no private key in PEM form in the key file.');
+  } catch {
+    // Neither message nor cause goes on: both belong to whatever the file held, and OpenSSL's codes change between versions.
+    if (!keyPem.includes('ENCRYPTED'))
+      throw configuration('identity.key_file', 'There is no private key in PEM form in the key file.');
+    throw configuration(
+      'identity.passphrase',
+      passphrase === undefined
+        ? 'The key is encrypted and there is no passphrase.'
+        : 'The passphrase does not open the key, or the key file is damaged.',
+    );
   }
 }
 

@@ -1,7 +1,7 @@
 /** Building of the self-signed certificate around an identity's RSA key. */
 import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
-import forge from 'node-forge';
+import type forgeTypes from 'node-forge';
 import { AllianceError } from '../core/errors.ts';
 import { identityLimits } from '../core/limits.ts';
 
@@ -20,6 +20,8 @@ const dayMs = 86_400_000;
 
 /** A certificate as PEM. node-forge only encodes: its own RSA in JavaScript would block the event loop for a tenth of a second. */
 export async function selfSigned({ privateKey, commonName, hosts, now }: SelfSignedOptions): Promise<string> {
+  // Only `init` and rotation get here; at every start node-forge would cost 20 ms.
+  const { default: forge } = await import('node-forge');
   const publicPem = createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }) as string;
   const certificate = forge.pki.createCertificate();
   certificate.publicKey = forge.pki.publicKeyFromPem(publicPem);
@@ -33,7 +35,7 @@ export async function selfSigned({ privateKey, commonName, hosts, now }: SelfSig
   certificate.signatureOid = forge.pki.oids.sha256WithRSAEncryption!;
   certificate.siginfo.algorithmOid = certificate.signatureOid;
   certificate.signature = '';
-  const tbs = (forge.pki.certificateToAsn1(certificate).value as forge.asn1.Asn1[])[0]!;
+  const tbs = (forge.pki.certificateToAsn1(certificate).value as forgeTypes.asn1.Asn1[])[0]!;
   const signature = await signOnPool(Buffer.from(forge.asn1.toDer(tbs).getBytes(), 'latin1'), privateKey);
   certificate.tbsCertificate = tbs;
   certificate.signature = signature.toString('latin1');
