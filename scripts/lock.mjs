@@ -6,8 +6,20 @@
  * that names them, and their platform is in their name, so they can be written down without being seen.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { isProgram } from './tree.mjs';
 
-const systems = new Set(['aix', 'android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32']);
+const systems = new Set([
+  'aix',
+  'android',
+  'darwin',
+  'freebsd',
+  'linux',
+  'netbsd',
+  'openbsd',
+  'openharmony',
+  'sunos',
+  'win32',
+]);
 const processors = new Set(['arm', 'arm64', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'x64']);
 
 /** Platform of a package named like `@oxc-parser/binding-linux-arm64-musl`; undefined when the name has none. */
@@ -45,7 +57,7 @@ export function completeLock(lock) {
   return { ...lock, packages: Object.fromEntries(sorted.map((path) => [path, packages[path]])) };
 }
 
-if (import.meta.filename === process.argv[1]) {
+if (isProgram(import.meta)) {
   const file = new URL('../package-lock.json', import.meta.url);
   const lock = JSON.parse(readFileSync(file, 'utf8'));
   writeFileSync(file, `${JSON.stringify(completeLock(lock), null, 2)}\n`);

@@ -117,7 +117,7 @@ const partner = z.strictObject({
 const dial = z.strictObject({
   allow: z
     .array(parsed(z.string(), parseNetwork))
-    .default([])
+    .prefault([])
     .describe(
       'Hosts, addresses and networks (CIDR) to dial although the dial policy refuses them: loopback, link-local, metadata and multicast addresses.',
     ),
@@ -164,12 +164,12 @@ const log = z.strictObject({
 
 export const configSchema = z.strictObject({
   cloud_id: parsed(z.string(), (value): CloudId => parseCloudId(value)).describe(
-    'Name of this cloud among its partners: 1 to 63 of `a-z`, `0-9` and `-`. It cannot change after pairing.',
+    'Name of this cloud among its partners: 1 to 63 of `a-z`, `0-9` and `-`. Required. It cannot change after pairing.',
   ),
   advertise: z
     .array(endpoint)
     .max(pairingLimits.endpoints)
-    .default([])
+    .prefault([])
     .describe('Endpoints that partners dial, in order of preference: `tls://HOST:PORT` or `tcp://HOST:PORT`.'),
   identity: identity.prefault({}).describe("This broker's key pair and certificate."),
   listen: listen.prefault({}).describe('Where partners reach this broker.'),

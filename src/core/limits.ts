@@ -141,6 +141,14 @@ export const keystoneLimits = {
   /** The broker's own token is renewed this long before it expires. */
   renewBeforeMs: 2 * MINUTE,
   listItems: 1000,
+  /** Idle connections are given up before gunicorn (2 s) and Apache (5 s) close them under a request. */
+  keepAliveMs: 1.5 * SECOND,
+  /** Before the first retry, doubled for each further one, with jitter. */
+  retryBackoffMs: 100,
+  /** A longer Retry-After is passed on instead of waited for. */
+  retryAfterMaxMs: 2 * SECOND,
+  /** After a refused login of the broker's own user, no other is tried for this long. */
+  refusedPauseMs: 5 * SECOND,
 } as const;
 
 export const tokenLimits = {
@@ -160,6 +168,20 @@ export const storeLimits = {
   feedPageRows: 1000,
   feedWaitMs: 30 * SECOND,
   feedPayloadBytes: 64 * KIB,
+  feedSubjectBytes: 255,
+  /** How often waiting readers look for entries that other processes appended. */
+  feedPollMs: 500,
+  feedKeepMs: 30 * DAY,
+  feedRows: 1_000_000,
+  /** How far sequences leap after a restore: further than anything given out since the backup. */
+  feedRestoreLeap: 2 ** 40,
+  /** How long we keep trying to tell a removed partner that it was removed. */
+  noticeMs: 30 * DAY,
+  /** The longest pause between two attempts to get the lock that another process holds. */
+  busyPauseMs: 25,
+  preparedStatements: 256,
+  /** Larger databases are not read through at start; `alliance restore` always does. */
+  checkAtOpenBytes: 64 * MIB,
 } as const;
 
 export const httpLimits = {
