@@ -1,0 +1,160 @@
+/** HTTP to one Keystone: kept-alive connections, bounds on time and size, retries. Knows statuses, not bodies. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
+import { AllianceError } from '../core/errors.ts';
+import type { keystoneLimits } from '../core/limits.ts';
+
+type Widened<T> = { readonly [K in keyof T]: T[K] extends number ? number : T[K] };
+export type KeystoneLimits = Widened<typeof keystoneLimits>;
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Beneath `/v3`, with its query. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Whether a second attempt does no harm. */
+  readonly repeatable: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly text: string;
+  header(name: string): string | undefined;
+}
+
+export interface KeystoneHttp {
+  /**
+   * Answers below 500, whatever they mean. Connection errors and 503 are tried again where the request is repeatable.
+   * @throws AllianceError keystone_unreachable | keystone_malformed
+   */
+  send(request: HttpRequest): Promise<HttpAnswer>;
+  close(): Promise<void>;
+}
+
+/** Where requests go: origin, and path up to and including `/v3`. `authUrl` may end with `/v3` or not. */
+export function parseAuthUrl(authUrl: string): { readonly origin: string; readonly base: string } {
+  const refuse = (details: string): never => {
+    throw new AllianceError('configuration', { field: 'keystone.auth_url', details: `keystone.auth_url ${details}` });
+  };
+  const url = URL.canParse(authUrl) ? new URL(authUrl) : refuse('is no URL.');
+  if (!/^https?:$/.test(url.protocol)) return refuse('must begin with http:// or https://.');
+  if (url.username || url.password || url.search || url.hash)
+    return refuse('must not hold credentials, a query or a fragment.');
+  const path = url.pathname.replace(/\/+$/, '');
+  if (path.endsWith('/v2.0')) return refuse('names Identity v2.0; this needs v3.');
+  return { origin: url.origin, base: path.endsWith('/v3') ? path : `${path}/v3` };
+}
+
+/** Errors of undici and the system that say that no connection came about or that it broke. */
+const brokenConnection: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'UND_ERR_SOCKET',
+]);
+
+const unreadable =
+  /^(UND_ERR_RES_EXCEEDED_MAX_SIZE|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|HPE_.*)$/;
+
+function codeOf(thrown: unknown): string {
+  const { code, name } = (thrown ?? {}) as { code?: unknown; name?: unknown };
+  return typeof code === 'string' ? code : String(name);
+}
+
+function toTypedError(thrown: unknown, signal: AbortSignal, limits: KeystoneLimits): AllianceError {
+  const code = codeOf(thrown);
+  if (signal.aborted)
+    return new AllianceError('keystone_unreachable', { details: `No answer within ${limits.requestTimeoutMs} ms.` });
+  if (unreadable.test(code))
+    return new AllianceError('keystone_malformed', { details: `The answer cannot be read (${code}).`, cause: thrown });
+  return new AllianceError('keystone_unreachable', { details: `(${code})`, cause: thrown });
+}
+
+/** Seconds or a date (RFC 9110, section 10.2.3), as milliseconds from now. */
+export function parseRetryAfter(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+}
+
+export function createKeystoneHttp(options: {
+  readonly authUrl: string;
+  /** Authorities to trust instead of the system's, PEM. */
+  readonly cacert?: string;
+  readonly limits: KeystoneLimits;
+}): KeystoneHttp {
+  const { limits } = options;
+  const { origin, base } = parseAuthUrl(options.authUrl);
+  const pool = new Pool(origin, {
+    // One more than the queue admits: the broker's own login runs beside it.
+    connections: limits.concurrency + 1,
+    pipelining: 1,
+    connect: { timeout: limits.connectTimeoutMs, ...(options.cacert !== undefined && { ca: options.cacert }) },
+    headersTimeout: limits.requestTimeoutMs,
+    bodyTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    maxResponseSize: limits.bodyBytes,
+  });
+
+  async function once(request: HttpRequest): Promise<HttpAnswer> {
+    const answer = await pool.request({
+      method: request.method,
+      path: base + request.path,
+      headers: {
+        accept: 'application/json',
+        'user-agent': 'alliance',
+        ...(request.body !== undefined && { 'content-type': 'application/json' }),
+        ...request.headers,
+      },
+      body: request.body ?? null,
+      signal: request.signal,
+    });
+    const text = await answer.body.text();
+    const header = (name: string) => {
+      const value = answer.headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    };
+    return { status: answer.statusCode, text, header };
+  }
+
+  /** The answer, or why there is none and after how long another attempt may follow (undefined: none may). */
+  async function attempt(
+    request: HttpRequest,
+    number: number,
+  ): Promise<HttpAnswer | { error: AllianceError; waitMs?: number }> {
+    const backoffMs = limits.retryBackoffMs * 2 ** number * (0.5 + Math.random());
+    try {
+      const answer = await once(request);
+      if (answer.status < 500 && answer.status !== 429) return answer;
+      const retryAfterMs = parseRetryAfter(answer.header('retry-after'));
+      const error = new AllianceError('keystone_unreachable', {
+        details: `It answered ${answer.status}.`,
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+      });
+      const waitMs = retryAfterMs ?? backoffMs;
+      return answer.status === 503 && waitMs <= limits.retryAfterMaxMs ? { error, waitMs } : { error };
+    } catch (thrown) {
+      const error = toTypedError(thrown, request.signal, limits);
+      return brokenConnection.has(codeOf(thrown)) ? { error, waitMs: backoffMs } : { error };
+    }
+  }
+
+  return {
+    async send(request) {
+      for (let number = 0; ; number += 1) {
+        const result = await attempt(request, number);
+        if (!('error' in result)) return result;
+        if (result.waitMs === undefined || !request.repeatable || number >= limits.retries) throw result.error;
+        await sleep(result.waitMs, undefined, { signal: request.signal }).catch(() => {
+          throw result.error;
+        });
+      }
+    },
+    close: () => pool.destroy(),
+  };
+}
