@@ -27,6 +27,17 @@ import {
 import { createKeystoneHttp, type HttpAnswer, type HttpRequest, type KeystoneLimits } from './keystoneHttp.ts';
 import { OwnLogin } from './keystoneLogin.ts';
 
+export type {
+  Credentials,
+  DomainReference,
+  KeystoneEndpoint,
+  KeystoneRegion,
+  KeystoneService,
+  KeystoneToken,
+  Reference,
+  Scope,
+} from './keystoneBodies.ts';
+
 export type KeystoneOperation =
   | 'login'
   | 'validate'
