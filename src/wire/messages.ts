@@ -53,6 +53,7 @@ const codecOf = (method: MethodName): Codec => codecs.get(method) as Codec;
 
 /** Reads back what was written; nothing that encodes is asynchronous, so one is enough. */
 const ownReader = new CompactReader();
+const noBytes = Buffer.alloc(0);
 
 /**
  * Writes a call. Throws bad_request, with nothing written, when the argument does not fit the contract, and frame_too_large.
@@ -61,11 +62,7 @@ const ownReader = new CompactReader();
 export function encodeCall<M extends MethodName>(w: CompactWriter, seqid: number, method: M, arg: Argument<M>): void {
   const { Args, argumentName, argumentShape } = codecOf(method);
   writeFrame(w, method, MessageType.call, seqid, 'bad_request', () => {
-    const args = new Args(argumentName === undefined ? undefined : { [argumentName]: arg });
-    const mark = w.mark();
-    args.write(w);
-    ownReader.reset(w.view(mark));
-    checkStruct(ownReader, argumentShape);
+    writeChecked(w, new Args(argumentName === undefined ? undefined : { [argumentName]: arg }), argumentShape);
   });
 }
 
@@ -73,11 +70,8 @@ export function encodeCall<M extends MethodName>(w: CompactWriter, seqid: number
 export function encodeResult<M extends MethodName>(w: CompactWriter, seqid: number, method: M, value: Result<M>): void {
   const { Result, resultShape, isVoid } = codecOf(method);
   writeFrame(w, method, MessageType.reply, seqid, 'internal', () => {
-    const result = new Result({ success: value });
-    const mark = w.mark();
-    result.write(w);
-    ownReader.reset(w.view(mark));
-    if (checkStruct(ownReader, resultShape) === 0 && !isVoid) throw malformed('The result is missing.');
+    const seen = writeChecked(w, new Result({ success: value }), resultShape);
+    if (seen === 0 && !isVoid) throw malformed('The result is missing.');
   });
 }
 
@@ -105,6 +99,18 @@ export function encodeUnknownMethod(w: CompactWriter, seqid: number, name: strin
     w.writeFieldStop();
     w.writeStructEnd();
   });
+}
+
+/** Writes a struct and reads it through as its receiver will. Returns the bits of the members seen. */
+function writeChecked(w: CompactWriter, struct: Struct, shape: StructShape): number {
+  const mark = w.mark();
+  struct.write(w);
+  ownReader.reset(w.view(mark));
+  try {
+    return checkStruct(ownReader, shape);
+  } finally {
+    ownReader.reset(noBytes);
+  }
 }
 
 function writeFrame(

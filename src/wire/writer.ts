@@ -213,14 +213,6 @@ export class CompactWriter {
     this.#at += sizeBytes;
   }
 
-  /** 16 bytes, as they are. */
-  writeUuid(value: Uint8Array): void {
-    if (!(value instanceof Uint8Array) || value.length !== 16) throw new TypeError('16 bytes were expected.');
-    this.#ensure(16);
-    this.#buffer.set(value, this.#at);
-    this.#at += 16;
-  }
-
   #resetMessage(): void {
     this.#lastId = 0;
     this.#depth = 0;
