@@ -12,8 +12,8 @@ export interface StoredSession {
   readonly partnerFingerprint: Buffer;
   /** 32 bytes. */
   readonly secret: Buffer;
-  /** 32 bytes, proves the next handshake to be of the same two parties. */
-  readonly continuity: Buffer;
+  /** 32 bytes, proves the next handshake to be of the same two parties; null once it had to make room for others. */
+  readonly continuity: Buffer | null;
   readonly createdAt: number;
   readonly validTill: number;
   /** When a channel of it was first confirmed. */
@@ -39,7 +39,7 @@ export interface Sessions {
    */
   insert(session: StoredSession): Promise<void>;
   findLive(sid: SessionId, direction: Direction, now: number): Promise<StoredSession | null>;
-  /** The newest live one, one with a confirmed channel before others. */
+  /** The live one that was agreed last. */
   newest(partnerUid: PartnerUid, direction: Direction, now: number): Promise<StoredSession | null>;
   /** Of that sid, or, with null, the one to use for the next optimistic attempt. */
   findContinuity(

@@ -1,28 +1,37 @@
 /** Everything that outlives the process, as one object. Times are UTC epoch milliseconds. */
-import type { CloudId } from '../core/ids.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { storeLimits } from '../core/limits.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import { readCounter } from './counters.ts';
+import { openDatabase } from './database.ts';
 import type { Feed } from './feed.ts';
+import { createFeed } from './feeds.ts';
+import { pruneStore } from './housekeeping.ts';
 import type { Identities } from './identityRecord.ts';
+import { createIdentities } from './identityRecords.ts';
 import type { Invitations } from './invitation.ts';
+import { createInvitations } from './invitations.ts';
+import { createLeases, type Leases } from './lease.ts';
 import type { Partners } from './partner.ts';
+import { createPartners } from './partners.ts';
+import { createReplays, type Replays } from './replay.ts';
+import { checkSeal, resealAll, startAnew } from './seal.ts';
 import type { Sessions } from './session.ts';
+import { createSessions } from './sessions.ts';
+import { createSettings, type Settings } from './settings.ts';
 
-export interface Replays {
-  /** False when this ticket was seen before. */
-  insert(issuer: CloudId, jti: Buffer, keepTill: number): Promise<boolean>;
-  /** Returns how many were forgotten. */
-  prune(now: number): Promise<number>;
-}
-
-export interface Leases {
-  /** True when `holder` now has it, for ttlMs from now; a holder renews by acquiring again. */
-  acquire(name: string, holder: string, ttlMs: number): Promise<boolean>;
-  release(name: string, holder: string): Promise<void>;
-}
-
-export interface Settings {
-  get(key: string): Promise<string | null>;
-  /** null deletes it. */
-  set(key: string, value: string | null): Promise<void>;
+export interface StoreOptions {
+  /** `sqlite:PATH`; the directory must exist. */
+  readonly url: string;
+  readonly keyring: Keyring;
+  readonly clock?: Clock;
+  /** How long a statement waits for the lock of another process. */
+  readonly busyTimeoutMs?: number;
+  /**
+   * The database was just restored from a backup: what was secret and short-lived then (sessions, invitations) is dropped, so that
+   * nothing that ended since comes back and the keyring may be a new one; readers of the feed are told to resynchronise.
+   */
+  readonly restored?: boolean;
 }
 
 export interface Store {
@@ -40,7 +49,49 @@ export interface Store {
   ping(): Promise<void>;
   /** Housekeeping: what has ended by time is written down, wiped or forgotten. */
   prune(now: number): Promise<void>;
+  /** After a rotation of the key-encryption key: seals anew what older keys sealed. Returns how many values. */
+  reseal(): Promise<number>;
   /** A consistent copy of the database while it runs, mode 0600; replaces `file`. */
   backup(file: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/**
+ * Opens or creates the database and brings its schema up to date. Throws database_corrupt, database_read_only, database_locked,
+ * database_newer, configuration (not sqlite:PATH, or another program's file), and seal_broken when the keyring is another one's.
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { url, keyring, clock = systemClock, busyTimeoutMs = storeLimits.busyTimeoutMs, restored = false } = options;
+  const db = await openDatabase(url, { now: clock.now(), busyTimeoutMs });
+  try {
+    if (restored) await startAnew(db, keyring);
+    await checkSeal(db, keyring);
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+
+  const feed = createFeed(db, clock);
+  const replays = createReplays(db);
+  return {
+    partners: createPartners(db, clock),
+    invitations: createInvitations(db, keyring, clock),
+    sessions: createSessions(db, keyring),
+    leases: createLeases(db, clock),
+    identities: createIdentities(db, clock),
+    settings: createSettings(db),
+    feed,
+    replays,
+    trustEpoch: () => readCounter(db.reader, 'trust_epoch'),
+    ping: async () => {
+      await readCounter(db.reader, 'trust_epoch');
+    },
+    prune: (now) => pruneStore(db, { feed, replays }, now),
+    reseal: () => resealAll(db, keyring),
+    backup: (file) => db.backup(file),
+    close: async () => {
+      feed.close();
+      await db.close();
+    },
+  };
 }

@@ -1,0 +1,12 @@
+/** Every migration, in order; the version of the schema is the number of the last one. A migration that was released is never edited. */
+import type { Kysely } from 'kysely';
+import { up as foundation } from './0001-foundation.ts';
+
+/** What engines name differently. */
+export interface ColumnTypes {
+  readonly binary: 'blob' | 'bytea';
+}
+
+type Migration = <T>(db: Kysely<T>, types: ColumnTypes) => Promise<void>;
+
+export const migrations: readonly Migration[] = [foundation];

@@ -1,0 +1,110 @@
+/** The tables as the database has them. Booleans are 0 and 1, times UTC epoch milliseconds, lists and objects JSON text. */
+import type { CloudId, InvitationId, PartnerUid, SessionId } from '../core/ids.ts';
+import type { SignatureAlgorithm } from '../crypto/jws.ts';
+import type { IdentityRecord } from './identityRecord.ts';
+import type { Partner, PartnerKey } from './partner.ts';
+import type { Direction } from './session.ts';
+import type { Role, Side, TrustState } from './trust.ts';
+
+export interface PartnerRow {
+  uid: PartnerUid;
+  cloud_id: CloudId;
+  name: string;
+  role: Role;
+  state: TrustState;
+  approval: Side | null;
+  trust_since: number;
+  trust_till: number | null;
+  endpoints: string;
+  binding: Partner['binding'];
+  code: string | null;
+  rotation_sequence: number;
+  bundle_sequence: number;
+  acknowledged_sequence: number;
+  revoked_by: Side | null;
+  removed: number;
+  notice_pending: Partner['noticePending'];
+  continuity_granted_till: number | null;
+  last_contact: number | null;
+  last_error: string | null;
+  created_at: number;
+  updated_at: number;
+}
+
+interface KeyColumns {
+  fingerprint: Buffer;
+  algorithm: SignatureAlgorithm;
+  certificate_der: Buffer;
+  not_before: number;
+  not_after: number;
+  overlap_till: number | null;
+  created_at: number;
+}
+
+export interface PartnerKeyRow extends KeyColumns {
+  partner_uid: PartnerUid;
+  state: PartnerKey['state'];
+}
+
+export interface IdentityRow extends KeyColumns {
+  cloud_id: CloudId;
+  state: IdentityRecord['state'];
+  sequence: number;
+}
+
+/** Which cloud_id a removed partner's key is bound to for ever. */
+interface TombstoneRow {
+  fingerprint: Buffer;
+  cloud_id: CloudId;
+  /** 0 = retired or replaced: never accepted again. */
+  usable: number;
+}
+
+export interface InvitationRow {
+  id: InvitationId;
+  /** Sealed. */
+  kp: Buffer;
+  role: Role;
+  name: string | null;
+  for_cloud_id: CloudId | null;
+  approve: number;
+  trust_till: number | null;
+  replace_identity: number;
+  created_at: number;
+  expires_at: number;
+  used_by: Buffer | null;
+  used_at: number | null;
+  partner_uid: PartnerUid | null;
+  answer: Buffer | null;
+}
+
+export interface SessionRow {
+  direction: Direction;
+  sid: SessionId;
+  partner_uid: PartnerUid;
+  own_fingerprint: Buffer;
+  partner_fingerprint: Buffer;
+  /** Sealed; null once it ended. */
+  secret: Buffer | null;
+  /** Sealed; null once it ended. */
+  continuity: Buffer | null;
+  created_at: number;
+  valid_till: number;
+  confirmed_at: number | null;
+  continuity_till: number;
+}
+
+export interface Tables {
+  partners: PartnerRow;
+  partner_keys: PartnerKeyRow;
+  tombstones: TombstoneRow;
+  identities: IdentityRow;
+  invitations: InvitationRow;
+  sessions: SessionRow;
+  replays: { issuer: CloudId; jti: Buffer; keep_till: number };
+  leases: { name: string; holder: string; till: number };
+  feed: { seq: number; subject: string; payload: string; at: number };
+  settings: { key: string; value: string };
+  counters: { name: 'trust_epoch' | 'feed_head' | 'feed_cut'; value: number };
+  schema_version: { version: number; applied_at: number };
+}
