@@ -1,0 +1,84 @@
+/** What handlers and interceptors work with. */
+import type { ChannelKeys } from '../channel/attach.ts';
+import type { PinnedKey } from '../channel/handshake.ts';
+import type { Call } from '../channel/interceptor.ts';
+import type { answerOpen, Card, OpenFields, PartnerRole } from '../channel/pairing.ts';
+import type { TrustView } from '../client/trustView.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Config } from '../core/config.ts';
+import type { PartnerUid } from '../core/ids.ts';
+import type { Logger } from '../core/log.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import type { Keystone } from '../lproxy/keystone.ts';
+import type { Partner } from '../model/partner.ts';
+import type { StoredSession } from '../model/session.ts';
+import type { Store } from '../model/store.ts';
+import type { SoftTokens } from '../token/softTokens.ts';
+import type { Contract, MethodName } from '../wire/methods.ts';
+import type { Rates } from './rates.ts';
+
+export interface ServerContext {
+  readonly store: Store;
+  readonly view: TrustView;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly telemetry: Telemetry;
+  /** As it is now; a reload replaces it. */
+  readonly config: () => Config;
+  /** This cloud's Keystone, as far as this partner may use it; undefined where none is configured. Handlers ask nothing else. */
+  readonly keystone: (partner: Partner) => Keystone | undefined;
+  readonly softTokens: SoftTokens;
+  readonly rates: Rates;
+  /** Runs signatures on the thread pool; refuses with `overloaded` when too many wait. */
+  readonly sign: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Our card for pairing. */
+  readonly card: (role: PartnerRole) => Card;
+}
+
+/** The channel that a connection has become. */
+export interface InboundChannel {
+  readonly partner: Partner;
+  readonly session: StoredSession;
+  /** The partner's key that the session was agreed with. */
+  readonly key: PinnedKey;
+  readonly endsAt: number;
+}
+
+/** What handlers may see and do of the connection that a call came by. */
+export interface Peer {
+  readonly remoteAddress: string;
+  readonly loopback: boolean;
+  readonly tls: boolean;
+  /** TLS exporter value; null on plain TCP. */
+  readonly exporter: Buffer | null;
+  /** First half of a pairing, waiting for the second. */
+  pairing: { readonly open: OpenFields; readonly answer: ReturnType<typeof answerOpen> } | undefined;
+  /** Channels that the partner has now, over all connections. */
+  channelsOf(uid: PartnerUid): number;
+  /** Makes the connection a channel as soon as the reply has left. */
+  becomeChannel(channel: InboundChannel, keys: ChannelKeys): void;
+  /** Ends the connection as soon as the reply has left. */
+  endAfterReply(): void;
+}
+
+export interface InboundCall extends Call {
+  readonly direction: 'in';
+  readonly peer: Peer;
+  /** The partner as it is now; undefined before `attach`. */
+  readonly partner: Partner | undefined;
+  readonly channel: InboundChannel | undefined;
+}
+
+/** One RPC: decode, ask, encode. Errors are thrown. */
+export type Handler<M extends MethodName> = (
+  context: ServerContext,
+  argument: Contract[M]['args'],
+  call: InboundCall,
+) => Promise<Contract[M]['result']>;
+
+/** A handler of a method that only a partner's channel reaches. */
+export type PartnerHandler<M extends MethodName> = (
+  context: ServerContext,
+  argument: Contract[M]['args'],
+  call: InboundCall & { readonly partner: Partner; readonly channel: InboundChannel },
+) => Promise<Contract[M]['result']>;

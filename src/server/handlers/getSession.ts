@@ -1,0 +1,124 @@
+/** The responder's part of the handshake, in the order of docs/protocol.md, section 2: nothing is signed for a stranger. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { answerRequest, proofHolds, type ReadRequest, readRequest, verifyRequest } from '../../channel/handshake.ts';
+import { mayAttach } from '../../channel/permissions.ts';
+import { toStored } from '../../client/session.ts';
+import { partnerConfig } from '../../core/config.ts';
+import { AllianceError } from '../../core/errors.ts';
+import type { SessionId } from '../../core/ids.ts';
+import { sessionLimits } from '../../core/limits.ts';
+import type { Identity } from '../../crypto/identity.ts';
+import type { Partner } from '../../model/partner.ts';
+import { SessionTKT } from '../../wire/types.ts';
+import type { Handler, ServerContext } from '../context.ts';
+
+export const getSession: Handler<'getSession'> = async (context, argument, call) => {
+  const { store, view, clock, telemetry, log } = context;
+  const request = readRequest({
+    cloudId: argument.cloud_id,
+    signature: argument.signature,
+    pkiData: argument.pki_data,
+  });
+  const { partner, identity } = await authenticate(context, request, call.startedAt);
+
+  const state = view.stateOf(partner);
+  if (!mayAttach(state)) throw new AllianceError('partner_not_active', { details: `${partner.cloudId} is ${state}.` });
+  limitRate(context, partner);
+  await refuseReplay(context, partner, request, call.startedAt);
+  const previousContinuity = await followAttempt(context, partner, request);
+
+  const { ticket, session } = await context.sign(() =>
+    answerRequest(request, {
+      identity,
+      now: clock.now(),
+      ...(previousContinuity && { previousContinuity }),
+      ...(partner.trustTill !== null && { trustTill: partner.trustTill }),
+    }),
+  );
+  await store.sessions.insert(toStored(session, partner, 'responder'));
+  if (await store.partners.retireOldKey(partner.uid, session.partnerFingerprint))
+    log.info({ partner: partner.cloudId }, 'The partner uses its new key; the old one is retired.');
+
+  telemetry.handshake('in', session.attempt);
+  log.info({ partner: partner.cloudId, attempt: session.attempt, requestId: call.requestId }, 'Session agreed.');
+  return new SessionTKT({ cloud_id: ticket.cloudId, signature: ticket.signature, pki_data: ticket.pkiData });
+};
+
+/** Whoever cannot prove to be a partner gets one answer, `ticket_refused`, at one time after arrival, whatever was wrong. */
+async function authenticate(
+  { view, clock, telemetry, log }: ServerContext,
+  request: ReadRequest,
+  arrivedAt: number,
+): Promise<{ partner: Partner; identity: Identity }> {
+  try {
+    const partner = view.partnerByCloudId(request.cloudId);
+    const pins = partner ? view.pinsOf(partner) : [];
+    const own = view.identities.map(({ identity }) => identity);
+    const identity = await verifyRequest(request, pins, own, clock.now());
+    if (!partner) throw new AllianceError('ticket_refused');
+    return { partner, identity };
+  } catch (thrown) {
+    if (!(thrown instanceof AllianceError && thrown.errorName === 'ticket_refused')) throw thrown;
+    telemetry.handshake('in', 'ticket_refused');
+    log.info({ claimed: request.cloudId, err: thrown }, 'A ticket was refused.');
+    await untilRefusalTime(arrivedAt);
+    throw thrown;
+  }
+}
+
+const untilRefusalTime = (arrivedAt: number): Promise<void> =>
+  delay(Math.max(0, arrivedAt + sessionLimits.refusalDelayMs - performance.now()));
+
+function limitRate({ rates, config, clock }: ServerContext, { uid, cloudId }: Partner): void {
+  const { handshakesPerS, handshakesBurst } = partnerConfig(config(), cloudId);
+  const rate = { perS: handshakesPerS, burst: handshakesBurst };
+  const retryAfterMs = rates.take(`handshakes:${uid}`, rate, clock.now());
+  if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs, details: 'Too many handshakes.' });
+}
+
+async function refuseReplay(
+  { store, telemetry, log }: ServerContext,
+  partner: Partner,
+  { payload }: ReadRequest,
+  arrivedAt: number,
+): Promise<void> {
+  if (await store.replays.insert(partner.cloudId, payload.jti, payload.iat + sessionLimits.replayMs)) return;
+  telemetry.refusal('replay');
+  log.warn({ partner: partner.cloudId }, 'Security: a ticket came a second time.');
+  await untilRefusalTime(arrivedAt);
+  throw new AllianceError('ticket_refused', { details: 'The ticket came a second time.' });
+}
+
+/** Continuity key to carry on, if the attempt proves to hold one. */
+async function followAttempt(
+  context: ServerContext,
+  partner: Partner,
+  { payload }: ReadRequest,
+): Promise<Buffer | undefined> {
+  const { store, clock, log, telemetry } = context;
+  const now = clock.now();
+  if (payload.attempt === 'optimistic') {
+    const sid = payload.prev.sid.toString('base64url') as SessionId;
+    const previous = await store.sessions.findContinuity(partner.uid, 'responder', sid, now);
+    if (!previous || !proofHolds(payload, previous.key)) throw new AllianceError('session_key_mismatch');
+    return previous.key;
+  }
+  if (payload.attempt === 'fallback') limitFallback(context, partner);
+  const known =
+    (await store.sessions.countLive(partner.uid, 'responder', now)) > 0 ||
+    (await store.sessions.findContinuity(partner.uid, 'responder', null, now)) !== null;
+  if (!known) return undefined;
+
+  telemetry.refusal('new_start');
+  log.warn({ partner: partner.cloudId, attempt: payload.attempt }, 'Security: a partner with a session starts anew.');
+  const { continuity } = partnerConfig(context.config(), partner.cloudId);
+  if (continuity === 'required' && !(await store.partners.takeContinuityGrant(partner.uid, now)))
+    throw new AllianceError('continuity_required');
+  return undefined;
+}
+
+function limitFallback({ rates, clock }: ServerContext, { uid }: Partner): void {
+  const rate = { perS: 1000 / sessionLimits.fallbackEveryMs, burst: 1 };
+  const retryAfterMs = rates.take(`fallback:${uid}`, rate, clock.now());
+  if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs, details: 'One fallback a minute.' });
+}

@@ -1,0 +1,43 @@
+/** One handler for each RPC, by its name. */
+
+import { AllianceError } from '../../core/errors.ts';
+import type { MethodName } from '../../wire/methods.ts';
+import type { Handler, PartnerHandler } from '../context.ts';
+import { attach } from './attach.ts';
+import { authenticate } from './authenticate.ts';
+import { endTrust } from './endTrust.ts';
+import { getEndpoints } from './getEndpoints.ts';
+import { getPairing } from './getPairing.ts';
+import { getServices } from './getServices.ts';
+import { getSession } from './getSession.ts';
+import { getTrustBundle } from './getTrustBundle.ts';
+import { pair } from './pair.ts';
+import { ping } from './ping.ts';
+import { updateIdentity } from './updateIdentity.ts';
+import { validateTokenHard } from './validateTokenHard.ts';
+import { validateTokenSoft } from './validateTokenSoft.ts';
+
+/** The types see to it that such a handler is only ever called with a partner; this sees to it at run time. */
+function forPartners<M extends MethodName>(handler: PartnerHandler<M>): Handler<M> {
+  return (context, argument, call) => {
+    const { partner, channel } = call;
+    if (!partner || !channel) throw new AllianceError('unauthenticated');
+    return handler(context, argument, { ...call, partner, channel });
+  };
+}
+
+export const handlers: { readonly [M in MethodName]: Handler<M> } = {
+  getSession,
+  ping,
+  pair,
+  attach,
+  getPairing: forPartners(getPairing),
+  getTrustBundle: forPartners(getTrustBundle),
+  updateIdentity: forPartners(updateIdentity),
+  endTrust: forPartners(endTrust),
+  validateTokenHard: forPartners(validateTokenHard),
+  validateTokenSoft: forPartners(validateTokenSoft),
+  authenticate: forPartners(authenticate),
+  getServices: forPartners(getServices),
+  getEndpoints: forPartners(getEndpoints),
+};

@@ -1,0 +1,40 @@
+/** What the handlers of token and catalog calls share. */
+import { partnerConfig } from '../../core/config.ts';
+import { AllianceError } from '../../core/errors.ts';
+import { tokenLimits } from '../../core/limits.ts';
+import type { Keystone } from '../../lproxy/keystone.ts';
+import type { Partner } from '../../model/partner.ts';
+import { IndeterminateReason } from '../../wire/types.ts';
+import type { ServerContext } from '../context.ts';
+
+const tokenForm = /^[A-Za-z0-9._=-]+$/;
+/** A token that names its issuer is for the issuer's partners; sent to the issuer itself it would nest. */
+const qualifiedForm = /^a1\./;
+
+/** Throws `token_form_refused`. */
+export function assertIssuedForm(token: string): void {
+  if (token.length > tokenLimits.tokenBytes || !tokenForm.test(token) || qualifiedForm.test(token))
+    throw new AllianceError('token_form_refused', { field: 'token' });
+}
+
+/** This cloud's Keystone, with what this partner may use of it. */
+export function keystoneOf({ keystone }: ServerContext, partner: Partner): Keystone {
+  const own = keystone(partner);
+  if (!own) throw new AllianceError('not_exported', { details: 'This cloud has no Keystone configured.' });
+  return own;
+}
+
+const reasons = new Map<string, IndeterminateReason>([
+  ['keystone_unreachable', IndeterminateReason.KEYSTONE_UNREACHABLE],
+  ['keystone_refused', IndeterminateReason.KEYSTONE_REFUSED],
+  ['keystone_malformed', IndeterminateReason.KEYSTONE_MALFORMED],
+  ['overloaded', IndeterminateReason.OVERLOADED],
+]);
+
+/** Why nobody can say, or undefined for an error that is none of Keystone's. */
+export const reasonOf = (thrown: unknown): IndeterminateReason | undefined =>
+  thrown instanceof AllianceError ? reasons.get(thrown.errorName) : undefined;
+
+/** Whether users may log in here through this partner. */
+export const mayAuthenticate = ({ config }: ServerContext, { cloudId }: Partner): boolean =>
+  partnerConfig(config(), cloudId).authenticate;

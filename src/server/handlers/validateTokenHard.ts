@@ -1,0 +1,32 @@
+import { TokenStatus, TokenValidation, toInt64 } from '../../wire/types.ts';
+import type { PartnerHandler } from '../context.ts';
+import { assertIssuedForm, keystoneOf, reasonOf } from './tokens.ts';
+
+/** Keystone is asked now; its silence is INDETERMINATE, never INVALID. */
+export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (context, { token }, { partner }) => {
+  const { clock, softTokens } = context;
+  assertIssuedForm(token);
+  try {
+    const answer = await keystoneOf(context, partner).validateToken(token);
+    const checkedAt = clock.now();
+    if (answer.status === 'invalid') {
+      softTokens.learn(token, { status: 'invalid', checkedAt });
+      return new TokenValidation({ status: TokenStatus.INVALID, checked_at: toInt64(checkedAt) });
+    }
+    softTokens.learn(token, { status: 'valid', expiresAt: answer.expiresAt, checkedAt });
+    return new TokenValidation({
+      status: TokenStatus.VALID,
+      expires_at: toInt64(answer.expiresAt),
+      checked_at: toInt64(checkedAt),
+      body: answer.body,
+    });
+  } catch (thrown) {
+    const reason = reasonOf(thrown);
+    if (reason === undefined) throw thrown;
+    return new TokenValidation({
+      status: TokenStatus.INDETERMINATE,
+      reason,
+      checked_at: toInt64(clock.now()),
+    });
+  }
+};

@@ -1,0 +1,87 @@
+/** What stands between the wire and the handlers, outermost first. The array at the end is the whole chain. */
+import type { Interceptor } from '../channel/interceptor.ts';
+import { authorise } from '../channel/permissions.ts';
+import { partnerConfig } from '../core/config.ts';
+import { AllianceError, toAllianceError } from '../core/errors.ts';
+import type { Partner } from '../model/partner.ts';
+import { methodFacts } from '../wire/methods.ts';
+import type { InboundCall, ServerContext } from './context.ts';
+
+type ServerInterceptor = Interceptor<InboundCall>;
+
+/** Counts and logs every call; what nobody foresaw is logged whole here and leaves as `internal`. */
+const observe =
+  ({ telemetry, log }: ServerContext): ServerInterceptor =>
+  async (call, next) => {
+    const { method, startedAt } = call;
+    try {
+      const value = await next(call);
+      telemetry.call(method, 'in', 'ok', performance.now() - startedAt);
+      return value;
+    } catch (thrown) {
+      const error = toAllianceError(thrown);
+      telemetry.call(method, 'in', error.errorName, performance.now() - startedAt);
+      const { cloudId, requestId, peer } = call;
+      const line = { method, partner: cloudId, requestId, remoteAddress: peer.remoteAddress, err: error };
+      if (error.errorName === 'internal') log.error(line, 'A call failed for a reason of ours.');
+      else log.info(line, 'A call failed.');
+      throw error;
+    }
+  };
+
+/** Plain calls: only the bootstrap ones, within the limits of strangers. Calls over a channel: as the one table says. */
+const admit =
+  (context: ServerContext): ServerInterceptor =>
+  async (call, next) => {
+    const { partner, method } = call;
+    if (partner) authorise(method, 'in', partner, context.view.stateOf(partner));
+    else if (!methodFacts(method).plain) throw new AllianceError('unauthenticated');
+    else limitStrangers(context, call);
+    return next(call);
+  };
+
+function limitStrangers({ rates, config, clock, telemetry }: ServerContext, { method, peer }: InboundCall): void {
+  const { unauthenticatedPerS, unauthenticatedBurst, pingsPerS } = config().limits;
+  const now = clock.now();
+  const all = { perS: unauthenticatedPerS, burst: unauthenticatedBurst };
+  let retryAfterMs = rates.take(`stranger:${peer.remoteAddress}`, all, now);
+  if (retryAfterMs === 0 && method === 'ping' && !peer.loopback)
+    retryAfterMs = rates.take(`ping:${peer.remoteAddress}`, { perS: pingsPerS, burst: Math.max(1, pingsPerS) }, now);
+  if (retryAfterMs === 0) return;
+  telemetry.refusal('rate');
+  throw new AllianceError('rate_limited', { retryAfterMs });
+}
+
+/** Calls in flight and calls per second, by partner and over all its channels. */
+const limitPartner = (context: ServerContext): ServerInterceptor => {
+  const inFlight = new Map<Partner['uid'], number>();
+  return async (call, next) => {
+    const { partner } = call;
+    if (!partner) return next(call);
+    const limits = partnerConfig(context.config(), partner.cloudId);
+    const rate = { perS: limits.callsPerS, burst: limits.callsBurst };
+    const retryAfterMs = context.rates.take(`calls:${partner.uid}`, rate, context.clock.now());
+    if (retryAfterMs > 0) throw refused(context, 'rate_limited', retryAfterMs);
+    const running = inFlight.get(partner.uid) ?? 0;
+    if (running >= limits.inFlight) throw refused(context, 'overloaded', 100);
+    inFlight.set(partner.uid, running + 1);
+    try {
+      return await next(call);
+    } finally {
+      const left = (inFlight.get(partner.uid) ?? 1) - 1;
+      if (left === 0) inFlight.delete(partner.uid);
+      else inFlight.set(partner.uid, left);
+    }
+  };
+};
+
+function refused({ telemetry }: ServerContext, name: 'rate_limited' | 'overloaded', retryAfterMs: number) {
+  telemetry.refusal(name === 'rate_limited' ? 'rate' : 'in_flight');
+  return new AllianceError(name, { retryAfterMs });
+}
+
+export const interceptorsFor = (context: ServerContext): readonly ServerInterceptor[] => [
+  observe(context),
+  admit(context),
+  limitPartner(context),
+];

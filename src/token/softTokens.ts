@@ -1,0 +1,62 @@
+/**
+ * What this cloud, as an issuer, knows of its tokens for a short while: the answers that its Keystone gave. Bounded in age and number;
+ * a token itself is never kept, only a hash under a key that dies with the process.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import { tokenLimits } from '../core/limits.ts';
+
+export type TokenKnowledge =
+  | { readonly status: 'valid'; readonly expiresAt: number; readonly checkedAt: number }
+  | { readonly status: 'invalid'; readonly checkedAt: number };
+
+export interface SoftTokensOptions {
+  readonly entries: number;
+  /** How long an answer counts, ms. A refusal counts `negativeCacheMs` at most. */
+  readonly ageMs: number;
+}
+
+export class SoftTokens {
+  readonly #key = randomBytes(32);
+  readonly #known = new Map<string, TokenKnowledge>();
+  readonly #options: () => SoftTokensOptions;
+
+  constructor(options: () => SoftTokensOptions) {
+    this.#options = options;
+  }
+
+  learn(token: string, knowledge: TokenKnowledge): void {
+    const id = this.#idOf(token);
+    // Taken out and put in again, it is the youngest of the Map, and the oldest is the first to go.
+    this.#known.delete(id);
+    this.#known.set(id, knowledge);
+    const { entries } = this.#options();
+    while (this.#known.size > entries) {
+      const [oldest] = this.#known.keys();
+      if (oldest === undefined) return;
+      this.#known.delete(oldest);
+    }
+  }
+
+  forget(token: string): void {
+    this.#known.delete(this.#idOf(token));
+  }
+
+  /** What is known and still counts; a token past its expiry is known to be invalid. */
+  recall(token: string, now: number): TokenKnowledge | undefined {
+    const id = this.#idOf(token);
+    const known = this.#known.get(id);
+    if (!known) return undefined;
+    const { ageMs } = this.#options();
+    const limitMs = known.status === 'valid' ? ageMs : Math.min(ageMs, tokenLimits.negativeCacheMs);
+    if (now - known.checkedAt > limitMs) {
+      this.#known.delete(id);
+      return undefined;
+    }
+    if (known.status === 'valid' && known.expiresAt <= now) return { status: 'invalid', checkedAt: known.checkedAt };
+    return known;
+  }
+
+  #idOf(token: string): string {
+    return createHmac('sha256', this.#key).update(token).digest('base64url');
+  }
+}
