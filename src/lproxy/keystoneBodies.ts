@@ -46,6 +46,7 @@ const tokenBody = z.object({
     user: owned,
     project: owned.nullish(),
     domain: named.nullish(),
+    system: z.unknown(),
     roles: z.array(z.object({ id: z.string(), name: z.string() })).default([]),
   }),
 });
@@ -65,6 +66,8 @@ export interface KeystoneToken {
   readonly auditIds: readonly string[];
   readonly user: TokenOwner;
   readonly project: TokenOwner | null;
+  /** Whether it is scoped to the whole system. */
+  readonly system: boolean;
   readonly roles: readonly { readonly id: string; readonly name: string }[];
 }
 
@@ -102,6 +105,7 @@ export function parseToken(text: string): KeystoneToken {
     auditIds: token.audit_ids,
     user: owner(token.user),
     project: token.project ? owner(token.project) : null,
+    system: token.system !== undefined && token.system !== null,
     roles: token.roles,
   };
 }

@@ -57,16 +57,15 @@ export class Tokens {
     const { tokens, clock, users, projects, applicationCredentials } = this.#state;
     const record = tokens.get(token);
     if (!record) throw notFound('Could not recognize Fernet token');
+    const { scope } = record;
+    const project = scope?.kind === 'project' ? projects.get(scope.id) : undefined;
+    if (scope?.kind === 'project' && !project) throw couldNotFind('project', scope.id);
     const deadline = record.expiresAt + (allowExpired ? expiredWindowMs : 0);
     if (deadline <= clock.now() || this.#isRevoked(record)) throw notFound('Failed to validate token');
     if (record.applicationCredentialId && !applicationCredentials.has(record.applicationCredentialId))
       throw couldNotFind('Application Credential', record.applicationCredentialId);
-    if (record.scope?.kind === 'project') {
-      const { id } = record.scope;
-      const project = projects.get(id);
-      if (!project) throw couldNotFind('project', id);
-      if (!project.enabled) throw notFound(`Unable to validate token because project ${id} is disabled`);
-    }
+    if (project && !project.enabled)
+      throw notFound(`Unable to validate token because project ${project.id} is disabled`);
     if (!users.has(record.userId)) throw couldNotFind('user', record.userId);
     if (record.scope && this.rolesOf(record).length === 0) throw couldNotFind('token', token);
     return record;

@@ -1,0 +1,147 @@
+/**
+ * How the broker logs in to its own Keystone: keys of `alliance.yaml`, then of the entry of `clouds.yaml` that `os_cloud` names,
+ * then `OS_*` variables. The first that has a key wins.
+ */
+import { readFileSync } from 'node:fs';
+import { AllianceError } from '../core/errors.ts';
+import { type CloudsOptions, dropUnset, readCloud } from './cloudsYaml.ts';
+import type { Credentials, KeystoneOptions, Reference, Scope } from './keystone.ts';
+import { type KeystoneKeys, mergeKeys, usesApplicationCredential } from './keystoneKeys.ts';
+
+/** `keystone` of the configuration: secrets read from their files, paths absolute. */
+export interface KeystoneConfig {
+  readonly authUrl?: string | undefined;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly userDomainName?: string | undefined;
+  readonly projectName?: string | undefined;
+  readonly projectDomainName?: string | undefined;
+  readonly applicationCredentialId?: string | undefined;
+  readonly applicationCredentialSecret?: string | undefined;
+  readonly region?: string | undefined;
+  readonly interface?: string | undefined;
+  readonly cacert?: string | undefined;
+  readonly osCloud?: string | undefined;
+}
+
+export type KeystoneSettings = Pick<
+  KeystoneOptions,
+  'authUrl' | 'credentials' | 'scope' | 'region' | 'interface' | 'cacert'
+>;
+
+/** How each key is called where it may stand, for messages. */
+const names = {
+  authUrl: ['auth_url', 'OS_AUTH_URL'],
+  username: ['username', 'OS_USERNAME'],
+  password: ['password', 'OS_PASSWORD'],
+  projectName: ['project_name', 'OS_PROJECT_NAME'],
+  applicationCredentialId: ['application_credential_id', 'OS_APPLICATION_CREDENTIAL_ID'],
+  applicationCredentialSecret: ['application_credential_secret', 'OS_APPLICATION_CREDENTIAL_SECRET'],
+} as const;
+
+function missing(key: keyof typeof names): AllianceError {
+  const [name, variable] = names[key];
+  return new AllianceError('configuration', {
+    field: `keystone.${name}`,
+    details: `keystone.${name} is missing: set it in alliance.yaml, in the cloud that keystone.os_cloud names, or as ${variable}.`,
+  });
+}
+
+function readVariables(env: CloudsOptions['env']): KeystoneKeys {
+  return dropUnset({
+    authUrl: env.OS_AUTH_URL,
+    username: env.OS_USERNAME,
+    userId: env.OS_USER_ID,
+    password: env.OS_PASSWORD,
+    userDomainName: env.OS_USER_DOMAIN_NAME,
+    userDomainId: env.OS_USER_DOMAIN_ID,
+    projectName: env.OS_PROJECT_NAME ?? env.OS_TENANT_NAME,
+    projectId: env.OS_PROJECT_ID ?? env.OS_TENANT_ID,
+    projectDomainName: env.OS_PROJECT_DOMAIN_NAME,
+    projectDomainId: env.OS_PROJECT_DOMAIN_ID,
+    systemScope: env.OS_SYSTEM_SCOPE,
+    applicationCredentialId: env.OS_APPLICATION_CREDENTIAL_ID,
+    applicationCredentialName: env.OS_APPLICATION_CREDENTIAL_NAME,
+    applicationCredentialSecret: env.OS_APPLICATION_CREDENTIAL_SECRET,
+    region: env.OS_REGION_NAME,
+    interface: env.OS_INTERFACE ?? env.OS_ENDPOINT_TYPE,
+    cacert: env.OS_CACERT,
+  });
+}
+
+/**
+ * @param env the environment, for `OS_*`, `HOME` and `XDG_CONFIG_HOME`
+ * @throws AllianceError configuration, naming the key that is missing or wrong
+ */
+export function resolveKeystone(config: KeystoneConfig, options: CloudsOptions): KeystoneSettings {
+  const { osCloud, ...own } = config;
+  // OS_CLOUD of someone's shell is not asked for where the configuration already says which Keystone.
+  const cloud = osCloud ?? (own.authUrl === undefined ? options.env.OS_CLOUD : undefined);
+  const sources = [dropUnset(own), ...(cloud ? [readCloud(cloud, options)] : []), readVariables(options.env)];
+  const keys = mergeKeys(sources);
+  if (keys.authUrl === undefined) throw missing('authUrl');
+  const application = usesApplicationCredential(sources);
+  const scope = application ? undefined : scopeOf(keys);
+  return {
+    authUrl: keys.authUrl,
+    credentials: application ? applicationCredential(keys) : password(keys),
+    ...(scope !== undefined && { scope }),
+    ...(keys.region !== undefined && { region: keys.region }),
+    ...(keys.interface !== undefined && { interface: parseInterface(keys.interface) }),
+    ...(keys.cacert !== undefined && { cacert: readAuthorities(keys.cacert) }),
+  };
+}
+
+function userOf(keys: KeystoneKeys): Reference {
+  if (keys.userId !== undefined) return { id: keys.userId };
+  if (keys.username === undefined) throw missing('username');
+  return { name: keys.username, domain: domainOf(keys.userDomainId, keys.userDomainName) };
+}
+
+const domainOf = (id: string | undefined, name: string | undefined) =>
+  id !== undefined ? { id } : { name: name ?? 'Default' };
+
+function password(keys: KeystoneKeys): Credentials {
+  const user = userOf(keys);
+  if (keys.password === undefined) throw missing('password');
+  return { method: 'password', user, password: keys.password };
+}
+
+function applicationCredential(keys: KeystoneKeys): Credentials {
+  const { applicationCredentialId: id, applicationCredentialName: name, applicationCredentialSecret: secret } = keys;
+  if (id === undefined && name === undefined) throw missing('applicationCredentialId');
+  if (secret === undefined) throw missing('applicationCredentialSecret');
+  if (id !== undefined) return { method: 'application_credential', id, secret };
+  return { method: 'application_credential', name: name!, user: userOf(keys), secret };
+}
+
+function scopeOf(keys: KeystoneKeys): Scope {
+  if (keys.systemScope === 'all') return { system: { all: true } };
+  if (keys.projectId !== undefined) return { project: { id: keys.projectId } };
+  if (keys.projectName === undefined) throw missing('projectName');
+  const domain = domainOf(keys.projectDomainId, keys.projectDomainName);
+  return { project: { name: keys.projectName, domain } };
+}
+
+/** Also the old spellings `publicURL`, `internalURL`, `adminURL`. */
+function parseInterface(text: string): 'public' | 'internal' | 'admin' {
+  const name = text.replace(/URL$/, '');
+  if (name === 'public' || name === 'internal' || name === 'admin') return name;
+  throw new AllianceError('configuration', {
+    field: 'keystone.interface',
+    details: `keystone.interface is "${text}"; it must be public, internal or admin.`,
+  });
+}
+
+function readAuthorities(path: string): string {
+  const refuse = (problem: string) =>
+    new AllianceError('configuration', { field: 'keystone.cacert', details: `keystone.cacert: ${path} ${problem}.` });
+  let pem: string;
+  try {
+    pem = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw refuse(`cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw refuse('holds no certificate');
+  return pem;
+}
