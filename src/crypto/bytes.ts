@@ -3,7 +3,7 @@ import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { AllianceError } from '../core/errors.ts';
 
 /** Bytes, or text that stands for its UTF-8 bytes. */
-export type Bytes = Uint8Array | string;
+type Bytes = Uint8Array | string;
 
 const toBuffer = (x: Bytes): Buffer =>
   typeof x === 'string' ? Buffer.from(x, 'utf8') : Buffer.from(x.buffer, x.byteOffset, x.byteLength);

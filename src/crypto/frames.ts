@@ -6,6 +6,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { AllianceError } from '../core/errors.ts';
 import { channelLimits, wireLimits } from '../core/limits.ts';
+import { writeNonce } from './nonce.ts';
 
 /** First byte of a sealed frame's body. */
 export const sealedType = 0xa1;
@@ -17,16 +18,14 @@ const tagBytes = 16;
 const overheadBytes = 1 + tagBytes;
 const cipherOptions = { authTagLength: tagBytes };
 
-export interface FrameLimits {
+interface FrameLimits {
   readonly frames: number;
   readonly plaintextBytes: number;
-  /** Where the counter begins, other than 0 in tests of its end only. */
-  readonly firstFrame?: number;
 }
 
 /** Key, nonce and counters of one direction. */
 class Direction {
-  frames: number;
+  frames = 0;
   bytes = 0;
   dropped = false;
   readonly key: Buffer;
@@ -35,26 +34,19 @@ class Direction {
   readonly limits: FrameLimits;
   readonly #iv: Buffer;
   readonly #nonce: Buffer;
-  readonly #ivHigh: number;
-  readonly #ivLow: number;
 
   constructor(key: Buffer, iv: Buffer, limits: FrameLimits) {
     if (key.length !== 32 || iv.length !== 12) throw new RangeError('A channel key has 32 bytes and an iv 12.');
     // Copies, so that wiping here and wiping by the caller do not meet.
     this.key = Buffer.from(key);
     this.#iv = Buffer.from(iv);
-    this.#nonce = Buffer.from(iv);
-    this.#ivHigh = this.#iv.readUInt32BE(4);
-    this.#ivLow = this.#iv.readUInt32BE(8);
+    this.#nonce = Buffer.alloc(12);
     this.limits = limits;
-    this.frames = limits.firstFrame ?? 0;
   }
 
-  /** The nonce of the next frame: iv XOR (4 zero bytes || u64 counter), in two halves, exact up to 2^53. Counts the frame. */
+  /** The nonce of the next frame, which it counts. */
   nextNonce(): Buffer {
-    const high = Math.floor(this.frames / 0x1_0000_0000);
-    this.#nonce.writeUInt32BE((this.#ivHigh ^ high) >>> 0, 4);
-    this.#nonce.writeUInt32BE((this.#ivLow ^ this.frames) >>> 0, 8);
+    writeNonce(this.#nonce, this.#iv, this.frames);
     this.frames += 1;
     return this.#nonce;
   }

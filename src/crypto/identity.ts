@@ -6,7 +6,7 @@ import type { CloudId } from '../core/ids.ts';
 import { identityLimits, keyFileLimits } from '../core/limits.ts';
 import { algorithmOfKey, type CertificateFacts, readCertificate } from './certificate.ts';
 import type { SignatureAlgorithm } from './jws.ts';
-import { selfSigned } from './selfSigned.ts';
+import { altName, selfSigned } from './selfSigned.ts';
 
 export interface Identity {
   readonly cloudId: CloudId;
@@ -24,7 +24,7 @@ export interface Identity {
   readonly notAfter: number;
 }
 
-export interface CreateIdentityOptions {
+interface CreateIdentityOptions {
   readonly cloudId: CloudId;
   /** DNS names and addresses under which partners dial us. */
   readonly hosts: readonly string[];
@@ -32,7 +32,7 @@ export interface CreateIdentityOptions {
   readonly now: number;
 }
 
-export interface LoadIdentityOptions {
+interface LoadIdentityOptions {
   readonly cloudId: CloudId;
   /** PKCS#8, PKCS#1 or SEC1, plain or encrypted. */
   readonly keyPem: string;
@@ -48,11 +48,12 @@ const generate = promisify(generateKeyPair);
 export async function createIdentity(
   options: CreateIdentityOptions,
 ): Promise<{ keyPem: string; certificatePem: string }> {
+  const altNames = options.hosts.map(altName);
   const { privateKey } = await generate('rsa', { modulusLength: identityLimits.rsaBits });
   const certificatePem = await selfSigned({
     privateKey,
     commonName: options.cloudId,
-    hosts: options.hosts,
+    altNames,
     now: options.now,
   });
   return { keyPem: toPkcs8(privateKey), certificatePem };

@@ -30,14 +30,14 @@ const maxBytes: Readonly<Record<SignatureUse, number>> = {
   'alliance-checkpoint': signatureLimits.compactBytes,
 };
 
-export interface SignOptions {
+interface SignOptions {
   readonly key: KeyObject;
   readonly algorithm: SignatureAlgorithm;
   readonly use: SignatureUse;
   readonly payload: Uint8Array;
 }
 
-export interface VerifyOptions {
+interface VerifyOptions {
   /** The pinned public key and its pinned algorithm; nothing in the JWS has a say in either. */
   readonly key: KeyObject;
   readonly algorithm: SignatureAlgorithm;
@@ -77,7 +77,7 @@ function checkHeader(bytes: Buffer, algorithm: SignatureAlgorithm, use: Signatur
   if (text.replace(/[ \t\r\n]/g, '') !== JSON.stringify(header)) throw new Error('spelling');
 }
 
-export interface DetachedJws {
+interface DetachedJws {
   /** base64url of the payload. */
   readonly payload: string;
   /** `header..signature` (RFC 7515, appendix F). */

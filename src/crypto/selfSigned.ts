@@ -5,21 +5,40 @@ import type forgeTypes from 'node-forge';
 import { AllianceError } from '../core/errors.ts';
 import { identityLimits } from '../core/limits.ts';
 
-export interface SelfSignedOptions {
+/** A subject alternative name as node-forge wants it: 2 is a DNS name, 7 an IP address (RFC 5280, 4.2.1.6). */
+type AltName = { readonly type: 2; readonly value: string } | { readonly type: 7; readonly ip: string };
+
+interface SelfSignedOptions {
   readonly privateKey: KeyObject;
   readonly commonName: string;
-  /** DNS names and IP addresses, for the subject alternative name. */
-  readonly hosts: readonly string[];
+  readonly altNames: readonly AltName[];
   /** UTC epoch ms. */
   readonly now: number;
 }
 
-/** Clocks of partners may be a little behind ours. */
+/** The clocks of partners may be a little behind ours. */
 const backdateMs = 5 * 60_000;
 const dayMs = 86_400_000;
 
+const hostForm = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
+const hostBytes = 253;
+
+/** The alternative name of a host name or an address (IPv6 with or without brackets). */
+export function altName(host: string): AltName {
+  const bare = host.replace(/^\[(.*)\]$/, '$1');
+  if (isIP(bare) === 4) return { type: 7, ip: bare };
+  // URL writes IPv6 in hexadecimal groups only, the one form that node-forge reads; a zone means something on one host only.
+  if (isIP(bare) === 6 && !bare.includes('%'))
+    return { type: 7, ip: new URL(`http://[${bare}]`).hostname.slice(1, -1) };
+  if (host.length <= hostBytes && hostForm.test(host)) return { type: 2, value: host };
+  throw new AllianceError('configuration', {
+    field: 'advertise',
+    details: `"${host}" is no host name and no address.`,
+  });
+}
+
 /** A certificate as PEM. node-forge only encodes: its own RSA in JavaScript would block the event loop for a tenth of a second. */
-export async function selfSigned({ privateKey, commonName, hosts, now }: SelfSignedOptions): Promise<string> {
+export async function selfSigned({ privateKey, commonName, altNames, now }: SelfSignedOptions): Promise<string> {
   // Only `init` and rotation get here; at every start node-forge would cost 20 ms.
   const { default: forge } = await import('node-forge');
   const publicPem = createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }) as string;
@@ -31,7 +50,7 @@ export async function selfSigned({ privateKey, commonName, hosts, now }: SelfSig
   const name = [{ name: 'commonName', value: commonName }];
   certificate.setSubject(name);
   certificate.setIssuer(name);
-  certificate.setExtensions(extensions(hosts));
+  certificate.setExtensions(extensions(altNames));
   certificate.signatureOid = forge.pki.oids.sha256WithRSAEncryption!;
   certificate.siginfo.algorithmOid = certificate.signatureOid;
   certificate.signature = '';
@@ -42,33 +61,19 @@ export async function selfSigned({ privateKey, commonName, hosts, now }: SelfSig
   return forge.pki.certificateToPem(certificate).replaceAll('\r\n', '\n');
 }
 
-/** 127 random bits that DER needs no padding for: positive, and the first byte is not zero. */
+/** 126 random bits below a first byte that makes the number positive and needs no padding in DER. */
 function randomSerial(): string {
   const serial = randomBytes(16);
   serial[0] = (serial[0]! & 0x3f) | 0x40;
   return serial.toString('hex');
 }
 
-function extensions(hosts: readonly string[]): object[] {
-  const altNames = hosts.map((host) => {
-    const bare = host.replace(/^\[(.*)\]$/, '$1');
-    if (isIP(bare)) return { type: 7, ip: bare };
-    if (
-      /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$/.test(
-        bare,
-      )
-    )
-      return { type: 2, value: bare };
-    throw new AllianceError('configuration', {
-      field: 'advertise',
-      details: `"${host}" is no host name and no address.`,
-    });
-  });
+function extensions(names: readonly AltName[]): object[] {
   return [
     { name: 'basicConstraints', cA: false, critical: true },
     { name: 'keyUsage', digitalSignature: true, critical: true },
     { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
-    ...(altNames.length > 0 ? [{ name: 'subjectAltName', altNames }] : []),
+    ...(names.length > 0 ? [{ name: 'subjectAltName', altNames: names }] : []),
   ];
 }
 

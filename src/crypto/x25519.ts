@@ -2,7 +2,7 @@
 import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { AllianceError } from '../core/errors.ts';
 
-export interface Ephemeral {
+interface Ephemeral {
   /** 32 raw bytes. */
   readonly publicKey: Buffer;
   /** The shared secret with a peer's 32 raw bytes; once only, as the private key is dropped by the first call. */

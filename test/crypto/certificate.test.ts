@@ -84,6 +84,20 @@ describe('certificate', () => {
     expect(refused(() => readCertificate(Buffer.alloc(70_000, 0x30)))).to.match(/65536 bytes/);
   });
 
+  it('refuses RSA keys that are dear to verify with', () => {
+    const rsaSpki = (modulusBytes: number, exponent: string): Buffer => {
+      const modulus = tlv(0x02, Buffer.from([0]), Buffer.alloc(modulusBytes, 0xff));
+      const key = sequence(modulus, tlv(0x02, Buffer.from(exponent, 'hex')));
+      return sequence(sequence(oid('2a864886f70d010101'), tlv(0x05)), tlv(0x03, Buffer.from([0]), key));
+    };
+    const read = (spki: Buffer) => readCertificate(makeCertificate({ privateKey: ec('P-256'), spki }));
+    expect(read(rsaSpki(1024, '010001')).algorithm).to.equal('PS256');
+    expect(read(rsaSpki(384, '00ffffffff')).algorithm).to.equal('PS256');
+    expect(refused(() => read(rsaSpki(1025, '010001')))).to.match(/3072 to 8192 bits; this one has 8200/);
+    expect(refused(() => read(rsaSpki(384, '0100000001')))).to.match(/exponent/);
+    expect(refused(() => read(rsaSpki(383, '010001')))).to.match(/this one has 3064/);
+  });
+
   it('refuses a key of a kind that no one knows', () => {
     const spki = sequence(sequence(oid('883701')), tlv(0x03, Buffer.alloc(33)));
     const privateKey = ec('P-256');

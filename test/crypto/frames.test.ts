@@ -120,12 +120,14 @@ describe('frames', () => {
     refusal(() => new FrameOpener(randomBytes(32), iv).open(first), 'wire_malformed');
   });
 
-  it('opens nothing any more after one failure', () => {
+  it('opens nothing any more after one failure, not even the frame that is due next', () => {
     const sealer = new FrameSealer(key, iv);
-    const [first, second] = [bodyOf(sealer.seal(Buffer.from('1'))), bodyOf(sealer.seal(Buffer.from('2')))];
-    const opener = new FrameOpener(key, iv);
-    refusal(() => opener.open(second), 'wire_malformed');
-    for (const body of [first, second]) refusal(() => opener.open(body), 'wire_malformed');
+    const bodies = ['1', '2', '3'].map((text) => bodyOf(sealer.seal(Buffer.from(text))));
+    for (const spoilt of [Buffer.from(bodies[0]!).fill(0, 1), Buffer.alloc(3), bodies[2]!]) {
+      const opener = new FrameOpener(key, iv);
+      refusal(() => opener.open(spoilt), 'wire_malformed');
+      for (const body of bodies) refusal(() => opener.open(body), 'wire_malformed');
+    }
   });
 
   it('has no frames without a message', () => {
@@ -164,15 +166,6 @@ describe('frames', () => {
     opener.open(bodyOf(sealer.seal(Buffer.alloc(4))));
     refusal(() => sealer.seal(Buffer.alloc(1)), 'connection_lost');
     refusal(() => opener.open(bodyOf(byHand(Buffer.alloc(1), 2n))), 'wire_malformed');
-  });
-
-  it('counts exactly beyond 2^32', () => {
-    for (const counter of [2 ** 32 - 1, 2 ** 32, 2 ** 53 - 2]) {
-      const at = { ...noLimits, firstFrame: counter };
-      const frame = new FrameSealer(key, iv, at).seal(Buffer.from('far'));
-      expect(frame.equals(byHand(Buffer.from('far'), BigInt(counter))), String(counter)).to.equal(true);
-      expect(new FrameOpener(key, iv, at).open(bodyOf(frame)).toString()).to.equal('far');
-    }
   });
 
   it('wipes its own keys on drop and leaves those of the caller', () => {

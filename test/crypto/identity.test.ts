@@ -23,7 +23,11 @@ describe('createIdentity', () => {
   const now = Date.UTC(2026, 5, 1, 12);
   let made: { keyPem: string; certificatePem: string };
   before(async () => {
-    made = await createIdentity({ cloudId, hosts: ['alpha.example.org', '192.0.2.7', '[2001:db8::7]'], now });
+    made = await createIdentity({
+      cloudId,
+      hosts: ['alpha.example.org', '192.0.2.7', '[2001:db8::7]', '::ffff:192.0.2.8'],
+      now,
+    });
   });
 
   it('makes an RSA-3072 key and its self-signed certificate', () => {
@@ -45,6 +49,7 @@ describe('createIdentity', () => {
     expect(certificate.checkHost('alpha.example.org')).to.equal('alpha.example.org');
     expect(certificate.checkIP('192.0.2.7')).to.equal('192.0.2.7');
     expect(certificate.checkIP('2001:db8::7')).to.equal('2001:db8::7');
+    expect(certificate.checkIP('::ffff:192.0.2.8')).to.equal('::ffff:192.0.2.8');
     expect(certificate.checkHost('beta.example.org')).to.equal(undefined);
   });
 
@@ -64,7 +69,18 @@ describe('createIdentity', () => {
   });
 
   it('refuses hosts that are none', async () => {
-    for (const host of ['', 'a b', 'a,b', '-a', 'a..b', 'DNS:a', 'a/b', 'x'.repeat(254), '*.example.org']) {
+    for (const host of [
+      '',
+      'a b',
+      'a,b',
+      '-a',
+      'a..b',
+      'DNS:a',
+      'a/b',
+      'x'.repeat(254),
+      '*.example.org',
+      'fe80::1%eth0',
+    ]) {
       const error = await rejection(createIdentity({ cloudId, hosts: [host], now }), 'configuration');
       expect(error.field, host).to.equal('advertise');
     }

@@ -165,7 +165,7 @@ describe('keyring file', () => {
     mkdirSync(path, { mode: 0o700 });
     expect(configurationError(() => loadKeyring(path))).to.match(/no regular file/);
     const pipe = directory.file('pipe');
-    execFileSync('mkfifo', ['-m', '600', pipe]);
+    execFileSync('/usr/bin/mkfifo', ['-m', '600', pipe]);
     expect(configurationError(() => loadKeyring(pipe))).to.match(/no regular file/);
   });
 
