@@ -12,6 +12,8 @@ export class FeedWaiters {
   readonly #waiters = new Set<Waiter>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  /** How far the feed is known to reach. */
+  #head = 0;
 
   constructor(readHead: () => Promise<number>) {
     this.#readHead = readHead;
@@ -19,7 +21,10 @@ export class FeedWaiters {
 
   /** Settles when the feed has grown beyond `after` or after timeoutMs. Rejects with the signal's reason, or shutting_down. */
   wait(after: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    // Each of these may have happened while the caller was reading.
     if (this.#closed) return Promise.reject(closed());
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#head > after) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const abort = (): void => waiter.settle(signal?.reason as Error);
       const timer = setTimeout(() => waiter.settle(), timeoutMs);
@@ -41,6 +46,11 @@ export class FeedWaiters {
 
   /** The feed now reaches to `head`. */
   announce(head: number): void {
+    this.#head = Math.max(this.#head, head);
+    this.#wake(head);
+  }
+
+  #wake(head: number): void {
     for (const waiter of [...this.#waiters]) if (waiter.after < head) waiter.settle();
   }
 
@@ -58,7 +68,7 @@ export class FeedWaiters {
         this.announce(await this.#readHead());
       } catch {
         // Each waiter reads by itself then, and reports what is wrong.
-        this.announce(Number.POSITIVE_INFINITY);
+        this.#wake(Number.POSITIVE_INFINITY);
       }
       this.#timer = undefined;
       this.#poll();
