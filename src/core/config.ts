@@ -121,8 +121,10 @@ function readSecretFiles(settings: RawSettings, root: string): ConfigProblem[] {
     if (typeof name !== 'string' || name === '' || !isSection(part)) return [];
     const path = [section, `${key}_file`];
     try {
-      part[key] = readFileSync(resolve(root, name), 'utf8').replace(/\r?\n$/, '');
-      return part[key] === '' ? [{ path, problem: 'names an empty file' }] : [];
+      const secret = readFileSync(resolve(root, name), 'utf8').replace(/\r?\n$/, '');
+      if (secret === '') return [{ path, problem: 'names an empty file' }];
+      part[key] = secret;
+      return [];
     } catch (error) {
       return [{ path, problem: `cannot be read (${errnoOf(error)})` }];
     }

@@ -48,7 +48,7 @@ const withoutSeparators = (variable: string): string => variable.replaceAll('_',
 function unknownVariable(variable: string, path: readonly string[]): ConfigProblem | undefined {
   const names = configKeys.map((key) => variableOf(key.path));
   const meant =
-    names.find((name) => withoutSeparators(name) === withoutSeparators(variable)) ?? closest(variable, names);
+    names.find((name) => withoutSeparators(name) === withoutSeparators(variable)) ?? closest(variable, names, 2);
   if (meant === undefined && !variable.includes('__') && !isConfigSection(path)) return undefined;
   const what = isConfigSection(path) ? 'names a section, not a key' : 'is no configuration key';
   return { path: [variable], problem: meant === undefined ? what : `${what}; did you mean ${meant}?` };

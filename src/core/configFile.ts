@@ -1,6 +1,6 @@
 /** `alliance.yaml` as plain settings, with the line of each of them for messages. */
 import { readFileSync } from 'node:fs';
-import { isNode, LineCounter, parseDocument } from 'yaml';
+import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { isSection, type RawSettings } from './configEnvironment.ts';
 import { isConfigSection } from './configKeys.ts';
 import { errnoOf } from './errno.ts';
@@ -37,7 +37,7 @@ export function parseConfigFile(source: string): ConfigFile {
     return `${configFileName}:${line}:${col}: ${error.message}`;
   });
   if (broken.length > 0) return refuse(broken.join('\n  '));
-  const settings: unknown = document.toJS() ?? {};
+  const settings = valuesOf(document);
   if (!isSection(settings)) return refuse(`${configFileName} must hold keys and values, not one value or a list.`);
   return {
     settings: withoutEmptySections(settings, []),
@@ -46,6 +46,15 @@ export function parseConfigFile(source: string): ConfigFile {
       return isNode(node) && node.range ? `line ${lines.linePos(node.range[0]).line}` : undefined;
     },
   };
+}
+
+/** The library refuses here what grows without end by aliases. */
+function valuesOf(document: Document.Parsed): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    return refuse(`${configFileName}: ${(error as Error).message}.`, error);
+  }
 }
 
 /** A section whose keys are all commented out reads as null; it means the defaults, and is no mistake. */

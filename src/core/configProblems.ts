@@ -62,13 +62,17 @@ function distance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** The candidate that a mistyped word was probably meant to be. */
-export function closest(word: string, candidates: readonly string[]): string | undefined {
+/** The candidate that a mistyped word was probably meant to be, at most so many edits away. */
+export function closest(
+  word: string,
+  candidates: readonly string[],
+  edits = Math.ceil(word.length / 3),
+): string | undefined {
   const ranked = candidates
-    .map((candidate) => ({ candidate, edits: distance(word, candidate) }))
-    .sort((a, b) => a.edits - b.edits);
+    .map((candidate) => ({ candidate, away: distance(word, candidate) }))
+    .sort((a, b) => a.away - b.away);
   const best = ranked[0];
-  return best !== undefined && best.edits <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined;
+  return best !== undefined && best.away <= edits ? best.candidate : undefined;
 }
 
 /** A sibling of almost this name, or the key of exactly this name elsewhere. */

@@ -1,0 +1,64 @@
+import { writeFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { stringify } from 'yaml';
+import { loadConfig } from '../../src/core/config.ts';
+import { findConfigKey, isConfigSection } from '../../src/core/configKeys.ts';
+import { compareConfigs, redactConfig, reloadableKeys } from '../../src/core/configView.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+
+describe('configView', () => {
+  const home = temporaryDirectory();
+  after(() => home.remove());
+
+  const load = (settings: object) => {
+    writeFileSync(home.file('alliance.yaml'), stringify({ cloud_id: 'east', ...settings }));
+    return loadConfig({ home: home.path, env: {} });
+  };
+
+  it('shows everything in force without secrets, in the form of the file', () => {
+    const config = load({
+      identity: { passphrase: 'hunter2' },
+      keystone: { auth_url: 'http://k/', password: 'hunter2', application_credential_secret: 'hunter2' },
+      listen: { tls: 'off', tcp: '[::1]:9441' },
+      partners: { 'west-1': { calls_per_s: 5 } },
+    });
+    const shown = redactConfig(config);
+    expect(JSON.stringify(shown)).not.to.include('hunter2');
+    expect(shown).to.deep.include({
+      cloud_id: 'east',
+      listen: { tls: 'off', tcp: '[::1]:9441' },
+      http: { listen: '127.0.0.1:9480' },
+      keystone: { auth_url: 'http://k/', password: '[redacted]', application_credential_secret: '[redacted]' },
+    });
+    expect(shown).to.have.nested.property('partners.west-1.calls_per_s', 5);
+  });
+
+  it('shows what loads again to the same configuration', () => {
+    const config = load({ partners: { west: { authenticate: true } }, advertise: ['tls://east:9443'] });
+    const again = load(redactConfig(config));
+    expect(compareConfigs(config, again)).to.deep.equal({ reloadable: [], needRestart: [] });
+    expect(again).to.deep.equal(config);
+  });
+
+  it('tells what a reload can apply and what it cannot', () => {
+    const before = load({ partners: { west: {} }, keystone: { password: 'a' } });
+    const after = load({
+      partners: { west: { authenticate: true }, north: { calls_per_s: 1 } },
+      keystone: { password: 'b' },
+      listen: { tls: '127.0.0.1:1' },
+      log: { level: 'debug' },
+      dial: { allow: ['10.0.0.0/8'] },
+    });
+    const { reloadable, needRestart } = compareConfigs(before, after);
+    expect(reloadable).to.include.members(['log.level', 'dial.allow', 'partners.west.authenticate']);
+    expect(reloadable).to.include('partners.north.calls_per_s');
+    expect(needRestart).to.deep.equal(['listen.tls', 'keystone.password']);
+  });
+
+  it('names reloadable keys that exist', () => {
+    for (const key of reloadableKeys) {
+      const path = key.split('.');
+      expect(findConfigKey(path) !== undefined || isConfigSection(path), key).to.equal(true);
+    }
+  });
+});
