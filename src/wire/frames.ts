@@ -81,7 +81,7 @@ export class FrameDecoder {
       } else if (this.#body === undefined) at += this.#fillHeader(chunk, at);
       if (frame === undefined && this.#body !== undefined) {
         at += this.#fillBody(this.#body, chunk, at);
-        frame = this.#finishedBody();
+        frame = this.#finished(this.#body);
       }
       if (frame !== undefined && this.#deliver(frame, chunk, at, onFrame)) return;
     }
@@ -131,9 +131,8 @@ export class FrameDecoder {
     return taken;
   }
 
-  #finishedBody(): Buffer | undefined {
-    const body = this.#body;
-    if (body === undefined || this.#bodyFill < body.length) return undefined;
+  #finished(body: Buffer): Buffer | undefined {
+    if (this.#bodyFill < body.length) return undefined;
     this.#body = undefined;
     this.#bodyFill = 0;
     return body;

@@ -10,7 +10,7 @@ import { compactFalse, compactTrue, compactTypeOf, protocolId, protocolVersion, 
 import { Int64 } from './int64.ts';
 
 const firstBufferBytes = 4096;
-const largestBufferBytes = 65_536;
+const largestBufferBytes = 32_768;
 /** Room kept behind a large value, so that the end of its message does not make the buffer grow and copy the value again. */
 const slackBytes = 512;
 /** Up to this length a loop over character codes is quicker than a call into the runtime. */
@@ -61,8 +61,9 @@ export class CompactWriter {
   take(): Buffer {
     const taken = this.#buffer.subarray(this.#start, this.#at);
     this.#start = this.#at;
-    if (this.#buffer.length - this.#at < firstBufferBytes / 4) {
-      // A busy writer gets larger buffers, an idle one keeps at most its last.
+    const left = this.#buffer.length - this.#at;
+    if (left < firstBufferBytes / 4 || this.#buffer.length > largestBufferBytes) {
+      // A busy writer gets larger buffers; an idle one keeps a small rest, never what a large message needed.
       this.#nextSize = Math.min(largestBufferBytes, Math.max(firstBufferBytes, this.#buffer.length * 2));
       this.#buffer = Buffer.alloc(0);
       this.#start = 0;

@@ -2,9 +2,10 @@ import { expect } from 'chai';
 import { Thrift } from 'thrift';
 import { AllianceError } from '../../src/core/errors.ts';
 import { methods as structClasses } from '../../src/gen/AllianceService.js';
+import { CompactReader, type CompactWriter } from '../../src/wire/compact.ts';
 import { ThriftType } from '../../src/wire/compactTypes.ts';
 import { cleanText, fromException, toException } from '../../src/wire/exceptions.ts';
-import { encodeError, encodeUnknownMethod, MessageType, readOutcome } from '../../src/wire/messages.ts';
+import { encodeError, encodeUnknownMethod, MessageType, readMessage, readOutcome } from '../../src/wire/messages.ts';
 import { AException } from '../../src/wire/types.ts';
 import { refusal } from '../support/errors.ts';
 import { npmReading } from '../support/npmThrift.ts';
@@ -47,6 +48,26 @@ describe('errors over the wire', () => {
     );
     const error = refusal(() => readOutcome(reader, 'ping'), 'internal');
     expect(error).to.include({ remote: true, retryable: false, details: 'boom here' });
+  });
+});
+
+describe('a damaged TApplicationException', () => {
+  const read = (type: number, id: number, write: (w: CompactWriter) => void): void => {
+    const reader = handwritten(MessageType.exception, 'ping', (w) => field(w, type, id, () => write(w)));
+    refusal(() => readOutcome(reader, 'ping'), 'wire_malformed');
+  };
+
+  it('is our own refusal', () => {
+    read(ThriftType.i32, 1, (w) => w.writeI32(1));
+    read(ThriftType.string, 2, (w) => w.writeString('1'));
+  });
+
+  it('is refused with bytes behind it', () => {
+    const body = frameOf((w) => encodeUnknownMethod(w, 1, 'x')).subarray(4);
+    const reader = new CompactReader();
+    reader.reset(Buffer.concat([body, Buffer.of(0)]));
+    readMessage(reader);
+    refusal(() => readOutcome(reader, 'ping'), 'wire_malformed');
   });
 });
 

@@ -140,8 +140,10 @@ describe('CompactReader', () => {
   });
 
   it('refuses message heads of another protocol, version, type or an endless name', () => {
-    for (const head of ['8022', '8222', '8201', '82a1', '82c1', '82e1', '82', '8221', '822100'])
-      malformed(() => hex(`${head}0470696e67`.slice(0, Math.max(head.length, 2))).readMessageBegin());
+    for (const head of ['802105', '822205', '820105', '82a105', '82c105', '82e105'])
+      malformed(() => hex(`${head}0470696e67`).readMessageBegin());
+    for (const cut of ['', '82', '8221', '822105', '8221050470696e']) malformed(() => hex(cut).readMessageBegin());
+    expect(hex('8281050470696e67').readMessageBegin()).to.deep.equal({ fname: 'ping', mtype: 4, rseqid: 5 });
     const named = (length: number): CompactReader => over(0x82, 0x21, 5, length, 'x'.repeat(length));
     expect(named(wireLimits.methodNameBytes).readMessageBegin()).to.include({ mtype: 1, rseqid: 5 });
     malformed(() => named(wireLimits.methodNameBytes + 1).readMessageBegin());

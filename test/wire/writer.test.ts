@@ -138,4 +138,23 @@ describe('CompactWriter', () => {
       { numRuns: 300 },
     );
   });
+
+  it('grows under strings of every length', () => {
+    const writer = new CompactWriter();
+    const texts = Array.from({ length: 400 }, (_, i) => 'é'.repeat(i) + 'a'.repeat(i % 50));
+    for (const text of texts) writer.writeString(text);
+    const reader = new CompactReader();
+    reader.reset(writer.take());
+    for (const text of texts) expect(reader.readString()).to.equal(text);
+    expect(reader.remaining).to.equal(0);
+  });
+
+  it('keeps no large buffer after a large message', () => {
+    const writer = new CompactWriter();
+    writer.writeBinary(Buffer.alloc(100_000));
+    writer.writeBinary(Buffer.alloc(100_000));
+    writer.take();
+    writer.writeByte(1);
+    expect(writer.take().buffer.byteLength).to.be.at.most(32_768);
+  });
 });
