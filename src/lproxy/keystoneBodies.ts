@@ -46,7 +46,7 @@ const tokenBody = z.object({
     user: owned,
     project: owned.nullish(),
     domain: named.nullish(),
-    system: z.unknown(),
+    system: z.unknown().optional(),
     roles: z.array(z.object({ id: z.string(), name: z.string() })).default([]),
   }),
 });
