@@ -29,7 +29,14 @@ export interface SessionSourceOptions {
 
 const leasePollMs = 100;
 
-const toTicket = (t: SessionTKT): Ticket => ({ cloudId: t.cloud_id, signature: t.signature, pkiData: t.pki_data });
+export const toTicket = (t: SessionTKT): Ticket => ({
+  cloudId: t.cloud_id,
+  signature: t.signature,
+  pkiData: t.pki_data,
+});
+
+export const fromTicket = ({ cloudId, signature, pkiData }: Ticket): SessionTKT =>
+  new SessionTKT({ cloud_id: cloudId, signature, pki_data: pkiData });
 
 export class SessionSource {
   readonly #options: SessionSourceOptions;
@@ -127,9 +134,7 @@ export class SessionSource {
         ...(previous && { previous: { sid: Buffer.from(previous.sid, 'base64url'), continuity: previous.key } }),
         now: clock.now(),
       });
-      const { cloudId, signature, pkiData } = request.ticket;
-      const ticket = new SessionTKT({ cloud_id: cloudId, signature, pki_data: pkiData });
-      const answer = await connection.call('getSession', ticket);
+      const answer = await connection.call('getSession', fromTicket(request.ticket));
       const agreed = await request.finish(toTicket(answer), clock.now());
       const session = toStored(agreed, partner, 'initiator');
       await store.sessions.insert(session);

@@ -205,3 +205,15 @@ export const keyFileLimits = {
   pemBytes: 64 * KIB,
   keyringKeys: 64,
 } as const;
+
+/** Pauses between the runs of what a broker does by itself. */
+export const taskLimits = {
+  housekeepingMs: MINUTE,
+  pairingMs: 2 * SECOND,
+  noticeMs: 30 * SECOND,
+  noticeTimeoutMs: 5 * SECOND,
+  /** A partner that was not told of the end of a trust for this long is not told any more. */
+  noticeGiveUpMs: 7 * DAY,
+  rotationMs: 5 * SECOND,
+  bundleMs: 5 * MINUTE,
+} as const;

@@ -10,7 +10,7 @@ import { AllianceError } from '../core/errors.ts';
 import { storeLimits } from '../core/limits.ts';
 import { mapDatabaseError } from './databaseError.ts';
 import { migrations } from './migrations/index.ts';
-import { retryWhileBusy, sqliteDialect } from './sqliteDriver.ts';
+import { retryWhileBusy, SqliteDriver, sqliteDialect } from './sqliteDriver.ts';
 import type { Tables } from './tables.ts';
 
 export interface Database {
@@ -56,8 +56,11 @@ async function assemble(
   readable: SqliteDatabase,
   { now, busyTimeoutMs }: { now: number; busyTimeoutMs: number },
 ): Promise<Database> {
-  const writer = new Kysely<Tables>({ dialect: sqliteDialect(writable, busyTimeoutMs) });
-  const reader = new Kysely<Tables>({ dialect: sqliteDialect(readable, busyTimeoutMs) });
+  const drivers = [writable, readable].map((connection) => new SqliteDriver(connection, busyTimeoutMs));
+  const [writer, reader] = drivers.map((driver) => new Kysely<Tables>({ dialect: sqliteDialect(driver) })) as [
+    Kysely<Tables>,
+    Kysely<Tables>,
+  ];
   const write: Database['write'] = (work) => writer.transaction().execute(work);
   await write((trx) => migrate(trx, writable.name, now));
 
@@ -66,9 +69,9 @@ async function assemble(
     writer,
     write,
     backup: (file) => backup(readable, file),
+    // Not through Kysely, which would answer later calls with an error of its own instead of shutting_down.
     close: async () => {
-      await reader.destroy();
-      await writer.destroy();
+      for (const driver of drivers) await driver.destroy();
     },
   };
 }

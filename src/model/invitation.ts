@@ -36,14 +36,11 @@ export interface Acceptance {
   readonly fingerprint: Buffer;
   readonly now: number;
   readonly partner: NewPartner;
-  /** What is answered, kept for a repeat after a lost answer. */
-  readonly answer: Buffer;
 }
 
 export interface Consumption {
   readonly outcome: 'stored' | 'repeated';
   readonly partner: Partner;
-  readonly answer: Buffer;
 }
 
 export interface Invitations {

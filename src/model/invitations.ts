@@ -43,7 +43,6 @@ export function createInvitations(db: Database, keyring: Keyring, clock: Clock):
             used_by: null,
             used_at: null,
             partner_uid: null,
-            answer: null,
           })
           .execute();
       }),
@@ -73,10 +72,10 @@ export function createInvitations(db: Database, keyring: Keyring, clock: Clock):
 
 /** Null when the invitation is not open; throws when it is, but the partner cannot be added. */
 async function use(trx: Transaction<Tables>, id: InvitationId, acceptance: Acceptance): Promise<Consumption | null> {
-  const { fingerprint, now, partner, answer } = acceptance;
+  const { fingerprint, now, partner } = acceptance;
   const row = await trx
     .updateTable('invitations')
-    .set({ used_by: fingerprint, used_at: now, answer })
+    .set({ used_by: fingerprint, used_at: now })
     .where('id', '=', id)
     .where('used_by', 'is', null)
     .where('expires_at', '>', now)
@@ -90,26 +89,35 @@ async function use(trx: Transaction<Tables>, id: InvitationId, acceptance: Accep
   const replaceIdentity = row.replace_identity === 1 || partner.replaceIdentity === true;
   const uid = await insertPartner(trx, { ...partner, replaceIdentity }, now);
   await trx.updateTable('invitations').set({ partner_uid: uid }).where('id', '=', id).execute();
-  return { outcome: 'stored', partner: await loadPartner(trx, uid), answer };
+  return { outcome: 'stored', partner: await loadPartner(trx, uid) };
 }
 
-/** The answer may have been lost: the same key gets the same result, while the invitation lasts and the partner is there. */
+/**
+ * The answer may have been lost: the same key gets the same result, while the invitation lasts and the partner is there. Only the
+ * verification code is that of the new conversation, as the other side shows no other.
+ */
 async function repeat(
   trx: Transaction<Tables>,
   id: InvitationId,
-  { fingerprint, now }: Acceptance,
+  { fingerprint, now, partner: { code } }: Acceptance,
 ): Promise<Consumption> {
   const row = await trx
     .selectFrom('invitations')
-    .select(['answer', 'partner_uid', 'used_by'])
+    .select(['partner_uid', 'used_by'])
     .where('id', '=', id)
     .where('expires_at', '>', now)
     .executeTakeFirst();
-  if (!row?.used_by || !row.answer || !row.partner_uid) throw refused('It is unknown, expired or spent.');
+  if (!row?.used_by || !row.partner_uid) throw refused('It is unknown, expired or spent.');
   if (!equalBytes(row.used_by, fingerprint)) throw refused('Another key used it.');
   const partner = await loadPartner(trx, row.partner_uid);
   if (partner.removed || partner.state === 'revoked') throw refused('The partner that used it is trusted no more.');
-  return { outcome: 'repeated', partner, answer: row.answer };
+  if (partner.state === 'pending')
+    await trx
+      .updateTable('partners')
+      .set({ code: code ?? null })
+      .where('uid', '=', partner.uid)
+      .execute();
+  return { outcome: 'repeated', partner: await loadPartner(trx, partner.uid) };
 }
 
 const refused = (details: string): AllianceError => new AllianceError('invitation_refused', { details });

@@ -19,9 +19,9 @@ import { AllianceError } from '../core/errors.ts';
 import { storeLimits } from '../core/limits.ts';
 import { isBusy, mapDatabaseError } from './databaseError.ts';
 
-export function sqliteDialect(db: SqliteDatabase, busyTimeoutMs: number): Dialect {
+export function sqliteDialect(driver: SqliteDriver): Dialect {
   return {
-    createDriver: () => new SqliteDriver(db, busyTimeoutMs),
+    createDriver: () => driver,
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new SqliteAdapter(),
     createIntrospector: (kysely) => new SqliteIntrospector(kysely),
@@ -41,7 +41,7 @@ export async function retryWhileBusy<T>(work: () => T, deadline: number): Promis
   }
 }
 
-class SqliteDriver implements Driver {
+export class SqliteDriver implements Driver {
   readonly #db: SqliteDatabase;
   readonly #busyTimeoutMs: number;
   readonly #statements = new Map<string, Statement>();
@@ -87,7 +87,9 @@ class SqliteDriver implements Driver {
     if (this.#db.inTransaction) await connection.executeQuery(CompiledQuery.raw('rollback'));
   }
 
+  /** What was asked for before still happens. */
   async destroy(): Promise<void> {
+    await this.#free;
     this.#statements.clear();
     this.#db.close();
   }

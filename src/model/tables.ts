@@ -75,7 +75,6 @@ export interface InvitationRow {
   used_by: Buffer | null;
   used_at: number | null;
   partner_uid: PartnerUid | null;
-  answer: Buffer | null;
 }
 
 export interface SessionRow {

@@ -5,9 +5,11 @@ import { type Card, type PairedPartner, startPairing } from '../channel/pairing.
 import { ClientConnection } from '../client/connection.ts';
 import { dial } from '../client/dial.ts';
 import type { DialPolicy } from '../client/dialPolicy.ts';
+import { callOnce, type OneShotOptions } from '../client/oneShot.ts';
 import type { ClientPool } from '../client/pool.ts';
 import { parseEndpoint } from '../core/endpoint.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
+import { taskLimits } from '../core/limits.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { Partner } from '../model/partner.ts';
 import { PairingState, PairOpen, PairProof, PairRequest, TrustEnd, toNumber } from '../wire/types.ts';
@@ -72,8 +74,17 @@ export async function askPairing(pool: ClientPool, partner: Partner): Promise<Pa
   return { active: state === PairingState.ACTIVE, trustTill: trustTill ? toNumber(trustTill) : null };
 }
 
-/** Tells the partner that this side ends the trust. */
+const endReason = (how: 'revoked' | 'removed'): TrustEnd => (how === 'revoked' ? TrustEnd.REVOKED : TrustEnd.REMOVED);
+
+/** Tells a partner, over a channel, that this side is about to end the trust. */
 export function tellEndOfTrust(pool: ClientPool, partner: Partner, how: 'revoked' | 'removed'): Promise<undefined> {
-  const reason = how === 'revoked' ? TrustEnd.REVOKED : TrustEnd.REMOVED;
-  return pool.call(partner, 'endTrust', reason, { timeoutMs: 5000 });
+  return pool.call(partner, 'endTrust', endReason(how), { timeoutMs: taskLimits.noticeTimeoutMs });
+}
+
+/** Tells it afterwards, when there are neither channels nor sessions any more. */
+export function tellEndOfTrustLate(
+  options: Omit<OneShotOptions, 'timeoutMs'>,
+  how: 'revoked' | 'removed',
+): Promise<undefined> {
+  return callOnce({ ...options, timeoutMs: taskLimits.noticeTimeoutMs }, 'endTrust', endReason(how));
 }

@@ -90,7 +90,6 @@ export async function up<T>(db: Kysely<T>, { binary }: ColumnTypes): Promise<voi
     .addColumn('used_by', binary)
     .addColumn('used_at', 'bigint')
     .addColumn('partner_uid', 'text', (c) => c.references('partners.uid').onDelete('set null'))
-    .addColumn('answer', binary)
     .execute();
 
   await schema

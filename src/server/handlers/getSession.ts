@@ -2,23 +2,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { answerRequest, proofHolds, type ReadRequest, readRequest, verifyRequest } from '../../channel/handshake.ts';
 import { mayAttach } from '../../channel/permissions.ts';
-import { toStored } from '../../client/session.ts';
+import { fromTicket, toStored, toTicket } from '../../client/session.ts';
 import { partnerConfig } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
 import type { SessionId } from '../../core/ids.ts';
 import { sessionLimits } from '../../core/limits.ts';
 import type { Identity } from '../../crypto/identity.ts';
 import type { Partner } from '../../model/partner.ts';
-import { SessionTKT } from '../../wire/types.ts';
 import type { Handler, ServerContext } from '../context.ts';
 
 export const getSession: Handler<'getSession'> = async (context, argument, call) => {
   const { store, view, clock, telemetry, log } = context;
-  const request = readRequest({
-    cloudId: argument.cloud_id,
-    signature: argument.signature,
-    pkiData: argument.pki_data,
-  });
+  const request = readRequest(toTicket(argument));
   const { partner, identity } = await authenticate(context, request, call.startedAt);
 
   const state = view.stateOf(partner);
@@ -41,7 +36,7 @@ export const getSession: Handler<'getSession'> = async (context, argument, call)
 
   telemetry.handshake('in', session.attempt);
   log.info({ partner: partner.cloudId, attempt: session.attempt, requestId: call.requestId }, 'Session agreed.');
-  return new SessionTKT({ cloud_id: ticket.cloudId, signature: ticket.signature, pki_data: ticket.pkiData });
+  return fromTicket(ticket);
 };
 
 /** Whoever cannot prove to be a partner gets one answer, `ticket_refused`, at one time after arrival, whatever was wrong. */

@@ -9,7 +9,7 @@ import type { Bench } from './bench.ts';
 
 const acceptance = (cloudId: string, changes: Partial<Acceptance> = {}): Acceptance => {
   const partner = newPartner(cloudId);
-  return { fingerprint: partner.key.fingerprint, now: testStart, partner, answer: Buffer.from(cloudId), ...changes };
+  return { fingerprint: partner.key.fingerprint, now: testStart, partner, ...changes };
 };
 
 export function describeInvitations(bench: Bench): void {
@@ -34,8 +34,8 @@ export function describeInvitations(bench: Bench): void {
       const { id } = await create();
       const east = acceptance('east');
       const epoch = await bench.store.trustEpoch();
-      const { outcome, partner, answer } = await invitations.consume(id, east);
-      expect([outcome, partner.cloudId, answer.toString()]).to.deep.equal(['stored', 'east', 'east']);
+      const { outcome, partner } = await invitations.consume(id, east);
+      expect([outcome, partner.cloudId]).to.deep.equal(['stored', 'east']);
       expect(await bench.store.trustEpoch()).to.equal(epoch + 1);
       expect(await partners.list()).to.deep.equal([partner]);
       expect((await invitations.list())[0]).to.deep.include({
@@ -47,13 +47,16 @@ export function describeInvitations(bench: Bench): void {
       expect(await partners.list()).to.deep.equal([partner]);
     });
 
-    it('give the same key the same answer again, until they expire or the partner is gone', async () => {
+    it('give the same key the same partner again, with the code of the new conversation, until they expire or the partner is gone', async () => {
       const { invitations, partners } = bench.store;
       const { id, expiresAt } = await create();
-      const east = acceptance('east');
-      const { partner, answer } = await invitations.consume(id, east);
-      const again = { ...east, now: expiresAt - 1, answer: Buffer.from('another') };
-      expect(await invitations.consume(id, again)).to.deep.equal({ outcome: 'repeated', partner, answer });
+      const pending = { state: 'pending', approval: 'us' } as const;
+      const accepted = acceptance('east');
+      const east = { ...accepted, partner: { ...accepted.partner, ...pending } };
+      const { partner } = await invitations.consume(id, east);
+      const again = { ...east, now: expiresAt - 1, partner: { ...east.partner, code: 'ABCD-0123' } };
+      const repeated = { ...partner, code: 'ABCD-0123' };
+      expect(await invitations.consume(id, again)).to.deep.equal({ outcome: 'repeated', partner: repeated });
       await rejection(invitations.consume(id, { ...again, now: expiresAt }), 'invitation_refused');
       await partners.apply(partner.uid, 'revoke');
       await rejection(invitations.consume(id, again), 'invitation_refused');

@@ -1,0 +1,151 @@
+/** One running broker: every part, wired. */
+import PQueue from 'p-queue';
+import { loadConfig } from '../core/config.ts';
+import { compareConfigs } from '../core/configView.ts';
+import type { HostPort } from '../core/endpoint.ts';
+import { AllianceError, toAllianceError } from '../core/errors.ts';
+import { connectionLimits, sessionLimits } from '../core/limits.ts';
+import { createMetrics } from '../http/metrics.ts';
+import { startHttp } from '../http/server.ts';
+import { resolveKeystone } from '../lproxy/credentials.ts';
+import { createKeystone, type Keystone } from '../lproxy/keystone.ts';
+import type { ServerContext } from '../server/context.ts';
+import { AllianceServer } from '../server/listener.ts';
+import { partnerKeystones } from '../server/partnerKeystones.ts';
+import { Rates } from '../server/rates.ts';
+import { SoftTokens } from '../token/softTokens.ts';
+import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
+import { startTasks } from './tasks.ts';
+
+export interface BrokerOptions extends Omit<OpenOptions, 'watch' | 'telemetry'> {
+  /** Instead of what configuration says; null switches a door off. */
+  readonly listen?: {
+    readonly tls?: HostPort | null | undefined;
+    readonly tcp?: HostPort | null | undefined;
+    readonly http?: HostPort | null | undefined;
+  };
+}
+
+export interface Broker {
+  readonly installation: Installation;
+  /** Where it listens; null: nowhere. */
+  readonly addresses: { readonly tls: HostPort | null; readonly tcp: HostPort | null; readonly http: HostPort | null };
+  readonly keystone: Keystone | undefined;
+  /** Reads the configuration again; throws, with nothing changed, when it has errors. */
+  reload(): { applied: string[]; needRestart: string[] };
+  /** Stops taking calls, answers those in flight, closes everything. */
+  stop(): Promise<void>;
+}
+
+export async function startBroker(options: BrokerOptions): Promise<Broker> {
+  const metrics = createMetrics();
+  const installation = await openInstallation({ ...options, telemetry: metrics, watch: true });
+  const stops: (() => Promise<void> | void)[] = [() => installation.close()];
+  const stop = async () => {
+    for (const close of stops.splice(0).reverse()) await close();
+  };
+  try {
+    const { config, view, clock, log } = installation;
+    metrics.observe(view, clock);
+    const keystone = openKeystone(installation);
+    if (keystone) stops.push(() => keystone.close());
+    const server = new AllianceServer(createContext(installation, keystone));
+    stops.push(() => server.close());
+
+    const wanted = { ...config.listen, http: config.http.listen, ...definedOf(options.listen) };
+    const addresses = {
+      tls: wanted.tls ? await server.listenTls(wanted.tls) : null,
+      tcp: wanted.tcp ? await server.listenTcp(wanted.tcp) : null,
+      http: null as HostPort | null,
+    };
+    if (wanted.http) {
+      const http = await startHttp({
+        address: wanted.http,
+        metrics,
+        readiness: () => readiness(installation, keystone),
+      });
+      addresses.http = http.address;
+      stops.push(() => http.close());
+    }
+    const tasks = startTasks(installation);
+    stops.push(() => tasks.stop());
+    return { installation, addresses, keystone, reload: () => reload(installation, log), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+const definedOf = <T extends object>(values: T | undefined): Partial<T> =>
+  Object.fromEntries(Object.entries(values ?? {}).filter(([, value]) => value !== undefined)) as Partial<T>;
+
+/** This cloud's Keystone, or undefined when nothing is configured of it: then the broker pairs and pings, and answers no token calls. */
+export function openKeystone(installation: Pick<Installation, 'config' | 'env' | 'clock' | 'telemetry'>) {
+  const { config, env, clock, telemetry } = installation;
+  if (config.keystone.authUrl === undefined && config.keystone.osCloud === undefined && !env.OS_AUTH_URL)
+    return undefined;
+  return createKeystone({
+    ...resolveKeystone(config.keystone, { env }),
+    clock,
+    limits: { concurrency: config.limits.keystoneConcurrency },
+    onCall: (operation, outcome, ms) => telemetry.keystoneCall(operation, outcome, ms),
+  });
+}
+
+function createContext(installation: Installation, keystone: Keystone | undefined): ServerContext {
+  const { store, view, clock, log, telemetry, card } = installation;
+  const config = () => installation.config;
+  // As many at a time as the thread pool has threads: more would only make everybody wait longer.
+  const signatures = new PQueue({ concurrency: 4 });
+  return {
+    store,
+    view,
+    clock,
+    log,
+    telemetry,
+    config,
+    card,
+    keystone: partnerKeystones(keystone, () => config().limits.keystoneConcurrencyPerPartner),
+    softTokens: new SoftTokens(() => ({
+      entries: config().limits.softCacheEntries,
+      ageMs: config().limits.softCacheMs,
+    })),
+    rates: new Rates(connectionLimits.trackedAddresses),
+    sign: (work) => {
+      if (signatures.size >= sessionLimits.signQueue)
+        return Promise.reject(new AllianceError('overloaded', { retryAfterMs: 1000, details: 'Handshakes queue up.' }));
+      return signatures.add(work);
+    },
+  };
+}
+
+async function readiness({ store, view }: Installation, keystone: Keystone | undefined) {
+  const checks: Record<string, string> = {};
+  const look = async (name: string, work: () => Promise<unknown>): Promise<boolean> => {
+    try {
+      await work();
+      checks[name] = 'ok';
+      return true;
+    } catch (error) {
+      checks[name] = toAllianceError(error).errorName;
+      return false;
+    }
+  };
+  const database = await look('database', () => store.ping());
+  if (view.lost) checks.trust = 'lost';
+  // A broker whose Keystone is down still answers its partners, and says so in each answer; it stays ready.
+  if (keystone) await look('keystone', () => keystone.version());
+  return { ready: database && !view.lost, checks };
+}
+
+function reload(installation: Installation, log: Installation['log']) {
+  const before = installation.config;
+  const after = loadConfig({ home: installation.home, env: installation.env });
+  const { reloadable, needRestart } = compareConfigs(before, after);
+  const { limits, exports, partners, dial } = after;
+  installation.config = { ...before, limits, exports, partners, dial, log: { ...before.log, level: after.log.level } };
+  installation.pool.allow = dial.allow;
+  log.level = after.log.level;
+  log.info({ applied: reloadable, needRestart }, 'Configuration reloaded.');
+  return { applied: reloadable, needRestart };
+}

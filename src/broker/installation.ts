@@ -1,0 +1,96 @@
+/** A home directory, opened: what every process of a broker, server or command, works with. */
+import { networkInterfaces } from 'node:os';
+import type { Card, PartnerRole } from '../channel/pairing.ts';
+import { ClientPool } from '../client/pool.ts';
+import { TrustView } from '../client/trustView.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { type Config, loadConfig } from '../core/config.ts';
+import { AllianceError } from '../core/errors.ts';
+import { createLogger, type Logger } from '../core/log.ts';
+import { silentTelemetry, type Telemetry } from '../core/telemetry.ts';
+import { loadKeyring } from '../crypto/keyring.ts';
+import { openStore, type Store } from '../model/store.ts';
+import { assertConfiguredIdentity, loadOwnIdentities } from './files.ts';
+
+export interface OpenOptions {
+  readonly home: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock?: Clock;
+  /** Default: stderr, at the configured level. */
+  readonly log?: Logger;
+  readonly telemetry?: Telemetry;
+  /** Go on looking at the trust epoch; a server does, a command need not. */
+  readonly watch?: boolean;
+}
+
+export interface Installation {
+  readonly home: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** As last loaded; a reload of the server replaces it. */
+  config: Config;
+  readonly store: Store;
+  readonly view: TrustView;
+  readonly pool: ClientPool;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly telemetry: Telemetry;
+  /** Our card for a pairing in which the partner will have this role. */
+  card(role: PartnerRole): Card;
+  /** Endpoints that partners are told. */
+  readonly endpoints: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Errors: `not_initialised`, `configuration`, those of the database, `seal_broken`. */
+export async function openInstallation(options: OpenOptions): Promise<Installation> {
+  const { home, env, clock = systemClock, telemetry = silentTelemetry, watch = false } = options;
+  const config = loadConfig({ home, env });
+  const log = options.log ?? createLogger({ level: config.log.level });
+  const keyring = loadKeyring(config.database.kekFile);
+  const store = await openStore({ url: config.database.url, keyring, clock });
+  try {
+    const records = await store.identities.list();
+    if (records.length === 0)
+      throw new AllianceError('not_initialised', { details: `The database of ${home} is empty.` });
+    assertConfiguredIdentity(config, records);
+    const loadIdentities = async () => loadOwnIdentities(config, await store.identities.list());
+    const view = new TrustView({ store, clock, log, loadIdentities });
+    await view.start(watch);
+    const pool = new ClientPool({ store, view, clock, log, telemetry, allow: config.dial.allow });
+    const endpoints = config.advertise;
+    const installation: Installation = {
+      home: config.home,
+      env,
+      config,
+      store,
+      view,
+      pool,
+      clock,
+      log,
+      telemetry,
+      endpoints,
+      card: (role) => {
+        const { cloudId, certificateDer: certificate } = view.current.identity;
+        const tlsOnly = endpoints.every((endpoint) => endpoint.startsWith('tls:'));
+        return { cloudId, certificate, endpoints, role, binding: tlsOnly ? 'exporter' : 'none' };
+      },
+      close: async () => {
+        view.stop();
+        pool.close();
+        await store.close();
+      },
+    };
+    return installation;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Addresses of this host that are not loopback, for the hint on what to advertise. */
+export function hostAddresses(): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .filter((one) => !one.internal)
+    .map((one) => one.address);
+}

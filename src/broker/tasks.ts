@@ -1,0 +1,119 @@
+/** What a running broker does by itself: housekeeping, asking after pairings, telling rotations and ends of trust. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { toAllianceError } from '../core/errors.ts';
+import { taskLimits } from '../core/limits.ts';
+import type { Partner } from '../model/partner.ts';
+import { readTrustBundle } from '../rproxy/identity.ts';
+import { tellEndOfTrustLate } from '../rproxy/pairing.ts';
+import { announceIdentity } from './identity.ts';
+import type { Installation } from './installation.ts';
+import { refreshPairing } from './partners.ts';
+
+interface Task {
+  readonly name: string;
+  readonly everyMs: number;
+  readonly run: (installation: Installation) => Promise<void>;
+}
+
+export interface Tasks {
+  stop(): Promise<void>;
+}
+
+/** Every task is repeated after its pause; what fails for one partner is logged and left for the next time. */
+export function startTasks(installation: Installation): Tasks {
+  const abort = new AbortController();
+  const { signal } = abort;
+  const loops = tasks.map(async ({ name, everyMs, run }) => {
+    while (!signal.aborted) {
+      try {
+        await run(installation);
+      } catch (thrown) {
+        if (!signal.aborted) installation.log.warn({ task: name, err: toAllianceError(thrown) }, 'A task failed.');
+      }
+      await delay(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  });
+  return {
+    stop: async () => {
+      abort.abort();
+      // Calls to partners end with the pool; there is no use in waiting for their time-outs.
+      installation.pool.close();
+      await Promise.all(loops);
+    },
+  };
+}
+
+/** Runs `work` for each partner it is due for; one that cannot be reached does not keep the others waiting. */
+async function forPartners(
+  { view, log }: Installation,
+  due: (partner: Partner) => boolean,
+  work: (partner: Partner) => Promise<unknown>,
+): Promise<void> {
+  const partners = [...view.partners].filter(due);
+  await Promise.all(
+    partners.map((partner) =>
+      work(partner).catch((thrown: unknown) =>
+        log.debug({ partner: partner.cloudId, err: toAllianceError(thrown) }, 'Not now.'),
+      ),
+    ),
+  );
+}
+
+const tasks: readonly Task[] = [
+  {
+    name: 'housekeeping',
+    everyMs: taskLimits.housekeepingMs,
+    run: ({ store, clock }) => store.prune(clock.now()),
+  },
+  {
+    name: 'pairing',
+    everyMs: taskLimits.pairingMs,
+    run: (installation) =>
+      forPartners(
+        installation,
+        (partner) => partner.state === 'pending' && partner.approval === 'partner',
+        (partner) => refreshPairing(installation, partner),
+      ),
+  },
+  {
+    name: 'notices',
+    everyMs: taskLimits.noticeMs,
+    run: async (installation) => {
+      const { store, view, clock, pool } = installation;
+      const ended = [...(await store.partners.list()), ...(await store.partners.list({ removed: true }))];
+      for (const partner of ended) {
+        const { uid, noticePending, updatedAt } = partner;
+        if (!noticePending) continue;
+        const told = await tellEndOfTrustLate({ view, clock, policy: pool.policy(), partner }, noticePending).then(
+          () => true,
+          // A partner that refuses us no longer trusts us: it need not be told.
+          (thrown: unknown) => toAllianceError(thrown).remote,
+        );
+        if (told || clock.now() - updatedAt > taskLimits.noticeGiveUpMs)
+          await store.partners.update(uid, { noticePending: null });
+      }
+    },
+  },
+  {
+    name: 'rotation',
+    everyMs: taskLimits.rotationMs,
+    run: (installation) =>
+      forPartners(
+        installation,
+        (partner) =>
+          installation.view.stateOf(partner) === 'active' &&
+          partner.acknowledgedSequence < installation.view.current.sequence,
+        (partner) => announceIdentity(installation, partner),
+      ),
+  },
+  {
+    name: 'trust bundle',
+    everyMs: taskLimits.bundleMs,
+    run: (installation) =>
+      forPartners(
+        installation,
+        (partner) => installation.view.stateOf(partner) === 'active',
+        (partner) => readTrustBundle(installation.pool, installation.store, partner),
+      ),
+  },
+];

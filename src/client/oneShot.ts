@@ -1,0 +1,71 @@
+/**
+ * One call over a session that is kept nowhere: to tell a partner of the end of a trust, when the pool no longer speaks to it and its
+ * sessions are deleted.
+ */
+import { startSession } from '../channel/handshake.ts';
+import type { Clock } from '../core/clock.ts';
+import { parseEndpoint } from '../core/endpoint.ts';
+import { AllianceError } from '../core/errors.ts';
+import { equalBytes } from '../crypto/bytes.ts';
+import type { Partner } from '../model/partner.ts';
+import type { Contract, MethodName } from '../wire/methods.ts';
+import { attachChannel } from './channel.ts';
+import { ClientConnection } from './connection.ts';
+import { dial } from './dial.ts';
+import type { DialPolicy } from './dialPolicy.ts';
+import { fromTicket, toStored, toTicket } from './session.ts';
+import type { TrustView } from './trustView.ts';
+
+export interface OneShotOptions {
+  readonly view: TrustView;
+  readonly clock: Clock;
+  readonly policy: DialPolicy;
+  readonly partner: Partner;
+  readonly timeoutMs: number;
+}
+
+/** Tries the partner's endpoints in order; throws the last failure. */
+export async function callOnce<M extends MethodName>(
+  options: OneShotOptions,
+  method: M,
+  argument: Contract[M]['args'],
+): Promise<Contract[M]['result']> {
+  let failure: unknown = new AllianceError('unreachable', { details: `${options.partner.cloudId} has no endpoints.` });
+  for (const endpoint of options.partner.endpoints) {
+    try {
+      return await callAt(options, endpoint, method, argument);
+    } catch (thrown) {
+      failure = thrown;
+    }
+  }
+  throw failure;
+}
+
+async function callAt<M extends MethodName>(
+  { view, clock, policy, partner, timeoutMs }: OneShotOptions,
+  endpoint: string,
+  method: M,
+  argument: Contract[M]['args'],
+): Promise<Contract[M]['result']> {
+  const pins = view.pinsOf(partner).reverse();
+  const fingerprints = pins.map((pin) => pin.fingerprint);
+  const dialled = await dial({ endpoint: parseEndpoint(endpoint), policy, pins: fingerprints, timeoutMs });
+  const connection = new ClientConnection(dialled);
+  try {
+    const key = pins.find((pin) => dialled.fingerprint && equalBytes(pin.fingerprint, dialled.fingerprint)) ?? pins[0];
+    if (!key) throw new AllianceError('pin_mismatch', { details: `${partner.cloudId} has no valid key.` });
+    const identity = view.identityFor(partner);
+    const request = await startSession({
+      identity,
+      partner: { cloudId: partner.cloudId, key },
+      attempt: 'bootstrap',
+      now: clock.now(),
+    });
+    const answer = await connection.call('getSession', fromTicket(request.ticket), { timeoutMs });
+    const session = toStored(await request.finish(toTicket(answer), clock.now()), partner, 'initiator');
+    await attachChannel({ connection, session, partner, identity, clock });
+    return await connection.call(method, argument, { timeoutMs });
+  } finally {
+    connection.close();
+  }
+}

@@ -1,0 +1,128 @@
+/** Prometheus metrics: what the floors below report, and what is known at the moment of asking. Names are pinned by etc/alliance.rules.yml. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { TrustView } from '../client/trustView.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import { trustStates } from '../model/trust.ts';
+
+export interface Metrics extends Telemetry {
+  readonly contentType: string;
+  /** Text for a scrape. */
+  text(): Promise<string>;
+  /** Gives the gauges something to look at; before, a scrape has no partners and no expiries. */
+  observe(view: TrustView, clock: Clock): void;
+}
+
+const dayMs = 86_400_000;
+const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const calls = new Counter({
+    name: 'alliance_calls_total',
+    help: 'Calls that ended, by method, direction (in, out) and outcome (ok or the name of an error).',
+    labelNames: ['method', 'direction', 'outcome'],
+    registers,
+  });
+  const durations = new Histogram({
+    name: 'alliance_call_duration_seconds',
+    help: 'Time of a call, by method and direction.',
+    labelNames: ['method', 'direction'],
+    buckets: seconds,
+    registers,
+  });
+  const channels = new Gauge({
+    name: 'alliance_channels',
+    help: 'Channels now open, by direction.',
+    labelNames: ['direction'],
+    registers,
+  });
+  const handshakes = new Counter({
+    name: 'alliance_handshakes_total',
+    help: 'Handshakes, by direction and outcome (the attempt, or the name of an error).',
+    labelNames: ['direction', 'outcome'],
+    registers,
+  });
+  const refusals = new Counter({
+    name: 'alliance_refusals_total',
+    help: 'Peers refused or cut off, by reason.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const keystoneCalls = new Counter({
+    name: 'alliance_keystone_calls_total',
+    help: "Requests to this cloud's Keystone, by operation and outcome.",
+    labelNames: ['operation', 'outcome'],
+    registers,
+  });
+  const keystoneDurations = new Histogram({
+    name: 'alliance_keystone_call_duration_seconds',
+    help: 'Time of a request to Keystone, by operation.',
+    labelNames: ['operation'],
+    buckets: seconds,
+    registers,
+  });
+  const certificateDays = new Gauge({
+    name: 'alliance_certificate_expiry_days',
+    help: "Days until this broker's certificate expires.",
+    registers,
+  });
+  const trustDays = new Gauge({
+    name: 'alliance_trust_expiry_days',
+    help: 'Days until the trust in a partner ends, where it has an end.',
+    labelNames: ['partner'],
+    registers,
+  });
+  const partners = new Gauge({
+    name: 'alliance_partners',
+    help: 'Partners, by trust state.',
+    labelNames: ['state'],
+    registers,
+  });
+  const databaseUp = new Gauge({
+    name: 'alliance_database_up',
+    help: 'Whether the database answers: 1 or 0.',
+    registers,
+  });
+
+  let observed: { view: TrustView; clock: Clock } | undefined;
+  const look = (): void => {
+    if (!observed) return;
+    const { view, clock } = observed;
+    const now = clock.now();
+    certificateDays.set((view.current.identity.notAfter - now) / dayMs);
+    databaseUp.set(view.lost ? 0 : 1);
+    const counts = new Map(trustStates.map((state) => [state, 0]));
+    trustDays.reset();
+    for (const partner of view.partners) {
+      const state = view.stateOf(partner);
+      counts.set(state, (counts.get(state) ?? 0) + 1);
+      if (partner.trustTill !== null && state !== 'revoked')
+        trustDays.set({ partner: partner.cloudId }, (partner.trustTill - now) / dayMs);
+    }
+    for (const [state, count] of counts) partners.set({ state }, count);
+  };
+
+  return {
+    contentType: registry.contentType,
+    text: () => {
+      look();
+      return registry.metrics();
+    },
+    observe: (view, clock) => {
+      observed = { view, clock };
+    },
+    call: (method, direction, outcome, durationMs) => {
+      calls.inc({ method, direction, outcome });
+      durations.observe({ method, direction }, durationMs / 1000);
+    },
+    handshake: (direction, outcome) => handshakes.inc({ direction, outcome }),
+    refusal: (reason) => refusals.inc({ reason }),
+    channels: (direction, change) => channels.inc({ direction }, change),
+    keystoneCall: (operation, outcome, durationMs) => {
+      keystoneCalls.inc({ operation, outcome });
+      keystoneDurations.observe({ operation }, durationMs / 1000);
+    },
+  };
+}
