@@ -1,0 +1,86 @@
+/** The files of etc/ that operators copy: each is right for the code beside it. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { parse } from 'yaml';
+import { loadConfig } from '../../src/core/config.ts';
+import { isConfigSection } from '../../src/core/configKeys.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { projectPath } from '../support/project.ts';
+
+const read = (name: string): string => readFileSync(projectPath('etc', name), 'utf8');
+
+/** Every metric of `/metrics`, with the labels that a rule may name. */
+const metrics: ReadonlyMap<string, readonly string[]> = new Map([
+  ['alliance_calls_total', ['method', 'direction', 'outcome']],
+  ['alliance_call_duration_seconds_bucket', ['method', 'direction', 'le']],
+  ['alliance_channels', ['direction']],
+  ['alliance_handshakes_total', ['direction', 'outcome']],
+  ['alliance_refusals_total', ['reason']],
+  ['alliance_keystone_calls_total', ['operation', 'outcome']],
+  ['alliance_keystone_call_duration_seconds_bucket', ['operation', 'le']],
+  ['alliance_certificate_expiry_days', []],
+  ['alliance_trust_expiry_days', ['partner']],
+  ['alliance_partners', ['state']],
+  ['alliance_database_up', []],
+]);
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+describe('etc', () => {
+  const home = temporaryDirectory();
+  after(() => home.remove());
+
+  it('alliance.yaml loads, and has every section', () => {
+    writeFileSync(home.file('alliance.yaml'), read('alliance.yaml'));
+    writeFileSync(home.file('keystone.password'), 'secret\n');
+    const config = loadConfig({ home: home.path, env: {} });
+    expect(config).to.include({ cloudId: 'east' });
+    expect(config.keystone).to.include({ username: 'alliance', password: 'secret' });
+    const sections = Object.keys(config).filter((key) => isConfigSection([key]));
+    expect(Object.keys(parse(read('alliance.yaml')))).to.include.members(sections.filter((key) => key !== 'identity'));
+  });
+
+  it('alliance.service keeps secrets out of core dumps and the broker in its directory', () => {
+    const lines = read('alliance.service').split('\n');
+    for (const line of ['LimitCORE=0', 'NoNewPrivileges=yes', 'ProtectSystem=strict', 'UMask=0077'])
+      expect(lines).to.include(line);
+    expect(lines).to.include.members(['ExecReload=/bin/kill -HUP $MAINPID', 'StateDirectory=alliance']);
+    const [, start] = lines.find((line) => line.startsWith('ExecStart='))?.split('=') ?? [];
+    expect(start).to.equal('/usr/bin/env alliance --home /var/lib/alliance serve');
+  });
+
+  const { groups } = parse(read('alliance.rules.yml')) as { groups: { rules: Rule[] }[] };
+  const rules = groups.flatMap((group) => group.rules);
+
+  it('alert rules name only metrics and labels that exist, and each metric is watched', () => {
+    const named = rules.flatMap(({ expr }) => expr.match(/alliance_\w+/g) ?? []);
+    expect(new Set(named)).to.deep.equal(new Set(metrics.keys()));
+    const labels = rules.flatMap(({ expr }) => [...expr.matchAll(/(alliance_\w+)\{(\w+)/g)]);
+    expect(labels.length).to.be.greaterThan(3);
+    for (const [, metric = '', label = ''] of labels) expect(metrics.get(metric), metric).to.include(label);
+  });
+
+  it('alert rules say what happened and what to do, and each is tested', () => {
+    const tested = read('alliance.rules.test.yml');
+    for (const { alert, annotations, labels } of rules) {
+      expect(annotations, alert).to.have.all.keys('summary', 'description');
+      expect(labels.severity, alert).to.be.oneOf(['critical', 'warning', 'info']);
+      expect(tested).to.match(new RegExp(`alertname: ${alert}\\n\\s+exp_alerts:`));
+    }
+  });
+
+  it('alert rules fire and stay silent as promtool finds', function () {
+    if (spawnSync('promtool', ['--version']).error) return this.skip();
+    const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', 'alliance.rules.test.yml'], {
+      cwd: projectPath('etc'),
+      encoding: 'utf8',
+    });
+    expect(status, stdout + stderr).to.equal(0);
+  });
+});
