@@ -10,6 +10,7 @@ import {
   type Credentials,
   endpointRow,
   isKeystoneError,
+  isLoginRefusal,
   type KeystoneEndpoint,
   type KeystoneRegion,
   type KeystoneService,
@@ -258,7 +259,7 @@ export function createKeystone(options: KeystoneOptions): Keystone {
           repeatable: false,
           signal,
         });
-        if (answer.status === 401 || answer.status === 403) throw new AllianceError('credentials_refused');
+        if (isLoginRefusal(answer.text, answer.status)) throw new AllianceError('credentials_refused');
         const token = answer.header('x-subject-token');
         if (answer.status !== 201 || !token) throw unexpected(answer);
         const { expiresAt } = parseToken(answer.text);

@@ -127,6 +127,10 @@ export function isKeystoneError(text: string, status: number): boolean {
   }
 }
 
+/** Whether a login was refused. Keystone says 404 for an application credential, or its user, that it does not know. */
+export const isLoginRefusal = (text: string, status: number): boolean =>
+  status === 401 || status === 403 || (status === 404 && isKeystoneError(text, 404));
+
 export interface KeystoneService {
   readonly id: string;
   readonly type: string;

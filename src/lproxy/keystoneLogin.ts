@@ -1,7 +1,7 @@
 /** The broker's own token: got once for all callers, renewed in time, replaced when Keystone no longer takes it. */
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
-import { type Credentials, loginBody, parseToken, type Scope } from './keystoneBodies.ts';
+import { type Credentials, isLoginRefusal, loginBody, parseToken, type Scope } from './keystoneBodies.ts';
 import type { KeystoneHttp, KeystoneLimits } from './keystoneHttp.ts';
 
 interface OwnToken {
@@ -66,7 +66,7 @@ export class OwnLogin {
       repeatable: true,
       signal: AbortSignal.timeout(limits.requestTimeoutMs),
     });
-    if (answer.status === 401 || answer.status === 403) {
+    if (isLoginRefusal(answer.text, answer.status)) {
       const error = new AllianceError('keystone_refused', { details: `Login of the broker: ${answer.status}.` });
       this.#refused = { error, until: clock.now() + limits.refusedPauseMs };
       throw error;

@@ -1,5 +1,5 @@
 /** `POST /v3/auth/tokens`: who it is (password, application credential, token) and for what (project, domain, system). */
-import { badRequest, expecting, notFound, unauthorized } from './errors.ts';
+import { badRequest, couldNotFind, expecting, notFound, unauthorized } from './errors.ts';
 import type { ApplicationCredential, KeystoneState, Project, TokenRecord, TokenScope, User } from './state.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -73,17 +73,25 @@ export class Authentication {
   }
 
   #applicationCredential(part: Json): Proven {
-    const user = isObject(part.user) ? this.#user(part.user) : undefined;
-    const credential =
-      typeof part.id === 'string'
-        ? this.#state.applicationCredentials.get(part.id)
-        : [...this.#state.applicationCredentials.values()].find(
-            (each) => each.name === part.name && each.userId === user?.id,
-          );
+    const credential = this.#findCredential(part);
     const owner = this.#state.users.get(credential?.userId ?? '');
     const expired = credential?.expiresAt != null && credential.expiresAt <= this.#state.clock.now();
     if (!credential || !owner?.enabled || expired || part.secret !== credential.secret) throw unauthorized();
     return { user: owner, methods: ['application_credential'], credential };
+  }
+
+  /** Like Keystone, it tells an unknown id and an unknown user by 404, but an unknown name by 401. */
+  #findCredential(part: Json): ApplicationCredential | undefined {
+    const { applicationCredentials } = this.#state;
+    if (typeof part.id === 'string') {
+      const credential = applicationCredentials.get(part.id);
+      if (!credential) throw couldNotFind('Application Credential', part.id);
+      return credential;
+    }
+    const given = member(part, 'user', 'application_credential');
+    const user = this.#user(given);
+    if (!user) throw couldNotFind('user', String(given.id ?? given.name));
+    return [...applicationCredentials.values()].find((each) => each.name === part.name && each.userId === user.id);
   }
 
   #scope(scope: unknown, { user, credential }: Proven): TokenScope {
