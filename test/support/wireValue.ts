@@ -16,13 +16,13 @@ export interface WireValue {
   value: unknown;
 }
 
-type WriteName = Exclude<Extract<keyof CompactWriter, `write${string}`>, 'writeUuid' | 'writeI64' | 'writeBinary'>;
+type WriteName = Exclude<Extract<keyof CompactWriter, `write${string}`>, 'writeI64' | 'writeBinary'>;
 export type WriteSide = Pick<CompactWriter, WriteName> & {
   writeI64(value: Int64): void;
   writeBinary(value: Buffer): void;
 };
 type ReadName = Extract<keyof CompactReader, `read${string}`>;
-export type ReadSide = Pick<CompactReader, Exclude<ReadName, 'readUuid' | 'readStructBegin'>> & {
+export type ReadSide = Pick<CompactReader, Exclude<ReadName, 'readStructBegin'>> & {
   readStructBegin(): unknown;
 };
 
