@@ -5,12 +5,13 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/core/config.ts';
 import { isConfigSection } from '../../src/core/configKeys.ts';
+import { createMetrics } from '../../src/http/metrics.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { projectPath } from '../support/project.ts';
 
 const read = (name: string): string => readFileSync(projectPath('etc', name), 'utf8');
 
-/** Every metric of `/metrics`, with the labels that a rule may name. */
+/** Every metric of ours, with the labels that a rule may name. */
 const metrics: ReadonlyMap<string, readonly string[]> = new Map([
   ['alliance_calls_total', ['method', 'direction', 'outcome']],
   ['alliance_call_duration_seconds_bucket', ['method', 'direction', 'le']],
@@ -64,6 +65,14 @@ describe('etc', () => {
     const labels = rules.flatMap(({ expr }) => [...expr.matchAll(/(alliance_\w+)\{(\w+)/g)]);
     expect(labels.length).to.be.greaterThan(3);
     for (const [, metric = '', label = ''] of labels) expect(metrics.get(metric), metric).to.include(label);
+  });
+
+  it('names metrics that a scrape has', async () => {
+    const scrape = await createMetrics().text();
+    const scraped = [...scrape.matchAll(/^# TYPE (alliance_\w+) (\w+)$/gm)].map(([, name, type]) =>
+      type === 'histogram' ? `${name}_bucket` : name,
+    );
+    expect(scraped).to.have.members([...metrics.keys()]);
   });
 
   it('alert rules say what happened and what to do, and each is tested', () => {
