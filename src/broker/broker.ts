@@ -17,7 +17,7 @@ import { SoftTokens } from '../token/softTokens.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
 import { startTasks } from './tasks.ts';
 
-export interface BrokerOptions extends Omit<OpenOptions, 'watch' | 'telemetry'> {
+export interface BrokerOptions extends Omit<OpenOptions, 'telemetry'> {
   /** Instead of what configuration says; null switches a door off. */
   readonly listen?: {
     readonly tls?: HostPort | null | undefined;
@@ -39,7 +39,7 @@ export interface Broker {
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const metrics = createMetrics();
-  const installation = await openInstallation({ ...options, telemetry: metrics, watch: true });
+  const installation = await openInstallation({ ...options, telemetry: metrics });
   const stops: (() => Promise<void> | void)[] = [() => installation.close()];
   const stop = async () => {
     for (const close of stops.splice(0).reverse()) await close();

@@ -19,8 +19,6 @@ export interface OpenOptions {
   /** Default: stderr, at the configured level. */
   readonly log?: Logger;
   readonly telemetry?: Telemetry;
-  /** Go on looking at the trust epoch; a server does, a command need not. */
-  readonly watch?: boolean;
 }
 
 export interface Installation {
@@ -43,7 +41,7 @@ export interface Installation {
 
 /** Errors: `not_initialised`, `configuration`, those of the database, `seal_broken`. */
 export async function openInstallation(options: OpenOptions): Promise<Installation> {
-  const { home, env, clock = systemClock, telemetry = silentTelemetry, watch = false } = options;
+  const { home, env, clock = systemClock, telemetry = silentTelemetry } = options;
   const config = loadConfig({ home, env });
   const log = options.log ?? createLogger({ level: config.log.level });
   const keyring = loadKeyring(config.database.kekFile);
@@ -55,7 +53,7 @@ export async function openInstallation(options: OpenOptions): Promise<Installati
     assertConfiguredIdentity(config, records);
     const loadIdentities = async () => loadOwnIdentities(config, await store.identities.list());
     const view = new TrustView({ store, clock, log, loadIdentities });
-    await view.start(watch);
+    await view.start();
     const pool = new ClientPool({ store, view, clock, log, telemetry, allow: config.dial.allow });
     const endpoints = config.advertise;
     const installation: Installation = {

@@ -113,7 +113,11 @@ const tasks: readonly Task[] = [
       forPartners(
         installation,
         (partner) => installation.view.stateOf(partner) === 'active',
-        (partner) => readTrustBundle(installation.pool, installation.store, partner),
+        async (partner) => {
+          const { pool, store, log } = installation;
+          if (await readTrustBundle(pool, store, partner)) return;
+          log.warn({ partner: partner.cloudId }, 'The partner publishes a key that it has not announced to us.');
+        },
       ),
   },
 ];

@@ -8,7 +8,7 @@ import type { Contract, MethodName } from '../wire/methods.ts';
 import type { Channel } from './channel.ts';
 import type { CallOptions } from './connection.ts';
 import { createDialPolicy } from './dialPolicy.ts';
-import { observeCalls } from './interceptors.ts';
+import { admitCalls, observeCalls } from './interceptors.ts';
 import { PartnerClient } from './partnerClient.ts';
 import type { SessionSourceOptions } from './session.ts';
 
@@ -33,7 +33,10 @@ export class ClientPool {
   constructor(options: ClientPoolOptions) {
     this.#options = options;
     this.#allow = options.allow;
-    const interceptors: Interceptor<OutboundCall>[] = [observeCalls(options.telemetry, options.log)];
+    const interceptors: readonly Interceptor<OutboundCall>[] = [
+      observeCalls(options.telemetry, options.log),
+      admitCalls((partner) => options.view.stateOf(options.view.partnerByUid(partner.uid) ?? partner)),
+    ];
     this.#call = chain(interceptors, ({ partner, method, argument, options: callOptions }) =>
       this.#clientFor(partner).call(method, argument as Contract[MethodName]['args'], callOptions),
     );

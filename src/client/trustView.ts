@@ -49,10 +49,10 @@ export class TrustView {
     this.#options = options;
   }
 
-  /** Loads once; with `watch`, goes on looking until `stop`. */
-  async start(watch: boolean): Promise<void> {
+  /** Loads, and goes on looking until `stop`; that alone keeps no process alive. */
+  async start(): Promise<void> {
     await this.#look();
-    if (watch) this.#schedule();
+    this.#schedule();
   }
 
   stop(): void {
