@@ -1,7 +1,7 @@
 /** docs/configuration.md from the schema of the configuration. */
 import { configKeys } from '../../src/core/configKeys.ts';
 import { configSchema } from '../../src/core/configSchema.ts';
-import { reloadableKeys } from '../../src/core/configView.ts';
+import { isReloadable } from '../../src/core/configView.ts';
 
 const intro = `# Configuration
 
@@ -31,11 +31,10 @@ function form(key) {
 }
 
 const named = (path) => path.join('.').replace('*', '<cloud_id>');
-const isReloadable = (name) => reloadableKeys.some((key) => name === key || name.startsWith(`${key}.`));
 
 const row = (key) => {
   const name = named(key.path);
-  return `| \`${name}\` | ${form(key)} | ${shownDefault(key)} | ${isReloadable(name) ? 'yes' : ''} | ${key.description.replaceAll('|', '\\|')} |`;
+  return `| \`${name}\` | ${form(key)} | ${shownDefault(key)} | ${isReloadable(key.path) ? 'yes' : ''} | ${key.description.replaceAll('|', '\\|')} |`;
 };
 
 const head = '| key | value | default | reload | meaning |\n|---|---|---|---|---|\n';

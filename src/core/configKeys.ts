@@ -12,6 +12,8 @@ export interface ConfigKey {
   /** Where only some values are allowed. */
   readonly values: readonly string[] | undefined;
   readonly secret: boolean;
+  /** Whether a reload cannot apply it although its section is reloadable. */
+  readonly restart: boolean;
 }
 
 /** What this file uses of JSON Schema as zod writes it. */
@@ -22,6 +24,7 @@ interface Node {
   readonly enum?: readonly string[];
   readonly items?: Node;
   readonly secret?: boolean;
+  readonly restart?: boolean;
   readonly properties?: Readonly<Record<string, Node>>;
   readonly additionalProperties?: Node | boolean;
 }
@@ -49,6 +52,7 @@ function collect(node: Node, path: readonly string[]): ConfigKey[] {
       default: node.default,
       values: node.enum ?? node.items?.enum,
       secret: node.secret ?? false,
+      restart: node.restart ?? false,
     },
   ];
 }

@@ -26,6 +26,8 @@ const parsed = <S extends z.ZodType<string>, T>(schema: S, parse: (text: string)
 const text = () => z.string().min(1).max(1024);
 /** A value that no output may show. */
 const secret = () => text().meta({ secret: true });
+/** A key that a reload cannot apply although its section is reloadable. */
+const needsRestart = <S extends z.ZodType>(schema: S) => schema.meta({ restart: true });
 const rate = (fallback: number) => z.number().min(0).max(1e12).default(fallback);
 const count = (fallback: number) => z.int().min(1).max(1_000_000).default(fallback);
 
@@ -138,7 +140,7 @@ const limits = z.strictObject({
   in_flight_per_connection: count(connectionLimits.inFlightPerConnection).describe(
     'Calls in flight on one connection.',
   ),
-  keystone_concurrency: count(keystoneLimits.concurrency).describe('Requests to Keystone at a time.'),
+  keystone_concurrency: needsRestart(count(keystoneLimits.concurrency)).describe('Requests to Keystone at a time.'),
   keystone_concurrency_per_partner: count(partnerLimits.keystoneConcurrency).describe(
     'Requests to Keystone at a time on behalf of one partner.',
   ),

@@ -4,8 +4,13 @@ import { findConfigKey } from './configKeys.ts';
 import { formatHostPort, type HostPort } from './endpoint.ts';
 import { redacted } from './log.ts';
 
-/** What SIGHUP applies to a running broker, as beginnings of paths. Everything else needs a restart. */
-export const reloadableKeys = ['log.level', 'exports', 'partners', 'limits', 'dial'] as const;
+/** What a running broker can take over, as beginnings of paths; some keys in there need a restart all the same. */
+const reloadable = [['log', 'level'], ['exports'], ['partners'], ['limits'], ['dial']];
+
+/** Whether SIGHUP applies a change of this key to a running broker. */
+export const isReloadable = (path: readonly string[]): boolean =>
+  reloadable.some((beginning) => beginning.every((segment, index) => path[index] === segment)) &&
+  findConfigKey(path)?.restart !== true;
 
 export interface ConfigChanges {
   /** Paths of changed keys that a running broker takes over. */
@@ -47,13 +52,13 @@ export function redactConfig(config: Config): Record<string, unknown> {
 }
 
 /** Every key with its value as comparable text. The result holds secrets. */
-function flatten(config: Config): Map<string, string> {
+function flatten(config: Config): Map<string, { path: readonly string[]; value: string }> {
   const { home: _home, ...settings } = config;
-  const flat = new Map<string, string>();
+  const flat = new Map<string, { path: readonly string[]; value: string }>();
   const visit = (value: unknown, path: readonly string[]): void => {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       for (const [key, item] of Object.entries(value)) visit(item, [...path, key]);
-    else flat.set(path.join('.'), JSON.stringify(value));
+    else flat.set(path.join('.'), { path, value: JSON.stringify(value) });
   };
   visit(
     toSettings(settings, [], (_path, value) => value),
@@ -64,9 +69,11 @@ function flatten(config: Config): Map<string, string> {
 
 /** What a reload would change. A secret from a file counts as its own key, not as the file's name. */
 export function compareConfigs(before: Config, after: Config): ConfigChanges {
-  const old = flatten(before);
-  const young = flatten(after);
-  const changed = [...new Set([...old.keys(), ...young.keys()])].filter((path) => old.get(path) !== young.get(path));
-  const canReload = (path: string) => reloadableKeys.some((key) => path === key || path.startsWith(`${key}.`));
-  return { reloadable: changed.filter(canReload), needRestart: changed.filter((path) => !canReload(path)) };
+  const [old, young] = [flatten(before), flatten(after)];
+  const changes: ConfigChanges = { reloadable: [], needRestart: [] };
+  for (const [name, { path }] of new Map([...old, ...young])) {
+    if (old.get(name)?.value === young.get(name)?.value) continue;
+    changes[isReloadable(path) ? 'reloadable' : 'needRestart'].push(name);
+  }
+  return changes;
 }
