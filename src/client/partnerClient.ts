@@ -86,10 +86,8 @@ export class PartnerClient {
     const deadline = performance.now() + (options.timeoutMs ?? clientLimits.callTimeoutMs);
     const { idempotent } = methodFacts(method);
     const once = async (): Promise<Contract[M]['result']> => {
-      const channel = this.#idle() ?? (await this.#acquire());
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0) throw new AllianceError('deadline_exceeded', { details: `${method}: no channel in time.` });
-      return channel.connection.call(method, argument, { timeoutMs: leftMs });
+      const channel = this.#idle() ?? (await before(deadline, method, this.#acquire()));
+      return channel.connection.call(method, argument, { timeoutMs: deadline - performance.now() });
     };
     // The way is there nearly always: the policy objects are for when it is not.
     try {
@@ -274,6 +272,20 @@ export class PartnerClient {
   #retire(channel: Channel): void {
     channel.retiring = true;
     channel.connection.closeWhenIdle();
+  }
+}
+
+/** The opening goes on for others when this call has no time left. */
+async function before<T>(deadline: number, method: MethodName, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const expire = () => reject(new AllianceError('deadline_exceeded', { details: `${method}: no channel in time.` }));
+    timer = setTimeout(expire, Math.max(0, deadline - performance.now()));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
