@@ -13,8 +13,6 @@ import { errnoOf } from './errno.ts';
 import { AllianceError } from './errors.ts';
 import { type CloudId, isCloudId } from './ids.ts';
 
-export { configSchema } from './configSchema.ts';
-
 type CamelName<S extends string> = S extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<CamelName<Tail>>}`
   : S;

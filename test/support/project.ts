@@ -6,7 +6,7 @@ function findRoot(folder: string): string {
   return existsSync(join(folder, 'package.json')) ? folder : findRoot(dirname(folder));
 }
 
-export const projectRoot = findRoot(import.meta.dirname);
+const projectRoot = findRoot(import.meta.dirname);
 
 /** Whether this is the built suite, which must start the built command line too. */
 export const isBuiltSuite = import.meta.dirname.startsWith(join(projectRoot, 'dist'));
