@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parse } from 'yaml';
+import { parseDocument } from 'yaml';
+import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { KeystoneKeys } from './keystoneKeys.ts';
 
@@ -11,8 +12,8 @@ type Section = Readonly<Record<string, unknown>>;
 const isSection = (value: unknown): value is Section =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const refuse = (details: string, cause?: unknown): never => {
-  throw new AllianceError('configuration', { field: 'keystone.os_cloud', details, cause });
+const refuse = (details: string): never => {
+  throw new AllianceError('configuration', { field: 'keystone.os_cloud', details });
 };
 
 export interface CloudsOptions {
@@ -33,15 +34,18 @@ function locate(stem: string, named: string | undefined, directories: readonly s
   return files.find((file) => existsSync(file));
 }
 
-/** The message of the parser is not passed on: it quotes lines, and these hold passwords. */
 function readClouds(file: string): Section {
-  let content: unknown;
+  let text: string;
   try {
-    content = parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'not YAML';
-    return refuse(`${file} cannot be read (${reason}).`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return refuse(`${file} cannot be read (${errnoOf(error)}).`);
   }
+  const document = parseDocument(text);
+  // What the parser says is not passed on: it quotes lines, and these hold passwords.
+  const [problem] = document.errors;
+  if (problem) return refuse(`${file} is not YAML, line ${problem.linePos?.[0].line ?? 1}.`);
+  const content: unknown = document.toJS();
   const clouds = isSection(content) ? content.clouds : undefined;
   return isSection(clouds) ? clouds : {};
 }

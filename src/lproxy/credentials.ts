@@ -3,6 +3,7 @@
  * then `OS_*` variables. The first that has a key wins.
  */
 import { readFileSync } from 'node:fs';
+import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
 import { type CloudsOptions, dropUnset, readCloud } from './cloudsYaml.ts';
 import type { Credentials, KeystoneOptions, Reference, Scope } from './keystone.ts';
@@ -140,7 +141,7 @@ function readAuthorities(path: string): string {
   try {
     pem = readFileSync(path, 'utf8');
   } catch (error) {
-    throw refuse(`cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    throw refuse(`cannot be read (${errnoOf(error)})`);
   }
   if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw refuse('holds no certificate');
   return pem;
