@@ -36,6 +36,17 @@ const refuse = (details: string): never => {
   throw new AllianceError('session_invalid', { details });
 };
 
+/** A key of low order is one more defect that gets the one answer. */
+function sharedWith(ephemeral: ReturnType<typeof createEphemeral>, peer: Buffer): Buffer {
+  try {
+    return ephemeral.derive(peer);
+  } catch (cause) {
+    if (cause instanceof AllianceError && cause.errorName === 'ticket_refused')
+      throw new AllianceError('session_invalid', { cause, details: 'The ephemeral key is of low order.' });
+    throw cause;
+  }
+}
+
 /** The initiator's half. `finish` is called once, with the response; `session_invalid` when it proves nothing. */
 export function startAttach(
   secret: Buffer,
@@ -47,7 +58,7 @@ export function startAttach(
   const mac = attachMac(secret, ctx);
   const finish = (response: AttachResponseFields): ChannelKeys => {
     if (response.epk.length !== 32 || response.nonce.length !== 32) refuse('The attach response is malformed.');
-    const shared = ephemeral.derive(response.epk);
+    const shared = sharedWith(ephemeral, response.epk);
     const schedule = deriveChannelKeys(shared, secret, ctx, mac, response.epk, response.nonce);
     if (!equalBytes(schedule.confirmation, response.mac))
       refuse('The responder did not prove that it holds the session.');
@@ -67,7 +78,7 @@ export function answerAttach(
   if (!equalBytes(attachMac(secret, ctx), request.mac)) refuse('The attach mac is wrong.');
   const ephemeral = createEphemeral();
   const nonce = randomBytes(32);
-  const shared = ephemeral.derive(request.epk);
+  const shared = sharedWith(ephemeral, request.epk);
   const schedule = deriveChannelKeys(shared, secret, ctx, request.mac, ephemeral.publicKey, nonce);
   return {
     response: { epk: ephemeral.publicKey, nonce, mac: schedule.confirmation },
