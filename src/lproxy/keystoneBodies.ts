@@ -80,7 +80,7 @@ const owner = ({ id, name, domain }: z.infer<typeof owned>): TokenOwner => ({
 const malformed = (details: string, cause?: unknown) => new AllianceError('keystone_malformed', { details, cause });
 
 /** JSON of an answer. The text is never quoted in the error: it may hold a token. */
-export function parseJson(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -110,6 +110,13 @@ describe('lproxy/keystoneHttp', () => {
     expect(seen).to.have.length(1 + 3);
   });
 
+  it('ends an endless list of things that are switched off as well', async () => {
+    const services = JSON.stringify({ services: [{ id: 'a', type: 't', enabled: false }], links: { next: '?more' } });
+    const { url } = await serve((_request, response) => response.end(services));
+    expect(await connect(url, { limits: { listItems: 5 } }).listServices()).to.deep.equal([]);
+    expect(seen).to.have.length(1 + 5);
+  });
+
   for (const [what, body] of [
     ['no list', '{}'],
     ['a list of something else', '{"regions": [1]}'],

@@ -5,7 +5,7 @@ import type { Tokens } from './tokens.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-export const isObject = (value: unknown): value is Json =>
+const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export function member(holder: Json, name: string, of: string): Json {
