@@ -170,7 +170,8 @@ async function backup(connection: SqliteDatabase, file: string): Promise<void> {
   try {
     rmSync(partial, { force: true });
     createPrivately(partial);
-    await connection.backup(partial);
+    // All pages in one step: a copy in several begins anew with every write of another connection, and may never end.
+    await connection.backup(partial, { progress: () => 2 ** 31 - 1 });
     // The copy is one file without a log beside it, whatever it is copied to.
     const copy = new Sqlite(partial);
     copy.pragma('journal_mode = DELETE');
