@@ -9,13 +9,13 @@ import { createMetrics } from '../http/metrics.ts';
 import { startHttp } from '../http/server.ts';
 import { resolveKeystone } from '../lproxy/credentials.ts';
 import { createKeystone, type Keystone } from '../lproxy/keystone.ts';
-import type { ServerContext } from '../server/context.ts';
+import type { ConnectionLimits, ServerContext } from '../server/context.ts';
 import { AllianceServer } from '../server/listener.ts';
 import { partnerKeystones } from '../server/partnerKeystones.ts';
 import { Rates } from '../server/rates.ts';
 import { SoftTokens } from '../token/softTokens.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
-import { startTasks } from './tasks.ts';
+import { startTasks, type TaskPauses } from './tasks.ts';
 
 export interface BrokerOptions extends Omit<OpenOptions, 'telemetry'> {
   /** Instead of what configuration says; null switches a door off. */
@@ -24,6 +24,10 @@ export interface BrokerOptions extends Omit<OpenOptions, 'telemetry'> {
     readonly tcp?: HostPort | null | undefined;
     readonly http?: HostPort | null | undefined;
   };
+  /** Instead of `connectionLimits`. */
+  readonly limits?: Partial<ConnectionLimits>;
+  /** Instead of `taskLimits`. */
+  readonly pauses?: Partial<TaskPauses>;
 }
 
 export interface Broker {
@@ -49,7 +53,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     metrics.observe(view, clock);
     const keystone = openKeystone(installation);
     if (keystone) stops.push(() => keystone.close());
-    const server = new AllianceServer(createContext(installation, keystone));
+    const server = new AllianceServer(createContext(installation, keystone, options.limits));
     stops.push(() => server.close());
 
     const wanted = { ...config.listen, http: config.http.listen, ...definedOf(options.listen) };
@@ -67,7 +71,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       addresses.http = http.address;
       stops.push(() => http.close());
     }
-    const tasks = startTasks(installation);
+    const tasks = startTasks(installation, options.pauses);
     stops.push(() => tasks.stop());
     return { installation, addresses, keystone, reload: () => reload(installation, log), stop };
   } catch (error) {
@@ -92,7 +96,11 @@ export function openKeystone(installation: Pick<Installation, 'config' | 'env' |
   });
 }
 
-function createContext(installation: Installation, keystone: Keystone | undefined): ServerContext {
+function createContext(
+  installation: Installation,
+  keystone: Keystone | undefined,
+  limits: Partial<ConnectionLimits> = {},
+): ServerContext {
   const { store, view, clock, log, telemetry, card } = installation;
   const config = () => installation.config;
   // As many at a time as the thread pool has threads: more would only make everybody wait longer.
@@ -104,6 +112,7 @@ function createContext(installation: Installation, keystone: Keystone | undefine
     log,
     telemetry,
     config,
+    limits: { ...connectionLimits, ...limits },
     card,
     keystone: partnerKeystones(keystone, () => config().limits.keystoneConcurrencyPerPartner),
     softTokens: new SoftTokens(() => ({

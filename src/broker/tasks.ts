@@ -9,9 +9,14 @@ import { announceIdentity } from './identity.ts';
 import type { Installation } from './installation.ts';
 import { refreshPairing } from './partners.ts';
 
+/** Pauses between the runs of each task. */
+export type TaskPauses = Readonly<
+  Record<'housekeepingMs' | 'pairingMs' | 'noticeMs' | 'rotationMs' | 'bundleMs', number>
+>;
+
 interface Task {
   readonly name: string;
-  readonly everyMs: number;
+  readonly pause: keyof TaskPauses;
   readonly run: (installation: Installation) => Promise<void>;
 }
 
@@ -20,17 +25,17 @@ export interface Tasks {
 }
 
 /** Every task is repeated after its pause; what fails for one partner is logged and left for the next time. */
-export function startTasks(installation: Installation): Tasks {
+export function startTasks(installation: Installation, pauses: Partial<TaskPauses> = {}): Tasks {
   const abort = new AbortController();
   const { signal } = abort;
-  const loops = tasks.map(async ({ name, everyMs, run }) => {
+  const loops = tasks.map(async ({ name, pause, run }) => {
     while (!signal.aborted) {
       try {
         await run(installation);
       } catch (thrown) {
         if (!signal.aborted) installation.log.warn({ task: name, err: toAllianceError(thrown) }, 'A task failed.');
       }
-      await delay(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+      await delay(pauses[pause] ?? taskLimits[pause], undefined, { signal, ref: false }).catch(() => undefined);
     }
   });
   return {
@@ -62,12 +67,12 @@ async function forPartners(
 const tasks: readonly Task[] = [
   {
     name: 'housekeeping',
-    everyMs: taskLimits.housekeepingMs,
+    pause: 'housekeepingMs',
     run: ({ store, clock }) => store.prune(clock.now()),
   },
   {
     name: 'pairing',
-    everyMs: taskLimits.pairingMs,
+    pause: 'pairingMs',
     run: (installation) =>
       forPartners(
         installation,
@@ -77,7 +82,7 @@ const tasks: readonly Task[] = [
   },
   {
     name: 'notices',
-    everyMs: taskLimits.noticeMs,
+    pause: 'noticeMs',
     run: async (installation) => {
       const { store, view, clock, pool } = installation;
       const ended = [...(await store.partners.list()), ...(await store.partners.list({ removed: true }))];
@@ -96,7 +101,7 @@ const tasks: readonly Task[] = [
   },
   {
     name: 'rotation',
-    everyMs: taskLimits.rotationMs,
+    pause: 'rotationMs',
     run: (installation) =>
       forPartners(
         installation,
@@ -108,7 +113,7 @@ const tasks: readonly Task[] = [
   },
   {
     name: 'trust bundle',
-    everyMs: taskLimits.bundleMs,
+    pause: 'bundleMs',
     run: (installation) =>
       forPartners(
         installation,

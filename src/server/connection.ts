@@ -9,7 +9,6 @@ import { Link } from '../channel/link.ts';
 import { partnerConfig } from '../core/config.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
-import { connectionLimits } from '../core/limits.ts';
 import type { Partner } from '../model/partner.ts';
 import { CompactReader } from '../wire/compact.ts';
 import {
@@ -108,21 +107,17 @@ export class ServerConnection implements Peer {
   }
 
   #plainOver(mono: number): string | undefined {
-    const ageMs = mono - this.#openedAt;
-    const totalMs =
-      this.#handshakeCalls === 0 && this.#activeAt > this.#openedAt
-        ? connectionLimits.plainPingTotalMs
-        : connectionLimits.plainTotalMs;
-    if (ageMs > totalMs) return 'plain_age';
-    return mono - this.#activeAt > connectionLimits.plainIdleMs ? 'plain_idle' : undefined;
+    const { plainPingTotalMs, plainTotalMs, plainIdleMs } = this.#options.context.limits;
+    const onlyPings = this.#handshakeCalls === 0 && this.#activeAt > this.#openedAt;
+    if (mono - this.#openedAt > (onlyPings ? plainPingTotalMs : plainTotalMs)) return 'plain_age';
+    return mono - this.#activeAt > plainIdleMs ? 'plain_idle' : undefined;
   }
 
   #channelOver(channel: InboundChannel, now: number, mono: number): string | undefined {
-    if (!this.#link.confirmed) {
-      return mono - this.#attachedAt > connectionLimits.confirmTimeoutMs ? 'unconfirmed' : undefined;
-    }
+    const { confirmTimeoutMs, channelIdleMs } = this.#options.context.limits;
+    if (!this.#link.confirmed) return mono - this.#attachedAt > confirmTimeoutMs ? 'unconfirmed' : undefined;
     if (now >= channel.endsAt) return 'session_end';
-    const idle = this.#inFlight === 0 && mono - this.#activeAt > connectionLimits.channelIdleMs;
+    const idle = this.#inFlight === 0 && mono - this.#activeAt > channelIdleMs;
     return idle ? 'channel_idle' : undefined;
   }
 
@@ -213,7 +208,7 @@ export class ServerConnection implements Peer {
   /** False, with the connection closed, when a plain connection has had its share of handshake calls. */
   #countHandshakeCall(): boolean {
     this.#handshakeCalls++;
-    if (this.#handshakeCalls <= connectionLimits.handshakeCallsPerConnection) return true;
+    if (this.#handshakeCalls <= this.#options.context.limits.handshakeCallsPerConnection) return true;
     this.close(new AllianceError('rate_limited', { details: 'plain_calls' }));
     return false;
   }

@@ -7,6 +7,7 @@ import type { TrustView } from '../client/trustView.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Config } from '../core/config.ts';
 import type { PartnerUid } from '../core/ids.ts';
+import type { connectionLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
@@ -17,6 +18,9 @@ import type { SoftTokens } from '../token/softTokens.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
 import type { Rates } from './rates.ts';
 
+/** Time-outs and shares of connections, as in `connectionLimits`. */
+export type ConnectionLimits = { readonly [Name in keyof typeof connectionLimits]: number };
+
 export interface ServerContext {
   readonly store: Store;
   readonly view: TrustView;
@@ -25,6 +29,7 @@ export interface ServerContext {
   readonly telemetry: Telemetry;
   /** As it is now; a reload replaces it. */
   readonly config: () => Config;
+  readonly limits: ConnectionLimits;
   /** This cloud's Keystone, as far as this partner may use it; undefined where none is configured. Handlers ask nothing else. */
   readonly keystone: (partner: Partner) => Keystone | undefined;
   readonly softTokens: SoftTokens;

@@ -8,7 +8,7 @@ import { exportBinding, serverNameFor } from '../client/dial.ts';
 import { formatHostPort, type HostPort } from '../core/endpoint.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
-import { connectionLimits, trustLimits } from '../core/limits.ts';
+import { trustLimits } from '../core/limits.ts';
 import { equalBytes } from '../crypto/bytes.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
@@ -54,7 +54,7 @@ export class AllianceServer {
       {
         minVersion: 'TLSv1.3',
         maxVersion: 'TLSv1.3',
-        handshakeTimeout: connectionLimits.tlsHandshakeTimeoutMs,
+        handshakeTimeout: this.#context.limits.tlsHandshakeTimeoutMs,
         // A resumed session would show no certificate.
         secureOptions: constants.SSL_OP_NO_TICKET,
         SNICallback: (name, callback) => callback(null, this.#secureContext(name)),
@@ -85,7 +85,7 @@ export class AllianceServer {
     for (const connection of this.#connections) connection.drain();
     const timer = setTimeout(() => {
       for (const connection of this.#connections) connection.close(new AllianceError('shutting_down'));
-    }, connectionLimits.drainOnShutdownMs);
+    }, this.#context.limits.drainOnShutdownMs);
     await Promise.all(closed);
     clearTimeout(timer);
     clearInterval(this.#sweeper);
