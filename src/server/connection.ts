@@ -76,6 +76,11 @@ export class ServerConnection implements Peer {
     return this.#channel;
   }
 
+  /** Whether the partner has proved to hold the channel's keys; a replayed attach never does. */
+  get confirmed(): boolean {
+    return this.#link.confirmed;
+  }
+
   channelsOf(uid: PartnerUid): number {
     return this.#options.channelsOf(uid);
   }
@@ -103,7 +108,9 @@ export class ServerConnection implements Peer {
   sweep(now: number, mono: number): void {
     if (this.#inFlight > 0 && !this.#channel) return;
     const over = this.#channel ? this.#channelOver(this.#channel, now, mono) : this.#plainOver(mono);
-    if (over) this.close(new AllianceError('connection_lost', { details: over }));
+    if (!over) return;
+    this.#options.context.telemetry.refusal(over);
+    this.close(new AllianceError('connection_lost', { details: over }));
   }
 
   #plainOver(mono: number): string | undefined {
@@ -223,9 +230,12 @@ export class ServerConnection implements Peer {
   }
 
   #onConfirmed(): void {
-    const { store, clock, telemetry, log } = this.#options.context;
+    const { store, clock, telemetry, log, config } = this.#options.context;
     const { session, partner } = this.#channel!;
     telemetry.channels('in', 1);
+    // This one is among them. At attach only confirmed ones were counted, so many may be confirmed at once.
+    if (this.channelsOf(partner.uid) > partnerConfig(config(), partner.cloudId).channels)
+      throw new AllianceError('overloaded', { details: 'The partner has too many channels.' });
     const now = clock.now();
     Promise.all([store.sessions.confirm(session.sid, now, 'responder'), store.partners.touch(partner.uid, now)]).catch(
       (error: unknown) => log.warn({ err: error, partner: partner.cloudId }, 'A confirmed channel was not noted.'),
@@ -235,7 +245,7 @@ export class ServerConnection implements Peer {
   /** A partner that sends more bytes than it may is read from more slowly. */
   #onBytes(sizeBytes: number): void {
     const channel = this.#channel;
-    if (!channel) return;
+    if (!channel || !this.#link.confirmed) return;
     const { rates, config, clock } = this.#options.context;
     const { bytesPerS } = partnerConfig(config(), channel.partner.cloudId);
     const rate = { perS: bytesPerS, burst: Math.max(1, bytesPerS) };

@@ -58,7 +58,7 @@ export interface Peer {
   readonly exporter: Buffer | null;
   /** First half of a pairing, waiting for the second. */
   pairing: { readonly open: OpenFields; readonly answer: ReturnType<typeof answerOpen> } | undefined;
-  /** Channels that the partner has now, over all connections. */
+  /** Confirmed channels that the partner has now, over all connections. */
   channelsOf(uid: PartnerUid): number;
   /** Makes the connection a channel as soon as the reply has left. */
   becomeChannel(channel: InboundChannel, keys: ChannelKeys): void;

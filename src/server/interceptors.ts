@@ -5,6 +5,7 @@ import { partnerConfig } from '../core/config.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import type { Partner } from '../model/partner.ts';
 import { methodFacts } from '../wire/methods.ts';
+import { addressKey } from './addressKey.ts';
 import type { InboundCall, ServerContext } from './context.ts';
 
 type ServerInterceptor = Interceptor<InboundCall>;
@@ -43,10 +44,11 @@ const admit =
 function limitStrangers({ rates, config, clock, telemetry }: ServerContext, { method, peer }: InboundCall): void {
   const { unauthenticatedPerS, unauthenticatedBurst, pingsPerS } = config().limits;
   const now = clock.now();
+  const address = addressKey(peer.remoteAddress);
   const all = { perS: unauthenticatedPerS, burst: unauthenticatedBurst };
-  let retryAfterMs = rates.take(`stranger:${peer.remoteAddress}`, all, now);
+  let retryAfterMs = rates.take(`stranger:${address}`, all, now);
   if (retryAfterMs === 0 && method === 'ping' && !peer.loopback)
-    retryAfterMs = rates.take(`ping:${peer.remoteAddress}`, { perS: pingsPerS, burst: Math.max(1, pingsPerS) }, now);
+    retryAfterMs = rates.take(`ping:${address}`, { perS: pingsPerS, burst: Math.max(1, pingsPerS) }, now);
   if (retryAfterMs === 0) return;
   telemetry.refusal('rate');
   throw new AllianceError('rate_limited', { retryAfterMs });

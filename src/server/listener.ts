@@ -12,6 +12,7 @@ import { trustLimits } from '../core/limits.ts';
 import { equalBytes } from '../crypto/bytes.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
+import { addressKey } from './addressKey.ts';
 import { ServerConnection } from './connection.ts';
 import type { Handler, InboundCall, ServerContext } from './context.ts';
 import { handlers } from './handlers/index.ts';
@@ -55,13 +56,14 @@ export class AllianceServer {
         minVersion: 'TLSv1.3',
         maxVersion: 'TLSv1.3',
         handshakeTimeout: this.#context.limits.tlsHandshakeTimeoutMs,
-        // A resumed session would show no certificate.
-        secureOptions: constants.SSL_OP_NO_TICKET,
         SNICallback: (name, callback) => callback(null, this.#secureContext(name)),
         noDelay: true,
         keepAlive: true,
       },
-      (socket) => this.#accept(socket, exportBinding(socket)),
+      (socket) => {
+        // A socket that its peer has already reset has no keying material to export.
+        if (!socket.destroyed) this.#accept(socket, exportBinding(socket));
+      },
     );
     server.on('connection', (socket: Socket) => this.#admit(socket));
     server.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
@@ -111,7 +113,7 @@ export class AllianceServer {
 
   /** Counts a socket in, or ends it at once. */
   #admit(socket: Socket): boolean {
-    const address = socket.remoteAddress ?? 'unknown';
+    const address = addressKey(socket.remoteAddress ?? 'unknown');
     const { connections, connectionsPerAddress } = this.#context.config().limits;
     const fromThere = this.#byAddress.get(address) ?? 0;
     // A late error of a socket that nobody holds must not end the process.
@@ -150,7 +152,7 @@ export class AllianceServer {
 
   #channelsOf(uid: PartnerUid): number {
     let count = 0;
-    for (const { channel } of this.#connections) if (channel?.partner.uid === uid) count++;
+    for (const { channel, confirmed } of this.#connections) if (confirmed && channel?.partner.uid === uid) count++;
     return count;
   }
 
@@ -204,6 +206,8 @@ export class AllianceServer {
   }
 
   #secureOptions({ keyPem, certificatePem }: Identity) {
-    return { key: keyPem, cert: certificatePem, minVersion: 'TLSv1.3' as const };
+    // A resumed session would show no certificate.
+    const secureOptions = constants.SSL_OP_NO_TICKET;
+    return { key: keyPem, cert: certificatePem, minVersion: 'TLSv1.3' as const, secureOptions };
   }
 }

@@ -6,9 +6,9 @@ import { assertIssuedForm, keystoneOf, reasonOf } from './tokens.ts';
 export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (context, { token }, { partner }) => {
   const { clock, softTokens } = context;
   assertIssuedForm(token);
+  const checkedAt = clock.now();
   try {
     const answer = await keystoneOf(context, partner).validateToken(token);
-    const checkedAt = clock.now();
     if (answer.status === 'invalid') {
       softTokens.learn(token, { status: 'invalid', checkedAt });
       return new TokenValidation({ status: TokenStatus.INVALID, checked_at: toInt64(checkedAt) });
@@ -26,7 +26,7 @@ export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (con
     return new TokenValidation({
       status: TokenStatus.INDETERMINATE,
       reason,
-      checked_at: toInt64(clock.now()),
+      checked_at: toInt64(checkedAt),
     });
   }
 };
