@@ -1,5 +1,6 @@
 /** What a Keystone must do for this broker; the same for the embedded one and for a real one. */
 import { createKeystoneApi, inDefault, type KeystoneApi, passwordLogin, type RunningKeystone } from './keystoneApi.ts';
+import { describeAdministration } from './keystoneContractAdministration.ts';
 import { describeAuthentication } from './keystoneContractAuthentication.ts';
 import { describeBroker } from './keystoneContractBroker.ts';
 import { describeResources } from './keystoneContractResources.ts';
@@ -55,6 +56,7 @@ export function describeKeystone(name: string, open: () => Promise<RunningKeysto
     describeAuthentication(current);
     describeTokens(current);
     describeResources(current);
+    describeAdministration(current);
     describeBroker(current);
   });
 }
