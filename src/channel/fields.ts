@@ -1,5 +1,7 @@
 /** Members of signed JSON payloads, shared by tickets, cards, invitations and rotations. */
 import { z } from 'zod';
+import { formatEndpoint, parseEndpoint } from '../core/endpoint.ts';
+import { pairingLimits } from '../core/limits.ts';
 import { fromBase64url } from '../crypto/bytes.ts';
 
 /** base64url of exactly `size` bytes (or, with `max`, of 1 to `max`), as a Buffer. */
@@ -14,6 +16,21 @@ export const bytesField = (size: number, max?: number) =>
     ctx.addIssue({ code: 'custom', message: 'not base64url of the right length' });
     return z.NEVER;
   });
+
+/** Endpoints in their one spelling; `min` to 8 of them. */
+export const endpointsField = (min: number) =>
+  z
+    .array(z.string().max(pairingLimits.endpointBytes))
+    .min(min)
+    .max(pairingLimits.endpoints)
+    .transform((texts, ctx) => {
+      try {
+        return texts.map((text) => formatEndpoint(parseEndpoint(text)));
+      } catch {
+        ctx.addIssue({ code: 'custom', message: 'not an endpoint' });
+        return z.NEVER;
+      }
+    });
 
 /** UTC epoch milliseconds. */
 export const timeField = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);

@@ -1,11 +1,10 @@
 /** The invitation token: one line that an operator hands to the other (docs/protocol.md, section 6). */
 import { z } from 'zod';
-import { formatEndpoint, parseEndpoint } from '../core/endpoint.ts';
 import { AllianceError } from '../core/errors.ts';
 import { type CloudId, isCloudId } from '../core/ids.ts';
 import { pairingLimits } from '../core/limits.ts';
 import { equalBytes, fromBase64url, sha256 } from '../crypto/bytes.ts';
-import { bytesField, encodePayload, parsePayload, timeField } from './fields.ts';
+import { bytesField, encodePayload, endpointsField, parsePayload, timeField } from './fields.ts';
 import type { PartnerRole } from './pairing.ts';
 
 export interface Invitation {
@@ -28,7 +27,7 @@ const schema = z.strictObject({
   secret: bytesField(32),
   cloud_id: z.string().refine(isCloudId),
   fp: bytesField(32),
-  endpoints: z.array(z.string()).min(1).max(pairingLimits.endpoints),
+  endpoints: endpointsField(1),
   role: z.enum(['provider', 'consumer', 'both']),
   exp: timeField,
 });
@@ -61,13 +60,13 @@ export function decodeInvitation(text: string): Invitation {
       : unreadable('It is not base64url.');
   }
   const json = parsePayload(schema, payload);
-  if (!json) throw unreadable('Its content is of another version.');
+  if (!json) throw unreadable('Its content is damaged or of another version.');
   return {
     id: json.id,
     secret: json.secret,
     cloudId: json.cloud_id as CloudId,
     fingerprint: json.fp,
-    endpoints: json.endpoints.map((endpoint) => formatEndpoint(parseEndpoint(endpoint))),
+    endpoints: json.endpoints,
     role: json.role,
     expiresAt: json.exp,
   };

@@ -5,7 +5,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { formatEndpoint, parseEndpoint } from '../core/endpoint.ts';
 import { AllianceError } from '../core/errors.ts';
 import { type CloudId, isCloudId } from '../core/ids.ts';
 import { pairingLimits } from '../core/limits.ts';
@@ -14,7 +13,7 @@ import { type CertificateFacts, readCertificate } from '../crypto/certificate.ts
 import { verificationCode } from '../crypto/crockford.ts';
 import type { Identity } from '../crypto/identity.ts';
 import { signCompact, verifyCompact } from '../crypto/jws.ts';
-import { bytesField, encodePayload, parsePayload } from './fields.ts';
+import { bytesField, encodePayload, endpointsField, parsePayload } from './fields.ts';
 
 /** What the PARTNER is to the cloud that says it. */
 export type PartnerRole = 'provider' | 'consumer' | 'both';
@@ -33,22 +32,10 @@ export interface Card {
   readonly binding: Binding;
 }
 
-const endpointsField = z
-  .array(z.string().max(pairingLimits.endpointBytes))
-  .max(pairingLimits.endpoints)
-  .transform((texts, ctx) => {
-    try {
-      return texts.map((text) => formatEndpoint(parseEndpoint(text)));
-    } catch {
-      ctx.addIssue({ code: 'custom', message: 'not an endpoint' });
-      return z.NEVER;
-    }
-  });
-
 const cardSchema = z.strictObject({
   cloud_id: z.string().refine(isCloudId),
   certificate: bytesField(1, pairingLimits.cardBytes),
-  endpoints: endpointsField,
+  endpoints: endpointsField(0),
   role: z.enum(['provider', 'consumer', 'both']),
   binding: z.enum(['none', 'exporter']),
 });
@@ -62,7 +49,7 @@ interface ReadCard extends Card {
   readonly facts: CertificateFacts;
 }
 
-/** A card is only as good as its certificate: a CN of another cloud, or a key that is not accepted, makes it unreadable. */
+/** A card is only as good as its certificate: a key that is not accepted makes it unreadable. Names in certificates mean nothing. */
 function parseCard(bytes: Buffer): ReadCard | undefined {
   if (bytes.length > pairingLimits.cardBytes) return undefined;
   const json = parsePayload(cardSchema, bytes);
@@ -254,10 +241,13 @@ export function answerOpen(options: InviteOptions, open: OpenFields) {
       acceptorNonce: proof.nonce,
     };
     const tp = transcriptHash(transcript);
-    const acceptor = parseCard(open.card);
-    const holds =
+    const invited =
+      proof.nonce.length === 32 &&
       equalBytes(open.commitment, commitmentOf(proof.nonce, open.card)) &&
-      equalBytes(proof.mac, macOf(kp ?? randomBytes(32), 'acceptor', tp)) &&
+      equalBytes(proof.mac, macOf(kp ?? randomBytes(32), 'acceptor', tp));
+    // Only of who holds the invitation is a certificate looked at.
+    const acceptor = invited ? parseCard(open.card) : undefined;
+    const holds =
       acceptor !== undefined &&
       (await transcriptSigned(proof.signature, acceptor.facts, 'acceptor', tp)) &&
       acceptor.role === mirrorRole(options.card.role);
