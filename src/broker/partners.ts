@@ -79,9 +79,10 @@ export async function accept(
 ): Promise<Partner> {
   const { store, view, clock, pool } = installation;
   const invitation = decodeInvitation(token);
+  const word = name === undefined ? invitation.cloudId : parsePartnerName(name);
   if (clock.now() >= invitation.expiresAt)
     throw new AllianceError('invitation_refused', { details: 'It expired; ask for a new one.' });
-  await refuseKnown(installation, invitation, replaceIdentity);
+  await refuseKnown(installation, invitation, word, replaceIdentity);
   const role = mirrorRole(invitation.role);
   const { partner, pending } = await acceptInvitation({
     invitation,
@@ -92,7 +93,7 @@ export async function accept(
   const { algorithm, notBefore, notAfter } = readCertificate(partner.certificate);
   const stored = await store.partners.add({
     cloudId: partner.cloudId,
-    ...(name !== undefined && { name: parsePartnerName(name) }),
+    name: word,
     role,
     state: pending ? 'pending' : 'active',
     approval: pending ? 'partner' : null,
@@ -111,6 +112,7 @@ export async function accept(
 async function refuseKnown(
   { store, view }: Installation,
   { cloudId, fingerprint }: Invitation,
+  name: string,
   replaceIdentity: boolean,
 ): Promise<void> {
   const own = view.identities.some(({ identity }) => equalBytes(identity.fingerprint, fingerprint));
@@ -118,9 +120,10 @@ async function refuseKnown(
     throw new AllianceError('identity_known', {
       details: 'The invitation is from this very cloud, or one of its name.',
     });
-  const known = await store.partners.findByCloudId(cloudId);
-  if (known && !known.removed)
-    throw new AllianceError('identity_known', { details: `${cloudId} is a partner already (${known.state}).` });
+  const words = new Set<string>([cloudId, name]);
+  const known = (await store.partners.list()).find((other) => words.has(other.cloudId) || words.has(other.name));
+  if (known)
+    throw new AllianceError('identity_known', { details: `${known.name} is a partner already (${known.state}).` });
   const owner = await store.partners.findByFingerprint(fingerprint);
   if (owner && owner.cloudId !== cloudId && !replaceIdentity)
     throw new AllianceError('identity_known', { details: `The key belongs to ${owner.cloudId}.` });
@@ -177,7 +180,10 @@ export async function endTrust(
   const { store, view, log } = installation;
   const told = partner.state === 'revoked' ? false : await tell(installation, partner, how);
   if (how === 'revoked') await store.partners.apply(partner.uid, 'revoke', { by: 'us', notify: !told });
-  else await store.partners.remove(partner.uid, { notify: !told && partner.state !== 'revoked' });
+  else
+    await store.partners.remove(partner.uid, {
+      notify: !told && (partner.state !== 'revoked' || partner.noticePending !== null),
+    });
   await view.refresh();
   log.info({ partner: partner.cloudId, how, told }, 'Trust ended.');
   return { told };

@@ -1,6 +1,6 @@
 /** What a running broker does by itself: housekeeping, asking after pairings, telling rotations and ends of trust. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { toAllianceError } from '../core/errors.ts';
+import { type AllianceError, toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
 import type { Partner } from '../model/partner.ts';
 import { readTrustBundle } from '../rproxy/identity.ts';
@@ -64,6 +64,10 @@ async function forPartners(
   );
 }
 
+/** A partner that no longer trusts us need not be told that we do not trust it. */
+const isTrustRefused = ({ remote, errorName }: AllianceError): boolean =>
+  remote && (errorName === 'ticket_refused' || errorName === 'partner_not_active');
+
 const tasks: readonly Task[] = [
   {
     name: 'housekeeping',
@@ -91,8 +95,7 @@ const tasks: readonly Task[] = [
         if (!noticePending) continue;
         const told = await tellEndOfTrustLate({ view, clock, policy: pool.policy(), partner }, noticePending).then(
           () => true,
-          // A partner that refuses us no longer trusts us: it need not be told.
-          (thrown: unknown) => toAllianceError(thrown).remote,
+          (thrown: unknown) => isTrustRefused(toAllianceError(thrown)),
         );
         if (told || clock.now() - updatedAt > taskLimits.noticeGiveUpMs)
           await store.partners.update(uid, { noticePending: null });

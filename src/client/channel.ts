@@ -2,7 +2,7 @@
 import { noBinding } from '../channel/attach.ts';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
-import { channelLimits } from '../core/limits.ts';
+import { channelLimits, clientLimits } from '../core/limits.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { Partner } from '../model/partner.ts';
 import type { StoredSession } from '../model/session.ts';
@@ -31,12 +31,13 @@ export async function attachChannel(options: AttachOptions): Promise<Channel> {
   const { exporter } = connection.dialled;
   if (partner.binding === 'exporter' && !exporter)
     throw new AllianceError('unreachable', { details: 'This partnership needs TLS, and the endpoint has none.' });
-  await connection.attach(session.secret, {
+  const context = {
     sid: Buffer.from(session.sid, 'base64url'),
     initiator: { cloudId: identity.cloudId, fingerprint: session.ownFingerprint },
     responder: { cloudId: partner.cloudId, fingerprint: session.partnerFingerprint },
     binding: partner.binding === 'exporter' && exporter ? exporter : noBinding,
-  });
+  };
+  await connection.attach(session.secret, context, { timeoutMs: clientLimits.handshakeTimeoutMs });
   return {
     connection,
     session,

@@ -76,14 +76,16 @@ export class ClientConnection {
         return reject(new AllianceError('overloaded', { details: 'Too many calls wait for the partner.' }));
       const seqid = this.#nextSeqid();
       const mark = this.#link.writer.mark();
+      const deadline = performance.now() + timeoutMs;
+      // Before the bytes leave: sending them may end the connection, and that settles whatever is pending.
+      this.#pending.set(seqid, { method, deadline, resolve, reject });
       try {
         encodeCall(this.#link.writer, seqid, method, argument);
         this.#link.commit(mark);
       } catch (error) {
+        this.#pending.delete(seqid);
         return reject(error);
       }
-      const deadline = performance.now() + timeoutMs;
-      this.#pending.set(seqid, { method, deadline, resolve, reject });
       if (deadline < this.#nextDeadline) this.#armDeadline(deadline);
     });
   }

@@ -208,7 +208,7 @@ export class PartnerClient {
     const [preferred] = pins;
     if (!preferred) throw new AllianceError('pin_mismatch', { details: `${partner.cloudId} has no valid key.` });
     const dialled = await dial({ endpoint, policy, pins: pins.map((pin) => pin.fingerprint) });
-    const connection = new ClientConnection(dialled);
+    let connection = new ClientConnection(dialled);
     try {
       const { fingerprint } = dialled;
       const key = pins.find((pin) => fingerprint && equalBytes(pin.fingerprint, fingerprint)) ?? preferred;
@@ -222,9 +222,11 @@ export class PartnerClient {
         if (!(error.remote && error.errorName === 'session_invalid')) throw error;
         // The partner no longer holds the session. What we store of it is of no use; the continuity key may still be.
         session = await this.#replace(partner, key, endpoint, pins);
-        const second = new ClientConnection(await dial({ endpoint, policy, pins: pins.map((pin) => pin.fingerprint) }));
-        channel = await attachChannel({ connection: second, session, partner, identity, clock });
+        connection = new ClientConnection(await dial({ endpoint, policy, pins: pins.map((pin) => pin.fingerprint) }));
+        channel = await attachChannel({ connection, session, partner, identity, clock });
       }
+      // Closed meanwhile: nobody would ever close this channel again.
+      if (this.#closed) throw new AllianceError('shutting_down');
       this.#channels.push(channel);
       telemetry.channels('out', 1);
       channel.connection.onClose(() => {

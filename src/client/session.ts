@@ -8,7 +8,7 @@ import type { Attempt, Ticket } from '../channel/tickets.ts';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import { newRequestId, type SessionId } from '../core/ids.ts';
-import { sessionLimits, storeLimits } from '../core/limits.ts';
+import { clientLimits, sessionLimits, storeLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { equalBytes } from '../crypto/bytes.ts';
@@ -134,7 +134,9 @@ export class SessionSource {
         ...(previous && { previous: { sid: Buffer.from(previous.sid, 'base64url'), continuity: previous.key } }),
         now: clock.now(),
       });
-      const answer = await connection.call('getSession', fromTicket(request.ticket));
+      const answer = await connection.call('getSession', fromTicket(request.ticket), {
+        timeoutMs: clientLimits.handshakeTimeoutMs,
+      });
       const agreed = await request.finish(toTicket(answer), clock.now());
       const session = toStored(agreed, partner, 'initiator');
       await store.sessions.insert(session);

@@ -121,6 +121,8 @@ export const trustLimits = {
 export const clientLimits = {
   connectTimeoutMs: 5 * SECOND,
   callTimeoutMs: 30 * SECOND,
+  /** For each call of the handshake: an endpoint that is dumb must leave time for the next one. */
+  handshakeTimeoutMs: 5 * SECOND,
   channelsPerPartner: 4,
   /** Calls in flight on every open channel before the pool opens another. */
   inFlightBeforeGrowth: 128,
@@ -149,6 +151,8 @@ export const keystoneLimits = {
   retryAfterMaxMs: 2 * SECOND,
   /** After a refused login of the broker's own user, no other is tried for this long. */
   refusedPauseMs: 5 * SECOND,
+  /** Longest wait of a partner's request for its turn; with `requestTimeoutMs` still less than a caller's `callTimeoutMs`. */
+  partnerWaitMs: 10 * SECOND,
 } as const;
 
 export const tokenLimits = {

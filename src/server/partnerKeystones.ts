@@ -24,9 +24,19 @@ function limit(keystone: Keystone, concurrency: () => number): Keystone {
   const queue = new PQueue({ concurrency: concurrency() });
   const queued = async <T>(work: () => Promise<T>): Promise<T> => {
     queue.concurrency = concurrency();
-    if (queue.size >= keystoneLimits.queue / 4)
-      throw new AllianceError('overloaded', { details: 'Too many requests of this partner wait for Keystone.' });
-    return queue.add(work);
+    const overloaded = new AllianceError('overloaded', {
+      details: 'Too many requests of this partner wait for Keystone.',
+      retryAfterMs: 1000,
+    });
+    if (queue.size >= keystoneLimits.queue / 4) throw overloaded;
+    // The caller's deadline runs while it waits here, and it should hear of a slow Keystone before it gives us up.
+    const waiting = new AbortController();
+    const timer = setTimeout(() => waiting.abort(overloaded), keystoneLimits.partnerWaitMs);
+    const run = (): Promise<T> => {
+      clearTimeout(timer);
+      return work();
+    };
+    return queue.add(run, waiting);
   };
   return {
     ...keystone,

@@ -24,8 +24,11 @@ export class SoftTokens {
     this.#options = options;
   }
 
+  /** `checkedAt` is when Keystone was asked: of two answers that overtake each other the later question counts. */
   learn(token: string, knowledge: TokenKnowledge): void {
     const id = this.#idOf(token);
+    const known = this.#known.get(id);
+    if (known && known.checkedAt > knowledge.checkedAt) return;
     // Taken out and put in again, it is the youngest of the Map, and the oldest is the first to go.
     this.#known.delete(id);
     this.#known.set(id, knowledge);
