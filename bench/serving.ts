@@ -1,0 +1,41 @@
+/** The broker under measurement, as an operator runs it. */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export interface Serving {
+  /** From the start of the process until it said that it is ready. */
+  readonly readyMs: number;
+  /** Resident memory now, MiB. */
+  rssMib(): number;
+  stop(): Promise<void>;
+}
+
+const program = fileURLToPath(import.meta.resolve('./serve.js'));
+const readyTimeoutMs = 20_000;
+
+/** Starts the broker of this home; what it logs is added to a file. */
+export async function startServing(home: string, logPath: string): Promise<Serving> {
+  const log = openSync(logPath, 'a');
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [program, home], { env: {}, stdio: ['ignore', 'pipe', log] });
+  closeSync(log);
+  const exited = once(child, 'exit');
+  const ready = once(child.stdout, 'data', { signal: AbortSignal.timeout(readyTimeoutMs) });
+  await Promise.race([
+    ready,
+    exited.then(([code]) =>
+      Promise.reject(new Error(`The broker ended with ${code} before it was ready:\n${readFileSync(logPath, 'utf8')}`)),
+    ),
+  ]);
+  const readyMs = performance.now() - startedAt;
+  return {
+    readyMs,
+    rssMib: () => Number(execFileSync('ps', ['-o', 'rss=', '-p', String(child.pid)], { encoding: 'utf8' })) / 1024,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
