@@ -234,7 +234,10 @@ struct TokenValidation {
   3: optional i64 expires_at
   /** When Keystone was asked. */
   4: optional i64 checked_at
-  /** Body of Keystone's answer, verbatim JSON (Identity API v3, GET /v3/auth/tokens), at most 1 MiB; only with VALID, only from validateTokenHard. */
+  /**
+   * Body of Keystone's answer, verbatim JSON (Identity API v3, GET /v3/auth/tokens?nocatalog), at most 1 MiB; only with VALID, only from
+   * validateTokenHard. It has no catalog: getEndpoints tells what partners may see of that.
+   */
   5: optional string body
 }
 

@@ -8,7 +8,8 @@ export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (con
   assertIssuedForm(token);
   const checkedAt = clock.now();
   try {
-    const answer = await keystoneOf(context, partner).validateToken(token);
+    // The catalog names internal endpoints; what partners may see of it is what getEndpoints exports.
+    const answer = await keystoneOf(context, partner).validateToken(token, { catalog: false });
     if (answer.status === 'invalid') {
       softTokens.learn(token, { status: 'invalid', checkedAt });
       return new TokenValidation({ status: TokenStatus.INVALID, checked_at: toInt64(checkedAt) });
