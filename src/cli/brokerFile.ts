@@ -1,0 +1,48 @@
+/** `broker.json` in the home directory, while a broker runs: its process and where it listens. */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Broker } from '../broker/broker.ts';
+import { writeWhole } from '../broker/files.ts';
+import type { HostPort } from '../core/endpoint.ts';
+
+interface BrokerFile {
+  readonly pid: number;
+  readonly started_at: number;
+  readonly addresses: Readonly<Record<'tls' | 'tcp' | 'http', HostPort | null>>;
+}
+
+const pathIn = (home: string): string => join(home, 'broker.json');
+
+/** Returns how to take it back, which leaves alone what another broker wrote since. */
+export function announceBroker({ installation, addresses }: Broker): () => void {
+  const { home, clock } = installation;
+  const content: BrokerFile = { pid: process.pid, started_at: clock.now(), addresses };
+  writeWhole(pathIn(home), `${JSON.stringify(content)}\n`, 0o600);
+  return () => {
+    if (read(home)?.pid === process.pid) rmSync(pathIn(home), { force: true });
+  };
+}
+
+/** The broker that runs on this home directory and this host, if any. */
+export function findBroker(home: string): BrokerFile | undefined {
+  const found = read(home);
+  return found && isAlive(found.pid) ? found : undefined;
+}
+
+function read(home: string): BrokerFile | undefined {
+  try {
+    return JSON.parse(readFileSync(pathIn(home), 'utf8')) as BrokerFile;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Alive, but somebody else's.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,82 @@
+/** What is asked of the person at the terminal, and secrets that do not stand on the command line. */
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { errnoOf } from '../core/errno.ts';
+import type { Cli } from './cli.ts';
+import { Interrupted, usageError } from './failure.ts';
+
+/** More than any token, password or key that we take. */
+const maxInputBytes = 64 * 1024;
+
+/** The content of a file that an option names, without the line end that editors add. */
+export function readTextFile(path: string, option: string): string {
+  try {
+    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    if (text.length > maxInputBytes) throw usageError(`${option}: ${path} is too large.`, option);
+    return text;
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'AllianceError') throw thrown;
+    throw usageError(`${option}: ${path} cannot be read (${errnoOf(thrown)}).`, option);
+  }
+}
+
+async function readAll({ world: { stdin } }: Cli, what: string): Promise<string> {
+  let text = '';
+  stdin.setEncoding('utf8');
+  for await (const chunk of stdin) {
+    text += String(chunk);
+    if (text.length > maxInputBytes) throw usageError(`Standard input is too large for ${what}.`);
+  }
+  return text.trim();
+}
+
+interface SecretSource {
+  /** What it is, for prompt and messages: `token`. */
+  readonly what: string;
+  /** As given on the command line; `-` is standard input. */
+  readonly argument?: string | undefined;
+  readonly file?: string | undefined;
+}
+
+/** From the argument, standard input, a file, or a prompt without echo on a terminal. */
+export async function readSecret(cli: Cli, { what, argument, file }: SecretSource): Promise<string> {
+  if (argument !== undefined && file !== undefined) throw usageError(`Give the ${what} or --file, not both.`);
+  const secret = await (async () => {
+    if (file !== undefined) return readTextFile(file, '--file').trim();
+    if (argument === '-') return readAll(cli, `a ${what}`);
+    if (argument !== undefined) return argument;
+    if (cli.world.stdin.isTTY) return (await ask(cli, `${what}: `, { echo: false })).trim();
+    throw usageError(`The ${what} is missing: give it as an argument, as - for standard input, or by --file.`, what);
+  })();
+  if (secret === '') throw usageError(`The ${what} is empty.`, what);
+  return secret;
+}
+
+/** Asks one line on the terminal. */
+export function ask({ world: { stdin, stderr } }: Cli, question: string, { echo }: { echo: boolean }): Promise<string> {
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  stderr.write(question);
+  const lines = createInterface({ input: stdin, output: echo ? stderr : silent, terminal: !echo });
+  return new Promise((resolve, reject) => {
+    let answer: string | undefined;
+    lines.once('line', (line) => {
+      answer = line;
+      lines.close();
+    });
+    lines.once('SIGINT', () => lines.close());
+    lines.once('close', () => {
+      if (!echo || answer === undefined) stderr.write('\n');
+      if (answer === undefined) reject(new Interrupted('Nothing was entered.'));
+      else resolve(answer);
+    });
+  });
+}
+
+/** Whoever cannot be asked has to have said `--yes`. */
+export async function confirm(cli: Cli, yes: boolean | undefined, question: string): Promise<void> {
+  if (yes) return;
+  if (!cli.world.stdin.isTTY) throw usageError('It cannot be taken back: say --yes where there is no terminal to ask.');
+  const answer = await ask(cli, `${question} [y/N] `, { echo: true });
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Interrupted('Not confirmed.');
+}

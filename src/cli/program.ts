@@ -1,0 +1,73 @@
+/** The command line as one tree of commands, and what holds for all of them: help, exit codes, errors. */
+import { Command, CommanderError, Help } from 'commander';
+import { Cli, exits, type World } from './cli.ts';
+import { addConfig } from './config.ts';
+import { addDemo } from './demo.ts';
+import { reportFailure } from './failure.ts';
+import { addInit } from './init.ts';
+import { addPartner } from './partner.ts';
+import { addPing } from './ping.ts';
+import { addServe } from './serve.ts';
+import { addServices } from './services.ts';
+import { addSession } from './session.ts';
+import { addToken } from './token.ts';
+import { packageVersion } from './version.ts';
+
+const overview = `
+Examples:
+  $ alliance init --cloud-id east --advertise tls://alliance.east.example:9443
+  $ alliance serve
+  $ alliance partner invite
+  $ alliance status
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done in part.
+Secrets are read from files, prompts and standard input rather than from the command line.`;
+
+/** The whole tree; `written` gets what commander writes for people to stderr. */
+export function buildProgram(cli: Cli, written: (text: string) => void = () => undefined): Command {
+  const program = new Command('alliance');
+  program
+    .description('Broker that federates OpenStack clouds: pairing, sealed sessions, token validation across clouds.')
+    .option('--home <dir>', 'home directory (default: $ALLIANCE_HOME, else ~/.local/share/alliance)')
+    .option('--json', 'results on stdout and errors on stderr as JSON; schemas are in docs/json')
+    .option('--verbose', 'log to stderr what the command does')
+    .version(packageVersion(), '-V, --version')
+    .addHelpText('after', overview)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => cli.world.stdout.write(text),
+      writeErr: written,
+      // Reported with all other errors.
+      outputError: () => undefined,
+      getOutHelpWidth: () => 120,
+      getErrHelpWidth: () => 120,
+    })
+    .showSuggestionAfterError()
+    .exitOverride()
+    .helpCommand('help [command]', 'show help')
+    .hook('preAction', (_program, command) => cli.take(command));
+  for (const add of [addInit, addServe, addPartner, addPing, addSession, addToken, addServices, addConfig, addDemo])
+    add(program, cli);
+  return program;
+}
+
+/** Runs one command line; resolves to the exit code. */
+export async function runCli(world: World): Promise<number> {
+  const cli = new Cli(world);
+  let typed = '';
+  const program = buildProgram(cli, (text) => {
+    typed += text;
+  });
+  try {
+    if (world.argv.length === 0) throw helpOf(program);
+    await program.parseAsync(world.argv, { from: 'user' });
+    return cli.exitCode;
+  } catch (thrown) {
+    return reportFailure(cli, thrown, typed);
+  }
+
+  function helpOf(command: Command): CommanderError {
+    typed = command.createHelp().formatHelp(command, new Help());
+    return new CommanderError(exits.usage, 'commander.help', '(help)');
+  }
+}

@@ -1,0 +1,82 @@
+/** `alliance serve` */
+import type { Command } from 'commander';
+import { type Broker, startBroker } from '../broker/broker.ts';
+import { formatHostPort, type HostPort } from '../core/endpoint.ts';
+import { announceBroker } from './brokerFile.ts';
+import type { Cli } from './cli.ts';
+import { reportFailure } from './failure.ts';
+import { addCommand, finish } from './group.ts';
+import { parseListen } from './values.ts';
+
+interface Options {
+  readonly tls?: HostPort | null;
+  readonly tcp?: HostPort | null;
+  readonly http?: HostPort | null;
+}
+
+export function addServe(program: Command, cli: Cli): void {
+  addCommand(program, {
+    usage: 'serve',
+    summary: 'run the broker',
+    more: `Says where it listens and then "ready" on stdout; the log goes to stderr.
+SIGHUP reloads the configuration and says what needs a restart. SIGTERM and SIGINT answer the calls in flight and
+end it; a second one ends it at once.`,
+    examples: ['serve', 'serve --tls 0.0.0.0:9443 --tcp off --http 127.0.0.1:9480'],
+  })
+    .option('--tls <address>', 'HOST:PORT for TLS, or off (default: listen.tls)', parseListen)
+    .option('--tcp <address>', 'HOST:PORT for plain TCP, or off (default: listen.tcp)', parseListen)
+    .option('--http <address>', 'HOST:PORT for health and metrics, or off (default: http.listen)', parseListen)
+    .action((options: Options) => finish(cli, serve(cli, options)));
+}
+
+async function serve(cli: Cli, listen: Options): Promise<undefined> {
+  const ended = endOfService();
+  const broker = await startBroker({ home: cli.home, env: cli.env, listen });
+  const withdraw = announceBroker(broker);
+  const reload = () => reloadBroker(cli, broker);
+  process.on('SIGHUP', reload);
+  try {
+    for (const [face, address] of Object.entries(broker.addresses)) tellListener(cli, face, address);
+    cli.event({ event: 'ready', cloud_id: broker.installation.view.cloudId }, 'ready');
+    const signal = await ended;
+    cli.event({ event: 'stopping', signal }, `${signal}: stopping`);
+  } finally {
+    process.off('SIGHUP', reload);
+    await broker.stop();
+    withdraw();
+  }
+  cli.event({ event: 'stopped' }, 'stopped');
+  return undefined;
+}
+
+function tellListener(cli: Cli, face: string, address: HostPort | null): void {
+  const text = address ? formatHostPort(address) : 'off';
+  cli.event({ event: 'listening', face, address: address && text }, `${face.padEnd(4)}  ${text}`);
+}
+
+/** The first signal to end; the second one ends the process on the spot. */
+function endOfService(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (asked) process.exit(1);
+      asked = true;
+      resolve(signal);
+    };
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal);
+  });
+}
+
+function reloadBroker(cli: Cli, broker: Broker): void {
+  try {
+    const { applied, needRestart } = broker.reload();
+    const texts = [
+      applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply',
+      ...(needRestart.length > 0 ? [`needs a restart: ${needRestart.join(', ')}`] : []),
+    ];
+    cli.event({ event: 'reloaded', applied, need_restart: needRestart }, `reloaded: ${texts.join('; ')}`);
+  } catch (thrown) {
+    // The broker goes on with the configuration that it has.
+    reportFailure(cli, thrown, '');
+  }
+}

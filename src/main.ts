@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+/** The `alliance` command: the world of this process, handed to the command line. */
+import { runCli } from './cli/program.ts';
+
+const { argv, env, stdin, stdout, stderr } = process;
+// A reader that has seen enough (`alliance partner list | head -1`) is no error.
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+process.exitCode = await runCli({ argv: argv.slice(2), env, stdin, stdout, stderr });
