@@ -8,6 +8,7 @@ import { initHome } from '../../src/broker/init.ts';
 import { type Installation, openInstallation } from '../../src/broker/installation.ts';
 import { accept, approve, type InviteOptions, invite, refreshPairing } from '../../src/broker/partners.ts';
 import type { Clock } from '../../src/core/clock.ts';
+import type { HostPort } from '../../src/core/endpoint.ts';
 import type { Logger } from '../../src/core/log.ts';
 import type { Telemetry } from '../../src/core/telemetry.ts';
 import type { Partner } from '../../src/model/partner.ts';
@@ -138,7 +139,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       up = true;
     },
     partner: (other) => broker.installation.store.partners.resolve(other),
-    metric: (name, labels) => readMetric(broker, name, labels),
+    metric: (name, labels) => readMetric(broker.addresses.http!, name, labels),
     stop: async () => {
       running.delete(cloud);
       for (const second of seconds) await second.close();
@@ -151,8 +152,12 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   return cloud;
 }
 
-async function readMetric(broker: Broker, name: string, labels: Readonly<Record<string, string>> = {}) {
-  const { host, port } = broker.addresses.http!;
+/** Sum of a metric over all its label sets that contain `labels`. */
+export async function readMetric(
+  { host, port }: HostPort,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<number> {
   const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
   const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
   return text

@@ -1,0 +1,13 @@
+/** A broker in a process of its own; see brokerProcess.ts. */
+import { startBroker } from '../../src/broker/broker.ts';
+
+const options = JSON.parse(process.argv[2] ?? '{}');
+const broker = await startBroker(options);
+
+process.on('message', (request) => {
+  if (request === 'rss') {
+    globalThis.gc?.();
+    process.send!({ rss: process.memoryUsage().rss });
+  }
+});
+process.send!({ addresses: broker.addresses });
