@@ -45,6 +45,8 @@ export class Link {
   #opener: FrameOpener | undefined;
   #confirmed = false;
   #closed = false;
+  /** Our side has ended: what is written is on its way, and nothing more is taken. */
+  #ended = false;
   #flushScheduled = false;
   #pumping = false;
   /** Plaintext of a sealed frame whose messages are not all delivered yet. */
@@ -58,7 +60,9 @@ export class Link {
     this.#stream.on('data', this.#onData);
     this.#stream.on('drain', this.#onDrain);
     this.#stream.on('error', (cause) => this.close(new AllianceError('connection_lost', { cause })));
-    this.#stream.on('end', () => this.close());
+    this.#stream.on('end', () => {
+      if (!this.#ended) this.close();
+    });
     this.#stream.on('close', () => this.close());
   }
 
@@ -70,8 +74,9 @@ export class Link {
     return this.#confirmed;
   }
 
+  /** Nothing more is sent or delivered. */
   get closed(): boolean {
-    return this.#closed;
+    return this.#closed || this.#ended;
   }
 
   /** Largest share of the frame and byte limits used in either direction, 0 to 1. */
@@ -83,7 +88,7 @@ export class Link {
    * Sends what was encoded into `writer` since `mark`. Throws `frame_too_large`, with nothing sent, when it does not fit a frame.
    */
   commit(mark: number): void {
-    if (this.#closed) {
+    if (this.closed) {
       this.writer.rollback(mark);
       throw new AllianceError('connection_lost');
     }
@@ -125,16 +130,21 @@ export class Link {
     this.#options.onClose(error);
   }
 
-  /** Sends what is encoded, then ends; the peer has `drainTimeoutMs` to take it. */
+  /** Sends what is encoded, then ends; the peer has `drainTimeoutMs` to take it. What it still sends is dropped. */
   end(): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     this.#flush();
     if (this.#closed) return;
+    this.#ended = true;
+    this.#inbox = undefined;
+    // Bytes left unread at the end would make the kernel reset the connection, and our last answer be lost with it.
+    this.#stream.resume();
     this.#stream.end(() => this.close());
     this.#startDrainTimer();
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    if (this.closed) return;
     this.#options.onBytes?.(chunk.length);
     this.#guard(() => {
       this.#decoder.push(chunk, this.#onFrame);
@@ -142,7 +152,7 @@ export class Link {
   };
 
   readonly #onFrame = (body: Buffer): boolean => {
-    if (this.#closed) return false;
+    if (this.closed) return false;
     if (this.#opener) {
       if (body[0] !== sealedType) throw new AllianceError('wire_malformed', { details: 'A plain frame after attach.' });
       this.#inbox = this.#opener.open(body);
@@ -156,7 +166,7 @@ export class Link {
       if (body[0] !== protocolId) throw new AllianceError('wire_malformed', { details: 'Not a compact message.' });
       this.#options.onMessage(body, false);
     }
-    return this.#paused.size === 0 && !this.#closed;
+    return this.#paused.size === 0 && !this.closed;
   };
 
   /** Delivers the messages of the opened frame, as far as nobody pauses. */
@@ -179,7 +189,7 @@ export class Link {
 
   /** Runs what reads the peer's bytes; whatever it throws ends the connection. */
   #guard(read: () => void): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     this.#pumping = true;
     try {
       read();
@@ -191,12 +201,13 @@ export class Link {
   }
 
   #hold(reason: PauseReason): void {
+    if (this.closed) return;
     if (this.#paused.size === 0) this.#stream.pause();
     this.#paused.add(reason);
   }
 
   #release(reason: PauseReason): void {
-    if (!this.#paused.delete(reason) || this.#paused.size > 0 || this.#closed) return;
+    if (!this.#paused.delete(reason) || this.#paused.size > 0 || this.closed) return;
     // A release from within delivery is seen by the loop that delivers; only later ones have to take it up again.
     if (!this.#pumping) {
       this.#guard(() => {
@@ -204,7 +215,7 @@ export class Link {
         if (this.#paused.size === 0) this.#decoder.resume(this.#onFrame);
       });
     }
-    if (this.#paused.size === 0 && !this.#closed) this.#stream.resume();
+    if (this.#paused.size === 0 && !this.closed) this.#stream.resume();
   }
 
   #flushSoon(): void {
