@@ -5,7 +5,7 @@ import { mayAttach } from '../../channel/permissions.ts';
 import { fromTicket, toStored, toTicket } from '../../client/session.ts';
 import { partnerConfig } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
-import type { SessionId } from '../../core/ids.ts';
+import { newRequestId, type SessionId } from '../../core/ids.ts';
 import { sessionLimits } from '../../core/limits.ts';
 import type { Identity } from '../../crypto/identity.ts';
 import type { Partner } from '../../model/partner.ts';
@@ -98,7 +98,7 @@ async function followAttempt(
     if (!previous || !proofHolds(payload, previous.key)) throw new AllianceError('session_key_mismatch');
     return previous.key;
   }
-  if (payload.attempt === 'fallback') limitFallback(context, partner);
+  if (payload.attempt === 'fallback') await limitFallback(context, partner);
   const known =
     (await store.sessions.countLive(partner.uid, 'responder', now)) > 0 ||
     (await store.sessions.findContinuity(partner.uid, 'responder', null, now)) !== null;
@@ -112,8 +112,9 @@ async function followAttempt(
   return undefined;
 }
 
-function limitFallback({ rates, clock }: ServerContext, { uid }: Partner): void {
-  const rate = { perS: 1000 / sessionLimits.fallbackEveryMs, burst: 1 };
-  const retryAfterMs = rates.take(`fallback:${uid}`, rate, clock.now());
-  if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs, details: 'One fallback a minute.' });
+/** A lease that nobody gives back, so that it holds for every process of the broker and across restarts. */
+async function limitFallback({ store }: ServerContext, { uid }: Partner): Promise<void> {
+  const { fallbackEveryMs } = sessionLimits;
+  if (await store.leases.acquire(`fallback-in:${uid}`, newRequestId(), fallbackEveryMs)) return;
+  throw new AllianceError('rate_limited', { retryAfterMs: fallbackEveryMs, details: 'One fallback a minute.' });
 }
