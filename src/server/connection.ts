@@ -21,6 +21,7 @@ import {
   readMessage,
 } from '../wire/messages.ts';
 import { type Contract, isMethodName, type MethodName, methodFacts } from '../wire/methods.ts';
+import { addressKey } from './addressKey.ts';
 import type { InboundCall, InboundChannel, Peer, ServerContext } from './context.ts';
 
 export interface ConnectionOptions {
@@ -39,6 +40,7 @@ const isLoopback = (address: string): boolean =>
 
 export class ServerConnection implements Peer {
   readonly remoteAddress: string;
+  readonly addressKey: string;
   readonly loopback: boolean;
   readonly tls: boolean;
   readonly exporter: Buffer | null;
@@ -62,6 +64,7 @@ export class ServerConnection implements Peer {
     this.tls = options.tls;
     this.exporter = options.exporter;
     this.remoteAddress = options.socket.remoteAddress ?? 'unknown';
+    this.addressKey = addressKey(this.remoteAddress);
     this.loopback = isLoopback(options.socket.localAddress ?? '');
     this.#link = new Link({
       stream: options.socket,

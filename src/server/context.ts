@@ -52,6 +52,8 @@ export interface InboundChannel {
 /** What handlers may see and do of the connection that a call came by. */
 export interface Peer {
   readonly remoteAddress: string;
+  /** What limits count the address by. */
+  readonly addressKey: string;
   readonly loopback: boolean;
   readonly tls: boolean;
   /** TLS exporter value; null on plain TCP. */

@@ -1,11 +1,10 @@
 /** What stands between the wire and the handlers, outermost first. The array at the end is the whole chain. */
-import type { Interceptor } from '../channel/interceptor.ts';
+import type { Interceptor, Next } from '../channel/interceptor.ts';
 import { authorise } from '../channel/permissions.ts';
 import { partnerConfig } from '../core/config.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import type { Partner } from '../model/partner.ts';
 import { methodFacts } from '../wire/methods.ts';
-import { addressKey } from './addressKey.ts';
 import type { InboundCall, ServerContext } from './context.ts';
 
 type ServerInterceptor = Interceptor<InboundCall>;
@@ -30,25 +29,25 @@ const observe =
     }
   };
 
-/** Plain calls: only the bootstrap ones, within the limits of strangers. Calls over a channel: as the one table says. */
+/** Plain calls: only the bootstrap ones, within the limits of strangers, and no new trust without a database. Calls over a channel: as the one table says. */
 const admit =
   (context: ServerContext): ServerInterceptor =>
-  async (call, next) => {
+  (call, next) => {
     const { partner, method } = call;
     if (partner) authorise(method, 'in', partner, context.view.stateOf(partner));
     else if (!methodFacts(method).plain) throw new AllianceError('unauthenticated');
     else limitStrangers(context, call);
+    if (context.view.lost && method !== 'ping') throw new AllianceError('overloaded', { details: 'No database.' });
     return next(call);
   };
 
 function limitStrangers({ rates, config, clock, telemetry }: ServerContext, { method, peer }: InboundCall): void {
   const { unauthenticatedPerS, unauthenticatedBurst, pingsPerS } = config().limits;
   const now = clock.now();
-  const address = addressKey(peer.remoteAddress);
   const all = { perS: unauthenticatedPerS, burst: unauthenticatedBurst };
-  let retryAfterMs = rates.take(`stranger:${address}`, all, now);
+  let retryAfterMs = rates.take(`stranger:${peer.addressKey}`, all, now);
   if (retryAfterMs === 0 && method === 'ping' && !peer.loopback)
-    retryAfterMs = rates.take(`ping:${address}`, { perS: pingsPerS, burst: Math.max(1, pingsPerS) }, now);
+    retryAfterMs = rates.take(`ping:${peer.addressKey}`, { perS: pingsPerS, burst: Math.max(1, pingsPerS) }, now);
   if (retryAfterMs === 0) return;
   telemetry.refusal('rate');
   throw new AllianceError('rate_limited', { retryAfterMs });
@@ -57,9 +56,7 @@ function limitStrangers({ rates, config, clock, telemetry }: ServerContext, { me
 /** Calls in flight and calls per second, by partner and over all its channels. */
 const limitPartner = (context: ServerContext): ServerInterceptor => {
   const inFlight = new Map<Partner['uid'], number>();
-  return async (call, next) => {
-    const { partner } = call;
-    if (!partner) return next(call);
+  const limited = async (partner: Partner, call: InboundCall, next: Next<InboundCall>): Promise<unknown> => {
     const limits = partnerConfig(context.config(), partner.cloudId);
     const rate = { perS: limits.callsPerS, burst: limits.callsBurst };
     const retryAfterMs = context.rates.take(`calls:${partner.uid}`, rate, context.clock.now());
@@ -75,6 +72,7 @@ const limitPartner = (context: ServerContext): ServerInterceptor => {
       else inFlight.set(partner.uid, left);
     }
   };
+  return (call, next) => (call.partner ? limited(call.partner, call, next) : next(call));
 };
 
 function refused({ telemetry }: ServerContext, name: 'rate_limited' | 'overloaded', retryAfterMs: number) {

@@ -42,7 +42,9 @@ describe('server against hostile peers', function () {
   async function attack(reason: string | null, act: (checkSize: () => Promise<void>) => Promise<void>): Promise<void> {
     const before = await broker.rss();
     const refusals = reason === null ? 0 : await broker.metric('alliance_refusals_total', { reason });
-    const checkSize = async () => expect((await broker.rss()) - before).to.be.lessThan(growthBytes);
+    const checkSize = async () => {
+      expect((await broker.rss()) - before).to.be.lessThan(growthBytes);
+    };
     let done = false;
     let pings = 0;
     const serving = (async () => {
