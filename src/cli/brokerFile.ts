@@ -23,10 +23,10 @@ export function announceBroker({ installation, addresses }: Broker): () => void 
   };
 }
 
-/** The broker that runs on this home directory and this host, if any. */
-export function findBroker(home: string): BrokerFile | undefined {
+/** The broker that was started on this home directory, and whether it runs on this host. */
+export function findBroker(home: string): { readonly found: BrokerFile | undefined; readonly alive: boolean } {
   const found = read(home);
-  return found && isAlive(found.pid) ? found : undefined;
+  return { found, alive: found !== undefined && isAlive(found.pid) };
 }
 
 function read(home: string): BrokerFile | undefined {

@@ -24,7 +24,7 @@ export function reportFailure(cli: Cli, thrown: unknown, typed: string): number 
       cli.world.stderr.write(typed);
       return exits.usage;
     }
-    const details = isHelp ? 'A command is missing.' : thrown.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    const details = isHelp ? 'A command is missing.' : asSentence(thrown.message);
     writeError(cli, usageError(details));
     return exits.usage;
   }
@@ -32,6 +32,15 @@ export function reportFailure(cli: Cli, thrown: unknown, typed: string): number 
   writeError(cli, error);
   if (cli.verbose && !cli.json) cli.world.stderr.write(`${stackOf(error)}\n`);
   return !error.remote && aboutUsage.has(error.errorName) ? exits.usage : exits.failed;
+}
+
+/** Commander's complaints, in the form of ours: `error: missing required argument 'partner'`, with a suggestion on a second line. */
+function asSentence(message: string): string {
+  const text = message
+    .replace(/^error: /, '')
+    .trim()
+    .replace(/\s*\n\s*/g, ' ');
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.?)]$/.test(text) ? '' : '.'}`;
 }
 
 export interface ErrorView {

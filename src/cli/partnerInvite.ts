@@ -68,7 +68,8 @@ async function runInvite(cli: Cli, installation: Installation, options: Options)
   else cli.print(value, token);
   cli.hint(`It can be accepted within ${formatDuration(ttlMs ?? pairingLimits.ttlMs)}, till ${formatTime(expiresAt)}.`);
   cli.hint('There: alliance partner accept -      (and paste the token)');
-  if (!findBroker(installation.home)) cli.hint('No broker runs here: start `alliance serve`, or nobody can accept it.');
+  if (!findBroker(installation.home).alive)
+    cli.hint('No broker runs here: start `alliance serve`, or nobody can accept it.');
   if (!wait) return;
   const id = value.invitation as InvitationId;
   const partner = await whileWaiting(cli, 'Waiting until it is accepted ...', () => untilAccepted(installation, id));

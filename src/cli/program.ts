@@ -1,15 +1,19 @@
 /** The command line as one tree of commands, and what holds for all of them: help, exit codes, errors. */
-import { Command, CommanderError, Help } from 'commander';
-import { Cli, exits, type World } from './cli.ts';
+import { Command } from 'commander';
+import { addBackup } from './backup.ts';
+import { Cli, type World } from './cli.ts';
+import { addCompletion } from './completion.ts';
 import { addConfig } from './config.ts';
 import { addDemo } from './demo.ts';
 import { reportFailure } from './failure.ts';
+import { addIdentity } from './identity.ts';
 import { addInit } from './init.ts';
 import { addPartner } from './partner.ts';
 import { addPing } from './ping.ts';
 import { addServe } from './serve.ts';
 import { addServices } from './services.ts';
 import { addSession } from './session.ts';
+import { addStatus } from './status.ts';
 import { addToken } from './token.ts';
 import { packageVersion } from './version.ts';
 
@@ -46,8 +50,12 @@ export function buildProgram(cli: Cli, written: (text: string) => void = () => u
     .exitOverride()
     .helpCommand('help [command]', 'show help')
     .hook('preAction', (_program, command) => cli.take(command));
-  for (const add of [addInit, addServe, addPartner, addPing, addSession, addToken, addServices, addConfig, addDemo])
-    add(program, cli);
+  const groups = [
+    [addInit, addServe, addStatus],
+    [addPartner, addPing, addSession, addToken, addServices],
+    [addIdentity, addConfig, addBackup, addCompletion, addDemo],
+  ];
+  for (const add of groups.flat()) add(program, cli);
   return program;
 }
 
@@ -59,15 +67,9 @@ export async function runCli(world: World): Promise<number> {
     typed += text;
   });
   try {
-    if (world.argv.length === 0) throw helpOf(program);
     await program.parseAsync(world.argv, { from: 'user' });
     return cli.exitCode;
   } catch (thrown) {
     return reportFailure(cli, thrown, typed);
-  }
-
-  function helpOf(command: Command): CommanderError {
-    typed = command.createHelp().formatHelp(command, new Help());
-    return new CommanderError(exits.usage, 'commander.help', '(help)');
   }
 }

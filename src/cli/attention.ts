@@ -1,0 +1,97 @@
+/** What needs an operator's hands; pure. */
+import { identityLimits } from '../core/limits.ts';
+import { type Partner, usableKeys } from '../model/partner.ts';
+import { effectiveState } from '../model/trust.ts';
+import { formatDuration } from './text.ts';
+
+export interface Attention {
+  readonly kind: 'approval' | 'expiry' | 'error' | 'keystone' | 'broker' | 'revoked';
+  /** cloud_id, where it is about one partner. */
+  readonly partner: string | null;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+interface Seen {
+  readonly partners: readonly Partner[];
+  readonly identity: { readonly notAfter: number };
+  readonly now: number;
+  readonly keystone: { readonly reachable: boolean | null; readonly error: { readonly message: string } | null };
+  readonly broker: { readonly died: boolean; readonly ready: boolean | null };
+}
+
+const dayMs = 86_400_000;
+
+export const daysLeft = (till: number, now: number): number => Math.floor((till - now) / dayMs);
+
+/** `ends within 7 days (6 d 3 h left)`, from the largest of the warning times on; undefined before. */
+export function describeEnd(till: number, now: number): string | undefined {
+  if (till <= now) return 'has ended';
+  const days = [...identityLimits.warnDays].sort((a, b) => a - b).find((limit) => till - now <= limit * dayMs);
+  if (days === undefined) return undefined;
+  return `ends within ${days === 1 ? '1 day' : `${days} days`} (${formatDuration(till - now)} left)`;
+}
+
+export function attentionOf({ partners, identity, now, keystone, broker }: Seen): Attention[] {
+  const list: Attention[] = [];
+  const add = (kind: Attention['kind'], message: string, remedy: string, partner: string | null = null) =>
+    list.push({ kind, partner, message, remedy });
+
+  if (broker.died) add('broker', 'The broker ended without stopping.', 'Read its log, and start `alliance serve`.');
+  if (broker.ready === false) add('broker', 'The broker is not ready.', 'Read its log, and /readyz on http.listen.');
+  if (keystone.reachable === false)
+    add('keystone', String(keystone.error?.message), 'Check keystone.auth_url and the service.');
+  const end = describeEnd(identity.notAfter, now);
+  if (end) add('expiry', `Our certificate ${end}.`, 'Run `alliance identity rotate`.');
+  for (const partner of partners)
+    for (const { kind, message, remedy } of ofPartner(partner, now)) add(kind, message, remedy, partner.cloudId);
+  return list;
+}
+
+type OfPartner = Omit<Attention, 'partner'>;
+
+function ofPartner(partner: Partner, now: number): OfPartner[] {
+  const { cloudId, approval, trustTill, revokedBy } = partner;
+  const state = effectiveState(partner, now);
+  const renew = `Run \`alliance partner renew ${cloudId} --trust-till DATE\`.`;
+  if (state === 'pending' && approval === 'us')
+    return [
+      {
+        kind: 'approval',
+        message: `${cloudId} waits for approval.`,
+        remedy: `Run \`alliance partner approve ${cloudId} --code CODE\`.`,
+      },
+    ];
+  if (state === 'revoked')
+    return revokedBy === 'partner'
+      ? [{ kind: 'revoked', message: `${cloudId} revoked us.`, remedy: `Run \`alliance partner remove ${cloudId}\`.` }]
+      : [];
+  if (state === 'expired') return [{ kind: 'expiry', message: `The trust in ${cloudId} has expired.`, remedy: renew }];
+  return [...endsOf(partner, trustTill, renew, now), ...errorOf(partner)];
+}
+
+function endsOf(partner: Partner, trustTill: number | null, renew: string, now: number): OfPartner[] {
+  const { cloudId } = partner;
+  const trust = trustTill === null ? undefined : describeEnd(trustTill, now);
+  const lastKey = Math.max(...usableKeys(partner, now).map(({ notAfter }) => notAfter), 0);
+  const certificate = describeEnd(lastKey, now);
+  return [
+    ...(trust ? [{ kind: 'expiry', message: `The trust in ${cloudId} ${trust}.`, remedy: renew } as const] : []),
+    ...(certificate
+      ? [
+          {
+            kind: 'expiry',
+            message: `The certificate of ${cloudId} ${certificate}.`,
+            remedy: 'Ask its operator for `alliance identity rotate`.',
+          } as const,
+        ]
+      : []),
+  ];
+}
+
+/** An error counts until the partner was reached again. */
+function errorOf({ cloudId, lastError, lastContact }: Partner): OfPartner[] {
+  if (!lastError || lastError.at <= (lastContact ?? 0)) return [];
+  const message = `${cloudId} could not be reached: ${lastError.message}`;
+  return [{ kind: 'error', message, remedy: `Run \`alliance partner doctor ${cloudId}\`.` }];
+}
