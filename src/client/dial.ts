@@ -15,7 +15,6 @@ export interface DialOptions {
   /** Acceptable fingerprints of the peer's key, the preferred one first; ignored for `tcp`. */
   readonly pins: readonly Buffer[];
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
 }
 
 export interface Dialled {
@@ -93,29 +92,25 @@ const reasonOf = (thrown: unknown): string => {
   return typeof code === 'string' ? code : thrown instanceof Error ? thrown.message : 'unknown reason';
 };
 
-function opened(socket: Socket, event: 'connect' | 'secureConnect', options: DialOptions): Promise<void> {
-  const { signal, timeoutMs = clientLimits.connectTimeoutMs } = options;
+function opened(
+  socket: Socket,
+  event: 'connect' | 'secureConnect',
+  { timeoutMs = clientLimits.connectTimeoutMs }: DialOptions,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    const abort = () => reject(new Error('given up'));
-    const settle = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-    };
     socket.once(event, () => {
-      settle();
+      clearTimeout(timer);
       resolve();
     });
     // Stays after the promise has settled: a late error of a socket that nobody holds must not end the process.
     socket.on('error', (error) => {
-      settle();
+      clearTimeout(timer);
       reject(error);
     });
     socket.once('close', () => {
-      settle();
+      clearTimeout(timer);
       reject(new Error('closed while connecting'));
     });
-    if (signal?.aborted) abort();
-    else signal?.addEventListener('abort', abort, { once: true });
   });
 }
