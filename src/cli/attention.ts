@@ -92,6 +92,6 @@ function endsOf(partner: Partner, trustTill: number | null, renew: string, now: 
 /** An error counts until the partner was reached again. */
 function errorOf({ cloudId, lastError, lastContact }: Partner): OfPartner[] {
   if (!lastError || lastError.at <= (lastContact ?? 0)) return [];
-  const message = `${cloudId} could not be reached: ${lastError.message}`;
+  const message = `The last try to reach ${cloudId} failed: ${lastError.message}`;
   return [{ kind: 'error', message, remedy: `Run \`alliance partner doctor ${cloudId}\`.` }];
 }

@@ -3,7 +3,7 @@ import type { Cli } from './cli.ts';
 import { formatDuration } from './text.ts';
 
 export interface Progress {
-  /** Replaces what is being waited for. */
+  /** Replaces what is being waited for; on terminals only, as the result will tell it too. */
   say(text: string): void;
   stop(): void;
 }
@@ -14,9 +14,8 @@ const everyMs = 120;
 export function startProgress({ json, world: { stderr } }: Cli, text: string): Progress {
   if (json) return { say: () => undefined, stop: () => undefined };
   if (!stderr.isTTY) {
-    const say = (line: string) => void stderr.write(`${line}\n`);
-    say(text);
-    return { say, stop: () => undefined };
+    stderr.write(`${text}\n`);
+    return { say: () => undefined, stop: () => undefined };
   }
   const startedAt = performance.now();
   let said = text;

@@ -43,8 +43,8 @@ export function formatDuration(ms: number): string {
 
 /** `in 3 d`, `2 h ago`, `now`. */
 export function formatDistance(ms: number, now: number): string {
-  const distance = ms - now;
-  if (Math.abs(distance) < 1000) return 'now';
+  const distance = Math.sign(ms - now) * Math.round(Math.abs(ms - now) / 1000) * 1000;
+  if (distance === 0) return 'now';
   return distance > 0 ? `in ${formatDuration(distance)}` : `${formatDuration(-distance)} ago`;
 }
 
