@@ -61,7 +61,7 @@ export class Link {
     this.#stream.on('drain', this.#onDrain);
     this.#stream.on('error', (cause) => this.close(new AllianceError('connection_lost', { cause })));
     this.#stream.on('end', () => {
-      if (!this.#ended) this.close();
+      if (!this.#ended || this.#stream.writableFinished) this.close();
     });
     this.#stream.on('close', () => this.close());
   }
@@ -137,10 +137,16 @@ export class Link {
     if (this.#closed) return;
     this.#ended = true;
     this.#inbox = undefined;
-    // Bytes left unread at the end would make the kernel reset the connection, and our last answer be lost with it.
     this.#stream.resume();
-    this.#stream.end(() => this.close());
+    this.#stream.end(() => this.#linger());
     this.#startDrainTimer();
+  }
+
+  /** Closing over bytes left unread makes the kernel reset the connection, and our last answer is lost with it. */
+  #linger(): void {
+    clearTimeout(this.#drainTimer);
+    if (this.#stream.readableEnded) this.close();
+    else this.#drainTimer = setTimeout(() => this.close(), wireLimits.lingerMs).unref();
   }
 
   readonly #onData = (chunk: Buffer): void => {

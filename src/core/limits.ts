@@ -32,6 +32,8 @@ export const wireLimits = {
   unsentBytes: 4 * MIB,
   /** A peer that takes nothing off a full connection for this long is closed. */
   drainTimeoutMs: 30 * SECOND,
+  /** How long a connection that we ended waits for the peer's end, so that our last answer is not lost to a reset. */
+  lingerMs: 500,
 } as const;
 
 export const connectionLimits = {

@@ -14,8 +14,8 @@ const pingFrame = (seqid: number, text = 'hello'): Buffer =>
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
 let pairs: SocketPair[] = [];
-const newPair = async (): Promise<SocketPair> => {
-  const pair = await socketPair();
+const newPair = async (halfOpen = false): Promise<SocketPair> => {
+  const pair = await socketPair(halfOpen);
   pairs.push(pair);
   return pair;
 };
@@ -217,10 +217,10 @@ describe('link', () => {
         near.link.pause();
         near.link.resume();
       };
-      pair.far.write(sealer.seal(Buffer.concat(upTo(3000).map((seqid) => pingFrame(seqid)))));
-      pair.far.write(sealer.seal(pingFrame(3001)));
-      await near.received(3001);
-      expect(near.seen).to.deep.equal(upTo(3001));
+      pair.far.write(sealer.seal(Buffer.concat(upTo(20_000).map((seqid) => pingFrame(seqid)))));
+      pair.far.write(sealer.seal(pingFrame(20_001)));
+      await near.received(20_001);
+      expect(near.seen).to.deep.equal(upTo(20_001));
     });
 
     it('ends at once when the owner closes in its middle', async () => {
@@ -432,6 +432,65 @@ describe('link', () => {
       pair.far.end(sealer.seal(pingFrame(1)).subarray(0, 10));
       expect(await near.closed).to.equal(undefined);
       expect(near.seen).to.deep.equal([]);
+    });
+
+    it('loses no last answer, though the peer has sent more than was read', async () => {
+      const pair = await newPair();
+      const near = linkEnd(pair.near);
+      near.onMessage = () => near.link.pause();
+      const errors: Error[] = [];
+      pair.far.on('error', (error) => errors.push(error));
+      const flood = Buffer.concat(upTo(20_000).map((seqid) => pingFrame(seqid)));
+      const flooded = new Promise<void>((resolve) => pair.far.write(flood, () => resolve()));
+      await near.received(1);
+      const answer = gather(pair.far, pingFrame(9).length);
+      near.ping(9);
+      near.link.end();
+      await Promise.all([flooded, once(pair.far, 'close')]);
+      expect((await answer).equals(pingFrame(9))).to.equal(true);
+      expect(errors).to.deep.equal([]);
+      expect(near.seen).to.deep.equal([1]);
+      expect(await near.closed).to.equal(undefined);
+    });
+
+    it('waits for what is under way, though the peer has ended its side', async () => {
+      const pair = await newPair(true);
+      const near = linkEnd(pair.near);
+      for (const seqid of upTo(12)) writePing(near.link, seqid, 'x'.repeat(16_000));
+      near.link.end();
+      pair.far.end();
+      const size = pingFrame(1, 'x'.repeat(16_000)).length;
+      expect(await gather(pair.far, 12 * size)).to.have.length(12 * size);
+      expect(await near.closed).to.equal(undefined);
+    });
+
+    it('comes all the same when the peer neither reads nor ends', async () => {
+      const limits = wireLimits as { drainTimeoutMs: number; lingerMs: number };
+      const { drainTimeoutMs, lingerMs } = limits;
+      try {
+        limits.drainTimeoutMs = 60;
+        limits.lingerMs = 30;
+        for (const [sizeBytes, count, expected] of [
+          [1_000_000, 12, 'connection_lost'],
+          [10, 1, undefined],
+        ] as const) {
+          const pair = await newPair(true);
+          pair.far.pause();
+          const near = linkEnd(pair.near);
+          near.link.secure(nearKeys);
+          for (const seqid of upTo(count)) writePing(near.link, seqid, 'x'.repeat(sizeBytes));
+          near.link.end();
+          expect((await near.closed)?.errorName).to.equal(expected);
+        }
+        const stuck = await newPair(true);
+        stuck.far.pause();
+        const near = linkEnd(stuck.near);
+        near.link.secure(nearKeys);
+        for (const seqid of upTo(12)) writePing(near.link, seqid, 'x'.repeat(1_000_000));
+        expect((await near.closed)?.details).to.contain('does not read');
+      } finally {
+        Object.assign(limits, { drainTimeoutMs, lingerMs });
+      }
     });
 
     it('reaches the peer also when it is slow to read', async () => {

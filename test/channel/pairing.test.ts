@@ -117,6 +117,7 @@ describe('inviter', () => {
   async function forge(
     card: Buffer,
     options: {
+      nonce?: Buffer;
       commitment?: Buffer;
       statement?: object;
       signer?: typeof east;
@@ -124,7 +125,7 @@ describe('inviter', () => {
     } = {},
   ) {
     const invitation = invitationOf(west);
-    const nonce = labelled('r_A', 32);
+    const nonce = options.nonce ?? labelled('r_A', 32);
     const commitment = options.commitment ?? sha256('alliance/1 commit', nonce, lengthPrefixed(card));
     const inviting = answerOpen(
       { identity: west, card: cardOf(west) },
@@ -166,6 +167,10 @@ describe('inviter', () => {
   it('refuses another commitment, however good the rest', async () => {
     await refuses(cardBytes(cardOf(east)), { commitment: Buffer.alloc(32) });
     await refuses(cardBytes(cardOf(east)), { commitment: Buffer.alloc(0) });
+  });
+
+  it('refuses an opened value of another length, consistent as it is', async () => {
+    for (const size of [0, 31, 33]) await refuses(cardBytes(cardOf(east)), { nonce: labelled('r_A', size) });
   });
 
   it('refuses a signature by another key, for another use, side, version or transcript', async () => {

@@ -9,12 +9,18 @@ export interface SocketPair {
   destroy(): void;
 }
 
-export async function socketPair(): Promise<SocketPair> {
+/** With `halfOpen` the far end does not answer an end with its own. */
+export async function socketPair(halfOpen = false): Promise<SocketPair> {
   const server = createServer({ noDelay: true });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const accepted = once(server, 'connection') as Promise<[Socket]>;
-  const far = connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port, noDelay: true });
+  const far = connect({
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    noDelay: true,
+    allowHalfOpen: halfOpen,
+  });
   const [near] = await accepted;
   server.close();
   // A reset of one end is the point of some tests, and no failure of the process.
