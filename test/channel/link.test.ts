@@ -13,6 +13,9 @@ const pingFrame = (seqid: number, text = 'hello'): Buffer =>
   callFrame('ping', seqid, { cloud_id: 'east', request_data: text });
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
+/** Turned by tests that would otherwise wait for half a minute. */
+const limits = wireLimits as { drainTimeoutMs: number; lingerMs: number };
+
 let pairs: SocketPair[] = [];
 const newPair = async (halfOpen = false): Promise<SocketPair> => {
   const pair = await socketPair(halfOpen);
@@ -435,6 +438,9 @@ describe('link', () => {
     });
 
     it('loses no last answer, though the peer has sent more than was read', async () => {
+      const { lingerMs } = limits;
+      // Long enough that only the peer's own end, behind all that it sent, can end the test.
+      limits.lingerMs = 60_000;
       const pair = await newPair();
       const near = linkEnd(pair.near);
       near.onMessage = () => near.link.pause();
@@ -451,6 +457,7 @@ describe('link', () => {
       expect(errors).to.deep.equal([]);
       expect(near.seen).to.deep.equal([1]);
       expect(await near.closed).to.equal(undefined);
+      limits.lingerMs = lingerMs;
     });
 
     it('waits for what is under way, though the peer has ended its side', async () => {
@@ -465,7 +472,6 @@ describe('link', () => {
     });
 
     it('comes all the same when the peer neither reads nor ends', async () => {
-      const limits = wireLimits as { drainTimeoutMs: number; lingerMs: number };
       const { drainTimeoutMs, lingerMs } = limits;
       try {
         limits.drainTimeoutMs = 60;
