@@ -4,7 +4,8 @@ export { rotateIdentity } from './broker/identity.ts';
 export { type Initialised, type InitOptions, initHome } from './broker/init.ts';
 export { type Installation, type OpenOptions, openInstallation } from './broker/installation.ts';
 export { accept, approve, endTrust, invite, refreshPairing } from './broker/partners.ts';
-export { AllianceError, type ErrorName } from './core/errors.ts';
+export { AllianceError } from './core/errors.ts';
+export type { ErrorName } from './core/errorTable.ts';
 export {
   authenticate,
   type ForeignToken,

@@ -1,5 +1,5 @@
 /** docs/errors.md from the table of errors. */
-import { errorTable } from '../../src/core/errors.ts';
+import { errorTable } from '../../src/core/errorTable.ts';
 
 const intro = `# Errors
 

@@ -1,6 +1,6 @@
 /** What callers of this cloud's Keystone see: options, operations, answers. */
 import type { Clock } from '../core/clock.ts';
-import type { ErrorName } from '../core/errors.ts';
+import type { ErrorName } from '../core/errorTable.ts';
 import type {
   Credentials,
   KeystoneEndpoint,

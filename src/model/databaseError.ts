@@ -1,6 +1,7 @@
 /** What the database driver throws, in our words. Its messages name tables and columns, never values. */
 import Sqlite from 'better-sqlite3';
-import { AllianceError, type ErrorName } from '../core/errors.ts';
+import { AllianceError } from '../core/errors.ts';
+import type { ErrorName } from '../core/errorTable.ts';
 
 /** By the beginning of SQLite's result code; the first that fits counts. */
 const names: readonly (readonly [prefix: string, name: ErrorName])[] = [

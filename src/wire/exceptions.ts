@@ -1,5 +1,6 @@
 /** AllianceError to what travels (AException) and back. Nothing internal goes out, and nothing that came in is trusted as text. */
-import { AllianceError, type ErrorOptions, errorNameOf, errorTable } from '../core/errors.ts';
+import { AllianceError, type ErrorOptions } from '../core/errors.ts';
+import { errorNameOf, errorTable } from '../core/errorTable.ts';
 import { wireLimits } from '../core/limits.ts';
 import { AException } from './types.ts';
 

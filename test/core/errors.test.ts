@@ -1,6 +1,7 @@
 /** Numbers, names, statuses and retryability are read by partners and scripts: a change here is a change for them. */
 import { expect } from 'chai';
-import { AllianceError, errorNameOf, errorTable, toAllianceError } from '../../src/core/errors.ts';
+import { AllianceError, toAllianceError } from '../../src/core/errors.ts';
+import { errorNameOf, errorTable } from '../../src/core/errorTable.ts';
 
 const pinned: readonly [code: number, name: string, httpStatus: number, retryable: boolean][] = [
   [400, 'bad_request', 400, false],

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { expect } from 'chai';
-import type { ErrorName } from '../../src/core/errors.ts';
+import type { ErrorName } from '../../src/core/errorTable.ts';
 import { createKeystone, type Keystone, type KeystoneOptions } from '../../src/lproxy/keystone.ts';
 import type { FaultKind, FaultOptions } from '../../src/sandbox/keystone/faults.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';

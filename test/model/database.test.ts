@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
-import type { ErrorName } from '../../src/core/errors.ts';
+import type { ErrorName } from '../../src/core/errorTable.ts';
 import { checkDatabaseFile } from '../../src/model/database.ts';
 import { mapDatabaseError } from '../../src/model/databaseError.ts';
 import { migrations } from '../../src/model/migrations/index.ts';

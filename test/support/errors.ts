@@ -1,6 +1,7 @@
 /** Catching of refusals: the AllianceError that something throws, with the name that was expected of it. */
 import { expect } from 'chai';
-import { AllianceError, type ErrorName } from '../../src/core/errors.ts';
+import { AllianceError } from '../../src/core/errors.ts';
+import type { ErrorName } from '../../src/core/errorTable.ts';
 
 export function refusal(act: () => unknown, name: ErrorName): AllianceError {
   try {
