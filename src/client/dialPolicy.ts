@@ -3,6 +3,7 @@
  * of its own host or to a metadata service. Checked on the resolved address, at connect.
  */
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import { parseHost } from '../core/endpoint.ts';
 import { AllianceError } from '../core/errors.ts';
 
 export interface DialPolicyOptions {
@@ -17,31 +18,53 @@ export interface DialPolicy {
   check(host: string, address: string): void;
 }
 
+/** The first one that holds names the reason. */
 const refusedNetworks: readonly [address: string, prefix: number, why: string][] = [
+  ['::', 128, 'unspecified'],
+  ['::1', 128, 'loopback'],
+  ['fe80::', 10, 'link-local'],
+  ['fd00:ec2::254', 128, 'metadata'],
+  ['fd20:ce::254', 128, 'metadata'],
+  ['ff00::', 8, 'multicast'],
   ['0.0.0.0', 8, 'unspecified'],
   ['127.0.0.0', 8, 'loopback'],
   ['169.254.0.0', 16, 'link-local or metadata'],
   ['100.100.100.200', 32, 'metadata'],
   ['192.0.0.192', 32, 'metadata'],
+  ['168.63.129.16', 32, 'metadata'],
   ['224.0.0.0', 4, 'multicast'],
   ['255.255.255.255', 32, 'broadcast'],
-  ['::', 128, 'unspecified'],
-  ['::1', 128, 'loopback'],
-  ['fe80::', 10, 'link-local'],
-  ['fd00:ec2::254', 128, 'metadata'],
-  ['ff00::', 8, 'multicast'],
 ];
 
 const family = (address: string): 'ipv4' | 'ipv6' => (isIPv6(address) ? 'ipv6' : 'ipv4');
 
-/** `::ffff:127.0.0.1` is the same place as `127.0.0.1`. */
-function unmapped(address: string): string {
-  const match = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (match) return match[1]!;
-  const hex = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(address);
-  if (!hex) return address.split('%')[0]!;
-  const [high, low] = [Number.parseInt(hex[1]!, 16), Number.parseInt(hex[2]!, 16)];
-  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+/** One spelling for each address, without the zone of a link-local one. */
+const canonical = (address: string): string => parseHost(address.split('%')[0]!);
+
+/** The eight groups of a canonical IPv6 address. */
+function groupsOf(address: string): number[] {
+  const [head = [], tail = []] = address.split('::').map((half) => half.split(':').filter((group) => group !== ''));
+  const zeros = Array<string>(8 - head.length - tail.length).fill('0');
+  return [...head, ...zeros, ...tail].map((group) => Number.parseInt(group, 16));
+}
+
+/** Beginnings of IPv6 addresses that lead to an IPv4 one, which stands at the given group. */
+const embeddings: readonly [prefix: readonly number[], at: number][] = [
+  [[0, 0, 0, 0, 0, 0xffff], 6], // mapped, RFC 4291
+  [[0, 0, 0, 0, 0, 0], 6], // compatible, RFC 4291
+  [[0x64, 0xff9b, 0, 0, 0, 0], 6], // NAT64, RFC 6052
+  [[0x2002], 1], // 6to4, RFC 3056
+];
+
+/** The places that an address may be another name for, itself first. */
+function placesOf(address: string): string[] {
+  const plain = canonical(address);
+  if (!isIPv6(plain)) return [plain];
+  const groups = groupsOf(plain);
+  const found = embeddings.find(([prefix]) => prefix.every((group, at) => groups[at] === group));
+  if (!found) return [plain];
+  const [high = 0, low = 0] = groups.slice(found[1]);
+  return [plain, `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`];
 }
 
 export function createDialPolicy(options: DialPolicyOptions): DialPolicy {
@@ -52,7 +75,7 @@ export function createDialPolicy(options: DialPolicyOptions): DialPolicy {
     if (isIP(address) === 0) allowedHosts.add(entry.toLowerCase());
     else allowedNetworks.addSubnet(address, Number(prefix ?? (isIPv6(address) ? 128 : 32)), family(address));
   }
-  const own = new Set(options.ownAddresses.map(unmapped));
+  const own = new Set(options.ownAddresses.flatMap(placesOf));
   const refused = refusedNetworks.map(([address, prefix, why]) => {
     const list = new BlockList();
     list.addSubnet(address, prefix, family(address));
@@ -60,12 +83,15 @@ export function createDialPolicy(options: DialPolicyOptions): DialPolicy {
   });
 
   const check = (host: string, address: string): void => {
-    const plain = unmapped(address);
-    if (allowedHosts.has(host.toLowerCase()) || allowedNetworks.check(plain, family(plain))) return;
-    const why = refused.find(({ list }) => list.check(plain, family(plain)))?.why;
-    const reason = why ?? (own.has(plain) ? "this host's own" : undefined);
+    const places = placesOf(address);
+    const within = (list: BlockList): boolean => places.some((place) => list.check(place, family(place)));
+    if (allowedHosts.has(host.toLowerCase()) || within(allowedNetworks)) return;
+    const why = refused.find(({ list }) => within(list))?.why;
+    const reason = why ?? (places.some((place) => own.has(place)) ? "this host's own" : undefined);
     if (reason)
-      throw new AllianceError('dial_refused', { details: `${host} resolves to ${plain}, which is ${reason} address.` });
+      throw new AllianceError('dial_refused', {
+        details: `${host} resolves to ${places[0]}, which is ${reason} address.`,
+      });
   };
   return { check };
 }

@@ -41,14 +41,18 @@ export class Rates {
 
   #bucket(key: string, burst: number, now: number): Bucket {
     const known = this.#buckets.get(key);
-    if (known) return known;
-    if (this.#buckets.size >= this.#maxKeys) this.#forgetOldest();
+    const full = this.#buckets.size >= this.#maxKeys;
+    if (known) {
+      // Taken out and put in again it is the youngest of the Map; as long as nothing is forgotten, age does not matter.
+      if (full && this.#buckets.delete(key)) this.#buckets.set(key, known);
+      return known;
+    }
+    if (full) this.#forgetOldest();
     const bucket = { tokens: burst, at: now };
     this.#buckets.set(key, bucket);
     return bucket;
   }
 
-  /** A Map keeps the order of insertion, which is good enough an order to forget strangers in. */
   #forgetOldest(): void {
     const [oldest] = this.#buckets.keys();
     if (oldest !== undefined) this.#buckets.delete(oldest);

@@ -40,10 +40,6 @@ export class SoftTokens {
     }
   }
 
-  forget(token: string): void {
-    this.#known.delete(this.#idOf(token));
-  }
-
   /** What is known and still counts; a token past its expiry is known to be invalid. */
   recall(token: string, now: number): TokenKnowledge | undefined {
     const id = this.#idOf(token);
