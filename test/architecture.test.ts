@@ -13,7 +13,8 @@ const floors = [
   ['token'],
   ['server', 'http', 'sandbox'],
   ['broker'],
-  ['cli', 'main.ts', 'index.ts'],
+  ['cli', 'index.ts'],
+  ['main.ts'],
 ];
 
 /** What only these folders (or files, by the beginning of their path) may mention. */

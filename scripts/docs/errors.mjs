@@ -3,7 +3,7 @@ import { errorTable } from '../../src/core/errorTable.ts';
 
 const intro = `# Errors
 
-<!-- Written by \`npm run docs\` from src/core/errors.ts. -->
+<!-- Written by \`npm run docs\` from src/core/errorTable.ts. -->
 
 Every error has a number and a name. The number travels to partners in \`AException.code\`, the name is what \`--json\` and the log show,
 and neither changes its meaning. *Retry* tells whether the same call may succeed later without any change by the caller.
