@@ -17,7 +17,7 @@ interface Series {
 const sequential = { connections: 1, inFlight: 1 };
 const pipelined = { connections: 16, inFlight: 4 };
 /** Enough to keep the signing threads of both sides busy; more would push each other out of the sessions that a partner may hold. */
-const parallel = { connections: 6, inFlight: 1 };
+const parallel = { connections: 4, inFlight: 1 };
 
 const series: readonly Series[] = [
   { name: 'npm_thrift_sequential', contender: 'npmThrift', ...sequential },

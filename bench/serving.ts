@@ -1,7 +1,8 @@
 /** The broker under measurement, as an operator runs it. */
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 export interface Serving {
@@ -12,17 +13,29 @@ export interface Serving {
   stop(): Promise<void>;
 }
 
-const program = fileURLToPath(import.meta.resolve('./serve.js'));
+const program = fileURLToPath(import.meta.resolve('../src/main.js'));
 const readyTimeoutMs = 20_000;
+
+/** Resolves when the broker says `ready`, after the lines on where it listens. */
+async function readyLine(stdout: Readable): Promise<void> {
+  let text = '';
+  for await (const [chunk] of on(stdout.setEncoding('utf8'), 'data', { signal: AbortSignal.timeout(readyTimeoutMs) })) {
+    text += chunk;
+    if (/^ready$/m.test(text)) return;
+  }
+}
 
 /** Starts the broker of this home; what it logs is added to a file. */
 export async function startServing(home: string, logPath: string): Promise<Serving> {
   const log = openSync(logPath, 'a');
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [program, home], { env: {}, stdio: ['ignore', 'pipe', log] });
+  const child = spawn(process.execPath, [program, 'serve', '--home', home], {
+    env: {},
+    stdio: ['ignore', 'pipe', log],
+  });
   closeSync(log);
   const exited = once(child, 'exit');
-  const ready = once(child.stdout!, 'data', { signal: AbortSignal.timeout(readyTimeoutMs) });
+  const ready = readyLine(child.stdout!);
   await Promise.race([
     ready,
     exited.then(([code]) =>
