@@ -10,7 +10,7 @@ export function createShiftedClock(): ShiftedClock {
   return {
     now: () => Date.now() + offsetMs,
     advance: (ms) => {
-      offsetMs += ms;
+      offsetMs += Math.round(ms);
     },
   };
 }
