@@ -144,7 +144,7 @@ enum CertificateState {
 }
 
 struct IdentityCertificate {
-  /** X.509 certificate, DER, at most 8 KiB. */
+  /** X.509 certificate, DER, at most 4 KiB. */
   1: binary certificate
   2: CertificateState state
   /** From when on the key may be used. */

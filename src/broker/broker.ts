@@ -1,14 +1,17 @@
 /** One running broker: every part, wired. */
+import { randomBytes } from 'node:crypto';
 import PQueue from 'p-queue';
 import { loadConfig } from '../core/config.ts';
 import { compareConfigs } from '../core/configView.ts';
 import type { HostPort } from '../core/endpoint.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import { connectionLimits, sessionLimits } from '../core/limits.ts';
+import { hmacSha256 } from '../crypto/bytes.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { startHttp } from '../http/server.ts';
 import { resolveKeystone } from '../lproxy/credentials.ts';
 import { createKeystone, type Keystone } from '../lproxy/keystone.ts';
+import { roles } from '../model/trust.ts';
 import type { ConnectionLimits, ServerContext } from '../server/context.ts';
 import { AllianceServer } from '../server/listener.ts';
 import { partnerKeystones } from '../server/partnerKeystones.ts';
@@ -114,6 +117,7 @@ function createContext(
     config,
     limits: { ...connectionLimits, ...limits },
     card,
+    decoyRole: decoyRoles(),
     keystone: partnerKeystones(keystone, () => config().limits.keystoneConcurrencyPerPartner),
     softTokens: new SoftTokens(() => ({
       entries: config().limits.softCacheEntries,
@@ -126,6 +130,11 @@ function createContext(
       return signatures.add(work);
     },
   };
+}
+
+function decoyRoles(): ServerContext['decoyRole'] {
+  const key = randomBytes(32);
+  return (id) => roles[hmacSha256(key, id).readUInt32BE(0) % roles.length]!;
 }
 
 async function readiness({ store, view }: Installation, keystone: Keystone | undefined) {

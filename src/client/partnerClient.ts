@@ -18,6 +18,7 @@ import { clientLimits } from '../core/limits.ts';
 import { equalBytes } from '../crypto/bytes.ts';
 import type { Partner } from '../model/partner.ts';
 import { type Contract, type MethodName, methodFacts } from '../wire/methods.ts';
+import { PingRequest } from '../wire/types.ts';
 import { attachChannel, type Channel, isDue } from './channel.ts';
 import { type CallOptions, ClientConnection } from './connection.ts';
 import { dial } from './dial.ts';
@@ -233,6 +234,9 @@ export class PartnerClient {
         telemetry.channels('out', -1);
         this.#channels = this.#channels.filter((other) => other !== channel);
       });
+      // The responder closes a channel whose first sealed frame does not come soon, and its owner may have no call to make yet.
+      const hello = new PingRequest({ cloud_id: identity.cloudId, request_data: '' });
+      channel.connection.call('ping', hello).catch(() => undefined);
       await store.sessions.confirm(session.sid, clock.now(), 'initiator');
       await this.#touch(partner);
       return channel;

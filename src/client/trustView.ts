@@ -40,7 +40,8 @@ export class TrustView {
   #byCloudId = new Map<string, Partner>();
   #identities: readonly OwnIdentity[] = [];
   #epoch = -1;
-  #lastSeenAt = 0;
+  /** Monotonic, so that a step of the clock costs nobody a channel. */
+  #lastSeenAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #looking: Promise<void> | undefined;
@@ -74,7 +75,7 @@ export class TrustView {
 
   /** True when the database has not answered for too long to trust anything. */
   get lost(): boolean {
-    return this.#options.clock.now() - this.#lastSeenAt > trustLimits.databaseLossMs;
+    return this.#monotonic() - this.#lastSeenAt > trustLimits.databaseLossMs;
   }
 
   get partners(): Iterable<Partner> {
@@ -126,6 +127,10 @@ export class TrustView {
     });
   }
 
+  #monotonic(): number {
+    return this.#options.clock.monotonic?.() ?? performance.now();
+  }
+
   #schedule(): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
@@ -146,7 +151,7 @@ export class TrustView {
   }
 
   async #load(): Promise<void> {
-    const { store, clock, loadIdentities } = this.#options;
+    const { store, loadIdentities } = this.#options;
     let changed = false;
     try {
       // The epoch is read first: a change between the two reads is then seen again at the next look, never missed.
@@ -160,7 +165,7 @@ export class TrustView {
         this.#pins.clear();
         this.#epoch = epoch;
       }
-      this.#lastSeenAt = clock.now();
+      this.#lastSeenAt = this.#monotonic();
     } finally {
       for (const listener of this.#listeners) listener(changed);
     }

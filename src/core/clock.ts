@@ -1,6 +1,8 @@
 /** Time as an argument, so that tests can turn it. UTC epoch milliseconds. */
 export interface Clock {
   now(): number;
+  /** Milliseconds since some moment, which no setting of the clock changes; default performance.now(). */
+  monotonic?(): number;
 }
 
 export const systemClock: Clock = { now: () => Date.now() };

@@ -30,7 +30,7 @@ export const wireLimits = {
   batchBytes: 256 * KIB,
   /** Above this much unsent output a connection is no longer read from. */
   unsentBytes: 4 * MIB,
-  /** A peer that takes nothing off a full connection for this long is closed. */
+  /** A peer that has not taken all the output of a full connection after this long is closed. */
   drainTimeoutMs: 30 * SECOND,
   /** How long a connection that we ended waits for the peer's end, so that our last answer is not lost to a reset. */
   lingerMs: 500,
@@ -106,7 +106,8 @@ export const pairingLimits = {
 } as const;
 
 export const identityLimits = {
-  certificateBytes: 8 * KIB,
+  /** So that it fits a pairing card, as base64url and beside eight endpoints. */
+  certificateBytes: 4 * KIB,
   certificateDays: 3650,
   rsaBits: 3072,
   overlapMs: 30 * DAY,

@@ -38,6 +38,8 @@ export interface ServerContext {
   readonly sign: <T>(work: () => Promise<T>) => Promise<T>;
   /** Our card for pairing. */
   readonly card: (role: PartnerRole) => Card;
+  /** Role that an invitation of this id seems to have when there is none: always the same, so that asking twice tells nothing. */
+  readonly decoyRole: (invitationId: Buffer) => PartnerRole;
 }
 
 /** The channel that a connection has become. */

@@ -273,9 +273,9 @@ describe('attach and channel', () => {
     const raw = await peer.channel(session);
     const plain = await peer.connect();
     await cloud.installation.store.close();
-    clock.advance(4000);
+    clock.elapse(4000);
     expect((await raw.ping()).response_data).to.equal('pong');
-    clock.advance(1500);
+    clock.elapse(1500);
     await raw.closed;
     expect((await plain.ping()).response_data).to.equal('pong');
     await rejection(peer.attach(plain, session), 'overloaded');

@@ -21,9 +21,11 @@ async function answerFirst(context: ServerContext, open: PairOpen, { peer }: Inb
   if (open.card.length > pairingLimits.cardBytes || open.commitment.length !== 32)
     throw new AllianceError('bad_request', { field: 'open', details: 'The card or commitment has no valid length.' });
   const fields = { invitationId: open.invitation_id, card: open.card, commitment: open.commitment };
-  // An unknown invitation gets the same offer; its role is then one that no acceptor's card will match.
   const invitation = await findInvitation(context, open.invitation_id);
-  const options = { identity: context.view.current.identity, card: context.card(invitation?.role ?? 'both') };
+  const options = {
+    identity: context.view.current.identity,
+    card: context.card(invitation?.role ?? context.decoyRole(open.invitation_id)),
+  };
   const answer = answerOpen(options, fields);
   peer.pairing = { open: fields, answer };
   return new PairOffer({ ...answer.offer });
