@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 /** The `alliance` command: the world of this process, handed to the command line. */
-import { setFlagsFromString } from 'node:v8';
+import { holdYoungGeneration } from './core/youngGeneration.ts';
 
-// Loading the program makes garbage for which V8 enlarges its young generation to 32 MiB, and keeps it while the broker idles. Held at
-// its first size it costs a broker under load nothing measurable (docs/performance.md). It must be said before the program loads.
-setFlagsFromString('--semi-space-growth-factor=1');
+// Imported only now, so that it loads into a young generation that is held.
+holdYoungGeneration();
 const { runCli } = await import('./cli/program.ts');
 
 const { argv, env, stdin, stdout, stderr } = process;

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { type Broker, startBroker } from '../broker/broker.ts';
 import { formatHostPort, type HostPort } from '../core/endpoint.ts';
+import { releaseYoungGeneration } from '../core/youngGeneration.ts';
 import { announceBroker } from './brokerFile.ts';
 import type { Cli } from './cli.ts';
 import { reportFailure } from './failure.ts';
@@ -37,6 +38,7 @@ async function serve(cli: Cli, listen: Options): Promise<undefined> {
   process.on('SIGHUP', reload);
   try {
     for (const [face, address] of Object.entries(broker.addresses)) tellListener(cli, face, address);
+    releaseYoungGeneration();
     cli.event({ event: 'ready', cloud_id: broker.installation.view.cloudId }, 'ready');
     const signal = await ended;
     cli.event({ event: 'stopping', signal }, `${signal}: stopping`);

@@ -85,9 +85,12 @@ export type Handler<M extends MethodName> = (
   call: InboundCall,
 ) => Promise<Contract[M]['result']>;
 
+/** A call over a partner's channel. */
+export type PartnerCall = InboundCall & { readonly partner: Partner; readonly channel: InboundChannel };
+
 /** A handler of a method that only a partner's channel reaches. */
 export type PartnerHandler<M extends MethodName> = (
   context: ServerContext,
   argument: Contract[M]['args'],
-  call: InboundCall & { readonly partner: Partner; readonly channel: InboundChannel },
+  call: PartnerCall,
 ) => Promise<Contract[M]['result']>;

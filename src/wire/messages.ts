@@ -105,7 +105,7 @@ export function encodeUnknownMethod(w: CompactWriter, seqid: number, name: strin
 function writeChecked(w: CompactWriter, struct: Struct, shape: StructShape): number {
   const mark = w.mark();
   struct.write(w);
-  ownReader.reset(w.view(mark));
+  w.readBack(ownReader, mark);
   try {
     return checkStruct(ownReader, shape);
   } finally {

@@ -41,9 +41,9 @@ export class CompactWriter {
     return this.#at - this.#start;
   }
 
-  /** The bytes since the mark, as a view that is valid until the next write. */
-  view(mark: number): Buffer {
-    return this.#buffer.subarray(this.#start + mark, this.#at);
+  /** Sets the reader on the bytes since the mark, where they are: it must be done with them before the next write. */
+  readBack(reader: { reset(buffer: Buffer, start: number, end: number): void }, mark: number): void {
+    reader.reset(this.#buffer, this.#start + mark, this.#at);
   }
 
   mark(): number {

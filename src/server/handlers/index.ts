@@ -2,7 +2,7 @@
 
 import { AllianceError } from '../../core/errors.ts';
 import type { MethodName } from '../../wire/methods.ts';
-import type { Handler, PartnerHandler } from '../context.ts';
+import type { Handler, InboundCall, PartnerCall, PartnerHandler } from '../context.ts';
 import { attach } from './attach.ts';
 import { authenticate } from './authenticate.ts';
 import { endTrust } from './endTrust.ts';
@@ -17,12 +17,14 @@ import { updateIdentity } from './updateIdentity.ts';
 import { validateTokenHard } from './validateTokenHard.ts';
 import { validateTokenSoft } from './validateTokenSoft.ts';
 
+const isOfPartner = (call: InboundCall): call is PartnerCall =>
+  call.partner !== undefined && call.channel !== undefined;
+
 /** The types see to it that such a handler is only ever called with a partner; this sees to it at run time. */
 function forPartners<M extends MethodName>(handler: PartnerHandler<M>): Handler<M> {
   return (context, argument, call) => {
-    const { partner, channel } = call;
-    if (!partner || !channel) throw new AllianceError('unauthenticated');
-    return handler(context, argument, { ...call, partner, channel });
+    if (!isOfPartner(call)) throw new AllianceError('unauthenticated');
+    return handler(context, argument, call);
   };
 }
 
