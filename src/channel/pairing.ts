@@ -187,8 +187,11 @@ export function startPairing(options: AcceptOptions) {
     const { fingerprint } = inviter.facts;
     if (!equalBytes(fingerprint, invitation.fingerprint) || !equalBytes(fingerprint, tlsFingerprint))
       throw inviterRefused('The inviter shows another key than the invitation names.');
-    if (inviter.cloudId !== invitation.cloudId || inviter.role !== invitation.role)
-      throw inviterRefused('The inviter is not the cloud, or does not offer the role, that the invitation names.');
+    if (inviter.cloudId !== invitation.cloudId)
+      throw inviterRefused('The inviter is not the cloud that the invitation names.');
+    // So an inviter also answers to an invitation that it does not know; its key was the right one.
+    if (inviter.role !== invitation.role)
+      throw new AllianceError('invitation_refused', { details: 'It offers another role than the invitation names.' });
     const transcript: Transcript = {
       id: invitation.id,
       acceptorCard: card,

@@ -261,9 +261,13 @@ describe('acceptor', () => {
 
   it('says nothing to another cloud_id or role than the invitation names', async () => {
     const { accepting, tlsFingerprint } = begin();
-    for (const changes of [{ cloud_id: 'north' }, { role: 'provider' }, { role: 'consumer' }]) {
+    for (const [changes, name] of [
+      [{ cloud_id: 'north' }, 'pin_mismatch'],
+      [{ role: 'provider' }, 'invitation_refused'],
+      [{ role: 'consumer' }, 'invitation_refused'],
+    ] as const) {
       const offer = { card: cardBytes(cardOf(west), changes), nonce: labelled('r_B', 32) };
-      await rejection(accepting.prove(offer, tlsFingerprint), 'pin_mismatch');
+      await rejection(accepting.prove(offer, tlsFingerprint), name);
     }
   });
 

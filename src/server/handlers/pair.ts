@@ -21,7 +21,8 @@ async function answerFirst(context: ServerContext, open: PairOpen, { peer }: Inb
   if (open.card.length > pairingLimits.cardBytes || open.commitment.length !== 32)
     throw new AllianceError('bad_request', { field: 'open', details: 'The card or commitment has no valid length.' });
   const fields = { invitationId: open.invitation_id, card: open.card, commitment: open.commitment };
-  const invitation = await findInvitation(context, open.invitation_id);
+  // One that has expired still has its role, so that its holder is told at the end what is wrong with it.
+  const invitation = await storedInvitation(context, open.invitation_id);
   const options = {
     identity: context.view.current.identity,
     card: context.card(invitation?.role ?? context.decoyRole(open.invitation_id)),
@@ -75,9 +76,12 @@ async function answerSecond(context: ServerContext, proof: PairProof, { peer }: 
   }
 }
 
+async function storedInvitation({ store }: ServerContext, id: Buffer): Promise<Invitation | null> {
+  return id.length === 16 ? store.invitations.find(id.toString('base64url') as InvitationId) : null;
+}
+
 /** The invitation if it may still be accepted; one that was used may be repeated by who used it, which `consume` checks. */
-async function findInvitation({ store, clock }: ServerContext, id: Buffer): Promise<Invitation | undefined> {
-  if (id.length !== 16) return undefined;
-  const invitation = await store.invitations.find(id.toString('base64url') as InvitationId);
-  return invitation && clock.now() < invitation.expiresAt ? invitation : undefined;
+async function findInvitation(context: ServerContext, id: Buffer): Promise<Invitation | undefined> {
+  const invitation = await storedInvitation(context, id);
+  return invitation && context.clock.now() < invitation.expiresAt ? invitation : undefined;
 }
