@@ -15,13 +15,13 @@ import { addCommand, finish } from './group.ts';
 import { viewPartner } from './partnerView.ts';
 import { whileWaiting } from './progress.ts';
 import { formatDuration, formatTime, isoTime } from './text.ts';
-import { parseDuration, parseRole, parseTill } from './values.ts';
+import { endOfTrust, parseDuration, parseRole, parseTill, type Till } from './values.ts';
 
 interface Options {
   readonly role?: Role;
   readonly name?: string;
   readonly ttl?: number;
-  readonly trustTill?: number | null;
+  readonly trustTill?: Till;
   readonly for?: string;
   readonly approve?: boolean;
   readonly replaceIdentity?: boolean;
@@ -52,8 +52,9 @@ export function addInvite(group: Command, cli: Cli): void {
 }
 
 async function runInvite(cli: Cli, installation: Installation, options: Options): Promise<undefined> {
-  const { ttl: ttlMs, for: forCloudId, wait, ...rest } = options;
-  const { token, invitation } = await invite(installation, { ...rest, ttlMs, forCloudId });
+  const { ttl: ttlMs, for: forCloudId, wait, trustTill: till, ...rest } = options;
+  const trustTill = till === undefined ? undefined : endOfTrust(till);
+  const { token, invitation } = await invite(installation, { ...rest, ttlMs, forCloudId, trustTill });
   const { expiresAt, cloudId, endpoints, fingerprint, role } = invitation;
   const value = {
     token,

@@ -13,12 +13,12 @@ import { addCommand, finish } from './group.ts';
 import { confirm } from './input.ts';
 import { viewPartner } from './partnerView.ts';
 import { formatDuration, formatTime } from './text.ts';
-import { collectEndpoints, parseRole, parseTill } from './values.ts';
+import { collectEndpoints, endOfTrust, parseRole, parseTill, type Till } from './values.ts';
 
 interface SetOptions {
   readonly name?: string;
   readonly role?: Role;
-  readonly trustTill?: number | null;
+  readonly trustTill?: Till;
   readonly endpoint?: string[];
 }
 
@@ -52,10 +52,15 @@ export function addTrust(group: Command, cli: Cli): void {
       'tls://HOST:PORT or tcp://HOST:PORT, replaces all; may be repeated',
       collectEndpoints,
     )
-    .action((name: string, { endpoint, ...changes }: SetOptions) =>
+    .action((name: string, { endpoint, trustTill, ...names }: SetOptions) =>
       change(cli, name, async (partner, { store }) => {
-        if (endpoint === undefined && Object.keys(changes).length === 0) throw usageError('There is nothing to set.');
-        return store.partners.update(partner.uid, { ...changes, ...(endpoint && { endpoints: endpoint }) });
+        const changes = {
+          ...names,
+          ...(trustTill !== undefined && { trustTill: endOfTrust(trustTill) }),
+          ...(endpoint && { endpoints: endpoint }),
+        };
+        if (Object.keys(changes).length === 0) throw usageError('There is nothing to set.');
+        return store.partners.update(partner.uid, changes);
       }),
     );
 
@@ -65,8 +70,10 @@ export function addTrust(group: Command, cli: Cli): void {
     examples: ['partner renew west --trust-till 2027-12-31', 'partner renew west --trust-till none'],
   })
     .requiredOption('--trust-till <time>', 'a date, a duration from now, or none for without end', parseTill)
-    .action((name: string, { trustTill }: { trustTill: number | null }) =>
-      change(cli, name, (partner, { store }) => store.partners.apply(partner.uid, 'renew', { trustTill })),
+    .action((name: string, { trustTill }: { trustTill: Till }) =>
+      change(cli, name, (partner, { store }) =>
+        store.partners.apply(partner.uid, 'renew', { trustTill: endOfTrust(trustTill) }),
+      ),
     );
 
   for (const [event, summary] of [

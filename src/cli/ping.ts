@@ -49,14 +49,17 @@ async function runPing(
   process.once('SIGINT', onSignal);
   if (!cli.json) cli.line(`PING ${shown(partner)} ${printable(partner.endpoints.join(' '))}`);
   const replies: Reply[] = [];
-  for (let seq = 1; seq <= count && !stop.signal.aborted; seq++) {
-    if (seq > 1) await delay(interval, undefined, { signal: stop.signal }).catch(() => undefined);
-    if (stop.signal.aborted) break;
-    const reply = await once(installation, partner, seq, timeout);
-    replies.push(reply);
-    if (!cli.json) cli.line(describeReply(partner, reply));
+  try {
+    for (let seq = 1; seq <= count && !stop.signal.aborted; seq++) {
+      if (seq > 1) await delay(interval, undefined, { signal: stop.signal }).catch(() => undefined);
+      if (stop.signal.aborted) break;
+      const reply = await once(installation, partner, seq, timeout);
+      replies.push(reply);
+      if (!cli.json) cli.line(describeReply(partner, reply));
+    }
+  } finally {
+    process.off('SIGINT', onSignal);
   }
-  process.off('SIGINT', onSignal);
   const summary = summarise(replies);
   cli.print({ partner: partner.cloudId, replies, ...summary }, describeSummary(partner, summary));
   if (summary.received === summary.sent) return exits.done;

@@ -10,9 +10,9 @@ import { addCommand, finish } from './group.ts';
 import { parseListen } from './values.ts';
 
 interface Options {
-  readonly tls?: HostPort | null;
-  readonly tcp?: HostPort | null;
-  readonly http?: HostPort | null;
+  readonly tls?: HostPort | 'off';
+  readonly tcp?: HostPort | 'off';
+  readonly http?: HostPort | 'off';
 }
 
 export function addServe(program: Command, cli: Cli): void {
@@ -30,7 +30,9 @@ end it; a second one ends it at once.`,
     .action((options: Options) => finish(cli, serve(cli, options)));
 }
 
-async function serve(cli: Cli, listen: Options): Promise<undefined> {
+async function serve(cli: Cli, options: Options): Promise<undefined> {
+  const wanted = (address: HostPort | 'off' | undefined) => (address === 'off' ? null : address);
+  const listen = { tls: wanted(options.tls), tcp: wanted(options.tcp), http: wanted(options.http) };
   const ended = endOfService();
   const broker = await startBroker({ home: cli.home, env: cli.env, listen });
   const withdraw = announceBroker(broker);

@@ -25,15 +25,21 @@ export function parseDuration(text: string): number {
 /** A pause: a duration, or seconds as for ping(8). */
 export const parsePause = (text: string): number => parseDuration(/^\d+(\.\d+)?$/.test(text) ? `${text}s` : text);
 
+/** An end of trust, ms. */
+export type Till = number | 'none';
+
+/** As the model has it: null is without end. */
+export const endOfTrust = (till: Till): number | null => (till === 'none' ? null : till);
+
 const date = /^\d{4}-\d{2}-\d{2}$/;
 const dateTime = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$/;
 
 /**
  * A point in time, UTC unless it says otherwise: `2027-01-31` (its beginning), `2027-01-31T12:00Z`, or a duration from now. `none`
- * is null: without end.
+ * stays as it is, since commander would take a null for an option without a value.
  */
-export function parseTill(text: string): number | null {
-  if (text === 'none') return null;
+export function parseTill(text: string): Till {
+  if (text === 'none') return text;
   if (!date.test(text) && !dateTime.test(text)) {
     if (/^\d+(\.\d+)?(ms|s|m|h|d)/.test(text)) return Date.now() + parseDuration(text);
     throw new InvalidArgumentError('It must be a date such as 2027-01-31, a duration such as 90d, or none.');
@@ -65,9 +71,9 @@ function checked<T>(parse: () => T): T {
   }
 }
 
-/** One address to listen on, or null for `off`. */
-export const parseListen = (text: string): HostPort | null =>
-  text === 'off' ? null : checked(() => parseHostPort(text, 0));
+/** One address to listen on. */
+export const parseListen = (text: string): HostPort | 'off' =>
+  text === 'off' ? text : checked(() => parseHostPort(text, 0));
 
 /** For options that may be given several times. */
 export const collectEndpoints = (text: string, before: readonly string[] = []): string[] => [

@@ -1,0 +1,140 @@
+/** What holds for every command: help with an example, a published schema, one form of errors, exit codes. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { expect } from 'chai';
+import type { Command } from 'commander';
+import { Cli } from '../../src/cli/cli.ts';
+import { buildProgram } from '../../src/cli/program.ts';
+import { runCommand } from '../support/commandLine.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { checked, schemaNames } from '../support/jsonSchema.ts';
+
+const program = buildProgram(
+  new Cli({ argv: [], env: {}, stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }),
+);
+
+const leaves = (command: Command, path: string[] = []): string[][] =>
+  command.commands.length === 0 ? [path] : command.commands.flatMap((each) => leaves(each, [...path, each.name()]));
+
+const commands = leaves(program);
+
+describe('command line', () => {
+  const directory = temporaryDirectory();
+  const home = directory.file('home');
+  after(() => directory.remove());
+
+  it('has every command that the manual names', () => {
+    const names = commands.map((path) => path.join(' '));
+    const partner = 'invite accept list show approve set renew suspend resume revoke remove doctor';
+    expect(names).to.have.members([
+      ...'init serve status ping services endpoints backup restore completion demo'.split(' '),
+      ...partner.split(' ').map((name) => `partner ${name}`),
+      ...['session list', 'session open', 'session close', 'token validate', 'token issue'],
+      ...['identity show', 'identity rotate', 'config check', 'config show'],
+    ]);
+  });
+
+  it('has a schema for every command, and no other', () => {
+    const shared = ['common', 'error', 'partner'];
+    expect(schemaNames).to.have.members([...commands.map((path) => path.join('-')), ...shared]);
+  });
+
+  for (const path of commands)
+    it(`${path.join(' ')} --help has an example of it`, async () => {
+      const { code, stdout, stderr } = await runCommand([...path, '--help']);
+      expect([code, stderr]).to.deep.equal([0, '']);
+      const own = stdout.split('Examples:\n')[1] ?? '';
+      expect(own).to.contain(`alliance`).and.contain(path.join(' '));
+      expect(stdout).to.contain('--json').and.contain('--home');
+    });
+
+  const wrong: readonly (readonly [args: string, says: RegExp])[] = [
+    ['nonsense', /Unknown command 'nonsense'/],
+    ['partner lsit', /Did you mean list/],
+    ['partner list --all', /Unknown option '--all'/],
+    ['partner list more', /too many arguments/i],
+    ['ping', /Missing required argument 'partner'/],
+    ['ping west --count 0', /whole number/],
+    ['ping west --interval soon', /duration/],
+    ['partner invite --ttl 15', /duration such as/],
+    ['partner invite --role friend', /provider, consumer, both/],
+    ['partner invite --trust-till tomorrow', /date such as/],
+    ['partner invite --trust-till 2027-02-31T00:00', /no such day|date/],
+    ['partner renew west', /--trust-till/],
+    ['partner set west --endpoint http://west', /tls:\/\/HOST:PORT/],
+    ['partner accept', /token is missing/],
+    ['partner accept -', /token is empty/],
+    ['partner accept x --file y', /not both/],
+    ['partner accept --file /nonexistent', /ENOENT/],
+    ['serve --tls 9443', /HOST:PORT/],
+    ['token validate x', /--partner/],
+    ['token issue --partner east', /Whose token/],
+    ['token issue --partner east --user u --password-file /nonexistent', /ENOENT/],
+    ['identity rotate --key k.pem', /belong together/],
+    ['identity rotate --compromised --overlap 1d', /no overlap/],
+    ['completion tcsh', /Allowed choices|bash, zsh, fish/],
+    ['init --cloud-id NOT_GOOD', /cloud_id must be/],
+    ['init --cloud-id all', /reserved/],
+    ['restore /nonexistent', /does not exist/],
+    ['session', /command is missing/],
+  ];
+  for (const [args, says] of wrong)
+    it(`alliance ${args}: wrong usage, in both forms`, async () => {
+      const json = await runCommand([...args.split(' '), '--json'], { home });
+      expect([json.code, json.stdout], json.stderr).to.deep.equal([2, '']);
+      const error = checked<{ message: string }>('error', JSON.parse(json.stderr));
+      expect(error.message).to.match(says);
+      const human = await runCommand(args.split(' '), { home });
+      expect([human.code, human.stdout]).to.deep.equal([2, '']);
+      if (args !== 'session')
+        expect(human.stderr)
+          .to.match(/^error: /)
+          .and.match(says);
+    });
+
+  it('a home without a broker is an error with a remedy, for every command that needs one', async () => {
+    const needs = [
+      'status',
+      'partner list',
+      'partner show x',
+      'ping x',
+      'identity show',
+      'session list',
+      'config show',
+    ];
+    for (const args of [...needs, 'serve', 'backup /tmp/never']) {
+      const { code, stderr, stdout } = await runCommand([...args.split(' '), '--json'], { home: join(home, 'none') });
+      expect([code, stdout], args).to.deep.equal([1, '']);
+      expect(checked('error', JSON.parse(stderr)), args).to.include({ code: 1605, name: 'not_initialised' });
+    }
+  });
+
+  it('all problems of a configuration come at once', async () => {
+    const broken = directory.file('broken');
+    mkdirSync(broken);
+    writeFileSync(join(broken, 'alliance.yaml'), 'cloud_id: NO\nlisten: { tls: here }\nnonsense: 1\n');
+    const { code, stderr } = await runCommand(['config', 'check'], { home: broken });
+    expect(code).to.equal(1);
+    for (const problem of ['cloud_id', 'listen.tls', 'nonsense']) expect(stderr).to.contain(problem);
+  });
+
+  it('config check and show, with secrets redacted and the environment over the file', async () => {
+    const good = directory.file('good');
+    mkdirSync(good);
+    const keystone = '{ auth_url: "http://k/v3", username: u, password: very-secret, project_name: p }';
+    writeFileSync(join(good, 'alliance.yaml'), `cloud_id: good\nkeystone: ${keystone}\n`);
+    const check = await runCommand(['config', 'check', '--json'], { home: good });
+    expect(checked('config-check', JSON.parse(check.stdout))).to.include({ ok: true, keystone: true });
+    const env = { ALLIANCE_HOME: good, ALLIANCE_LOG__LEVEL: 'error' };
+    const shown = await runCommand(['config', 'show', '--json'], { env });
+    const settings = checked('config-show', JSON.parse(shown.stdout));
+    expect(settings).to.deep.include({ cloud_id: 'good', log: { level: 'error' } });
+    expect(shown.stdout).to.contain('[redacted]').and.not.contain('very-secret');
+    expect((await runCommand(['config', 'show'], { env })).stdout).to.contain('level: error\n');
+    const missing = { ...env, ALLIANCE_KEYSTONE__PROJECT_NAME: '' };
+    expect((await runCommand(['config', 'check'], { env: missing })).code).to.equal(1);
+    writeFileSync(join(good, 'alliance.yaml'), 'cloud_id: good\n');
+    expect((await runCommand(['config', 'check'], { env })).stdout).to.contain('There is no Keystone in it');
+  });
+});
