@@ -1,5 +1,5 @@
 /** `alliance backup`, `alliance restore` */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { configPath, rotatedKeyPath } from '../broker/files.ts';
@@ -100,6 +100,7 @@ async function runBackup(cli: Cli, installation: Installation, file: string, wit
 }
 
 async function runRestore(cli: Cli, file: string, force: boolean): Promise<undefined> {
+  if (!existsSync(file) || !statSync(file).isFile()) throw usageError(`There is no file ${file}.`, 'file');
   const home = resolve(cli.home);
   const { manifest, kept } = await whileWaiting(cli, 'Checking the backup ...', () =>
     restoreHome({ file, home, env: cli.env, force }),

@@ -128,5 +128,7 @@ function readManifest(path: string, fd: number): { manifest: Manifest; start: nu
   const text = head.subarray(firstEnd + 1, Math.max(secondEnd, 0));
   const sum = createHash('sha256').update(text).digest('hex');
   if (secondEnd < 0 || first.slice(magic.length) !== sum) throw damaged(path, 'Its list of files is damaged.');
-  return { manifest: schema.parse(JSON.parse(text.toString('utf8'))), start: secondEnd + 1 };
+  const manifest = schema.safeParse(JSON.parse(text.toString('utf8')));
+  if (!manifest.success) throw damaged(path, 'Its list of files is none.');
+  return { manifest: manifest.data, start: secondEnd + 1 };
 }

@@ -9,7 +9,6 @@ import { checkDatabaseFile } from '../model/database.ts';
 import { openStore } from '../model/store.ts';
 import { type Manifest, unpackBackup } from './backupFile.ts';
 import { findBroker } from './brokerFile.ts';
-import { usageError } from './failure.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -32,7 +31,7 @@ interface Move {
   readonly to: string;
 }
 
-/** Throws `already_initialised`, `usage`, `database_corrupt`, `database_newer`, `configuration`; then nothing has changed. */
+/** Throws `already_initialised`, `database_corrupt`, `database_newer`, `configuration`; then nothing has changed. */
 export async function restoreHome({ file, home, env, force }: RestoreOptions): Promise<Restored> {
   if (!force) refuseInUse(home);
   mkdirSync(home, { recursive: true, mode: 0o700 });
@@ -74,7 +73,6 @@ function refuseInUse(home: string): void {
 }
 
 function unpack(file: string, staging: string): Manifest {
-  if (!existsSync(file)) throw usageError(`${file} does not exist.`, 'file');
   const manifest = unpackBackup(file, staging);
   for (const needed of ['alliance.db', 'alliance.yaml'])
     if (!manifest.files.some(({ path }) => path === needed))

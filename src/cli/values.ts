@@ -46,7 +46,10 @@ export function parseTill(text: string): Till {
   }
   const zoned = date.test(text) || /(Z|[+-]\d{2}:?\d{2})$/.test(text) ? text : `${text}Z`;
   const ms = Date.parse(zoned.replace(' ', 'T'));
-  if (Number.isNaN(ms)) throw new InvalidArgumentError('There is no such day or time.');
+  // Date.parse takes the 31st of February for the 3rd of March.
+  const day = text.slice(0, 10);
+  if (Number.isNaN(ms) || new Date(`${day}T00:00Z`).toISOString().slice(0, 10) !== day)
+    throw new InvalidArgumentError('There is no such day or time.');
   return ms;
 }
 

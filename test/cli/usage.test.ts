@@ -76,7 +76,8 @@ describe('command line', () => {
     ['completion tcsh', /Allowed choices|bash, zsh, fish/],
     ['init --cloud-id NOT_GOOD', /cloud_id must be/],
     ['init --cloud-id all', /reserved/],
-    ['restore /nonexistent', /does not exist/],
+    ['restore /nonexistent', /no file/],
+    ['restore /tmp', /no file/],
     ['session', /command is missing/],
   ];
   for (const [args, says] of wrong)

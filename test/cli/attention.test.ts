@@ -1,0 +1,81 @@
+import { expect } from 'chai';
+import { attentionOf, daysLeft, describeEnd } from '../../src/cli/attention.ts';
+import type { Partner } from '../../src/model/partner.ts';
+
+const day = 86_400_000;
+const now = Date.UTC(2027, 0, 1);
+
+const quiet = {
+  now,
+  partners: [],
+  identity: { notAfter: now + 3650 * day },
+  keystone: { reachable: true, error: null },
+  broker: { died: false, ready: true },
+};
+
+const partner = (changes: Partial<Partner>): Partner =>
+  ({
+    cloudId: 'west',
+    name: 'west',
+    state: 'active',
+    approval: null,
+    trustTill: null,
+    revokedBy: null,
+    lastContact: null,
+    lastError: null,
+    keys: [{ state: 'current', overlapTill: null, notAfter: now + 365 * day, fingerprint: Buffer.alloc(32) }],
+    ...changes,
+  }) as Partner;
+
+const kinds = (changes: Partial<Partner>) =>
+  attentionOf({ ...quiet, partners: [partner(changes)] }).map(({ kind, message }) => `${kind}: ${message}`);
+
+describe('cli/attention', () => {
+  it('warns 30, 7 and 1 days ahead of an end', () => {
+    expect(describeEnd(now + 31 * day, now)).to.equal(undefined);
+    expect(describeEnd(now + 30 * day, now)).to.equal('ends within 30 days (30 d left)');
+    expect(describeEnd(now + 8 * day, now)).to.contain('within 30 days');
+    expect(describeEnd(now + 7 * day, now)).to.contain('within 7 days');
+    expect(describeEnd(now + day + 1, now)).to.contain('within 7 days');
+    expect(describeEnd(now + day, now)).to.contain('within 1 day (');
+    expect(describeEnd(now, now)).to.equal('has ended');
+    expect(daysLeft(now + day - 1, now)).to.equal(0);
+  });
+
+  it('nothing of what is well', () => {
+    expect(attentionOf(quiet)).to.deep.equal([]);
+    expect(attentionOf({ ...quiet, keystone: { reachable: null, error: null } })).to.deep.equal([]);
+    expect(kinds({ trustTill: now + 31 * day })).to.deep.equal([]);
+    expect(kinds({ state: 'pending', approval: 'partner' })).to.deep.equal([]);
+    expect(kinds({ state: 'suspended' })).to.deep.equal([]);
+    expect(kinds({ state: 'revoked', revokedBy: 'us' })).to.deep.equal([]);
+    const lastError = { at: now - 10, code: 1004, name: 'unreachable', message: 'gone' };
+    expect(kinds({ lastError, lastContact: now - 5 })).to.deep.equal([]);
+  });
+
+  it('what a partner needs', () => {
+    const lastError = { at: now, code: 1004, name: 'unreachable', message: 'gone' };
+    expect(kinds({ state: 'pending', approval: 'us' })).to.deep.equal(['approval: west waits for approval.']);
+    expect(kinds({ trustTill: now - 1 })).to.deep.equal(['expiry: The trust in west has expired.']);
+    expect(kinds({ state: 'revoked', revokedBy: 'partner' })).to.deep.equal(['revoked: west revoked us.']);
+    expect(kinds({ lastError, lastContact: now - 5 })).to.deep.equal([
+      'error: The last try to reach west failed: gone',
+    ]);
+    const [key] = partner({}).keys;
+    expect(kinds({ trustTill: now + 6 * day, keys: [{ ...key!, notAfter: now + 20 * day }] })).to.deep.equal([
+      'expiry: The trust in west ends within 7 days (6 d left).',
+      'expiry: The certificate of west ends within 30 days (20 d left).',
+    ]);
+  });
+
+  it('what this broker needs', () => {
+    const seen = attentionOf({
+      ...quiet,
+      identity: { notAfter: now + day },
+      keystone: { reachable: false, error: { message: 'Keystone cannot be reached.' } },
+      broker: { died: true, ready: false },
+    });
+    expect(seen.map(({ kind }) => kind)).to.deep.equal(['broker', 'broker', 'keystone', 'expiry']);
+    for (const { remedy } of seen) expect(remedy).not.to.equal('');
+  });
+});

@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { openInstallation } from '../../src/broker/installation.ts';
+import { invite } from '../../src/broker/partners.ts';
+import { silentLogger } from '../../src/core/log.ts';
+import { runCommand } from '../support/commandLine.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { checked } from '../support/jsonSchema.ts';
+
+describe('cli/backup and restore', () => {
+  const directory = temporaryDirectory();
+  const home = directory.file('north');
+  const file = directory.file('north.backup');
+  let names: string[];
+
+  const run = (args: string, at: string, env = {}) => runCommand([...args.split(' '), '--json'], { home: at, env });
+  const errorOf = (stderr: string) => checked<{ name: string; message: string }>('error', JSON.parse(stderr));
+  const fingerprint = async (at: string) => {
+    const { stdout, stderr } = await run('identity show', at);
+    expect(stderr).to.equal('');
+    return (JSON.parse(stdout) as { identities: { fingerprint: string }[] }).identities[0]!.fingerprint;
+  };
+
+  before(async () => {
+    expect((await run('init --cloud-id north --advertise tls://north.example:9443', home)).code).to.equal(0);
+    const installation = await openInstallation({ home, env: {}, log: silentLogger });
+    await invite(installation);
+    await installation.close();
+    // Its key changes, so that one lives where configuration says and one where rotations put it.
+    expect((await run('identity rotate', home)).code).to.equal(0);
+    const { code, stdout, stderr } = await run(`backup ${file}`, home);
+    expect(code, stderr).to.equal(0);
+    const value = checked<{ files: { path: string }[]; with_kek: boolean }>('backup', JSON.parse(stdout));
+    names = value.files.map(({ path }) => path);
+    expect(value.with_kek).to.equal(false);
+  });
+  after(() => directory.remove());
+
+  it('holds database, configuration, keys and certificate, is for its owner alone, and has no key-encryption key', () => {
+    expect(names).to.include.members(['alliance.db', 'alliance.yaml', 'key.pem', 'certificate.pem']);
+    expect(names.filter((name) => /^identities\/[0-9a-f]{64}\.pem$/.test(name))).to.have.length(1);
+    expect(names).not.to.include('kek');
+    expect(statSync(file).mode & 0o777).to.equal(0o600);
+    const { keys } = JSON.parse(readFileSync(join(home, 'kek'), 'utf8')) as { keys: Record<string, string> };
+    expect(readFileSync(file).includes(Buffer.from(keys['1']!))).to.equal(false);
+    expect(readdirSync(directory.path).sort()).to.deep.equal(['north', 'north.backup']);
+  });
+
+  it('never overwrites a file', async () => {
+    const { code, stderr } = await run(`backup ${file}`, home);
+    expect([code, errorOf(stderr).name]).to.deep.equal([2, 'usage']);
+  });
+
+  it('restores into an empty home, without the key-encryption key, and drops what was sealed', async () => {
+    const other = directory.file('restored');
+    const { code, stdout, stderr } = await run(`restore ${file}`, other);
+    expect(code, stderr).to.equal(0);
+    expect(checked('restore', JSON.parse(stdout))).to.include({ home: other, cloud_id: 'north', kept: null });
+    expect(await fingerprint(other)).to.equal(await fingerprint(home));
+    const invitations = async (at: string) =>
+      (JSON.parse((await run('partner list', at)).stdout) as { invitations: object[] }).invitations.length;
+    expect(await invitations(home)).to.equal(1);
+    expect(await invitations(other)).to.equal(0);
+    expect(readdirSync(other).filter((name) => name.startsWith('.restore'))).to.deep.equal([]);
+    for (const name of ['alliance.db', 'key.pem', 'kek'])
+      expect(statSync(join(other, name)).mode & 0o777).to.equal(0o600);
+  });
+
+  it('--with-kek brings the same key-encryption key back', async () => {
+    const full = directory.file('full.backup');
+    expect((await run(`backup ${full} --with-kek`, home)).code).to.equal(0);
+    const other = directory.file('full');
+    expect((await run(`restore ${full}`, other)).code).to.equal(0);
+    expect(readFileSync(join(other, 'kek'))).to.deep.equal(readFileSync(join(home, 'kek')));
+  });
+
+  it('refuses a home with data; --force keeps what was there', async () => {
+    const other = directory.file('full');
+    const refused = await run(`restore ${file}`, other);
+    expect([refused.code, errorOf(refused.stderr).name]).to.deep.equal([1, 'already_initialised']);
+    writeFileSync(join(other, 'alliance.yaml'), readFileSync(join(other, 'alliance.yaml'), 'utf8').concat('# mine\n'));
+    const { stdout } = await run(`restore ${file} --force`, other);
+    const { kept } = checked<{ kept: string }>('restore', JSON.parse(stdout));
+    expect(readFileSync(join(kept, 'alliance.yaml'), 'utf8')).to.contain('# mine');
+    expect(readFileSync(join(other, 'alliance.yaml'), 'utf8')).not.to.contain('# mine');
+    expect(await fingerprint(other)).to.equal(await fingerprint(home));
+  });
+
+  it('refuses while a broker runs', async () => {
+    const busy = directory.file('busy');
+    mkdirSync(busy);
+    writeFileSync(join(busy, 'broker.json'), JSON.stringify({ pid: process.pid, started_at: 0, addresses: {} }));
+    const { code, stderr } = await run(`restore ${file}`, busy);
+    expect([code, errorOf(stderr).name]).to.deep.equal([1, 'already_initialised']);
+    expect(stderr).to.contain(`pid ${process.pid}`);
+  });
+
+  it('keys from outside of the home come back, secrets of the operator need not be there', async () => {
+    const outside = directory.file('outside');
+    mkdirSync(outside);
+    const home2 = directory.file('south');
+    expect((await run('init --cloud-id south', home2)).code).to.equal(0);
+    for (const name of ['key.pem', 'certificate.pem', 'kek']) renameSync(join(home2, name), join(outside, name));
+    writeFileSync(join(outside, 'secret'), 'x');
+    const settings = {
+      cloud_id: 'south',
+      identity: { key_file: join(outside, 'key.pem'), certificate_file: join(outside, 'certificate.pem') },
+      keystone: { auth_url: 'http://127.0.0.1:1/v3', username: 'u', project_name: 'p', password_file: 'secret' },
+      database: { kek_file: join(outside, 'kek') },
+    };
+    writeFileSync(join(home2, 'alliance.yaml'), JSON.stringify(settings));
+    copyFileSync(join(outside, 'secret'), join(home2, 'secret'));
+    const backup = directory.file('south.backup');
+    const made = await run(`backup ${backup}`, home2);
+    expect(checked<{ left_out: string[] }>('backup', JSON.parse(made.stdout)).left_out).to.deep.equal([
+      join(home2, 'secret'),
+    ]);
+    const other = directory.file('south-again');
+    renameSync(join(outside, 'key.pem'), join(outside, 'lost.pem'));
+    const { code, stderr } = await run(`restore ${backup}`, other, {
+      ALLIANCE_KEYSTONE__PASSWORD_FILE: '/nonexistent',
+    });
+    expect(code, stderr).to.equal(0);
+    writeFileSync(join(other, 'secret'), 'x');
+    expect(await fingerprint(other)).to.match(/^SHA256:/);
+  });
+
+  describe('a damaged backup changes nothing:', () => {
+    const damages: readonly (readonly [name: string, damage: (bytes: Buffer) => Buffer])[] = [
+      ['cut short', (bytes) => bytes.subarray(0, -100)],
+      ['cut in its list', (bytes) => bytes.subarray(0, 120)],
+      ['longer', (bytes) => Buffer.concat([bytes, Buffer.from('x')])],
+      ['a bit of the database', (bytes) => flipped(bytes, Math.floor(bytes.length / 2))],
+      ['a bit of the list', (bytes) => flipped(bytes, 120)],
+      ['another file', () => Buffer.from('not a backup')],
+      ['empty', () => Buffer.alloc(0)],
+      ['a list of nothing', (bytes) => withList(bytes, () => [])],
+      ['a way out', (bytes) => withList(bytes, (files) => files.map((one) => ({ ...one, path: `../${one.path}` })))],
+      [
+        'an absolute path',
+        (bytes) => withList(bytes, (files) => files.map((one) => ({ ...one, path: `/${one.path}` }))),
+      ],
+    ];
+    for (const [name, damage] of damages)
+      it(name, async () => {
+        const damaged = directory.file('damaged.backup');
+        writeFileSync(damaged, damage(readFileSync(file)));
+        const target = directory.file('untouched');
+        const { code, stdout, stderr } = await run(`restore ${damaged}`, target);
+        expect([code, stdout, errorOf(stderr).name], stderr).to.deep.equal([1, '', 'database_corrupt']);
+        expect(readdirSync(target)).to.deep.equal([]);
+      });
+  });
+});
+
+function flipped(bytes: Buffer, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.writeUInt8(copy.readUInt8(at) ^ 1, at);
+  return copy;
+}
+
+type Files = { path: string }[];
+
+/** The same backup with another list of files, and the right checksum over it. */
+function withList(bytes: Buffer, change: (files: Files) => Files): Buffer {
+  const [first, second] = [bytes.indexOf('\n'), bytes.indexOf('\n', bytes.indexOf('\n') + 1)];
+  const manifest = JSON.parse(bytes.toString('utf8', first + 1, second)) as { files: Files };
+  const text = JSON.stringify({ ...manifest, files: change(manifest.files) });
+  const sum = createHash('sha256').update(text).digest('hex');
+  const content =
+    change([]).length === 0 && change(manifest.files).length === 0 ? Buffer.alloc(0) : bytes.subarray(second + 1);
+  return Buffer.concat([Buffer.from(`alliance-backup 1 ${sum}\n${text}\n`), content]);
+}

@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { expect } from 'chai';
+import { startDemoCloud } from '../../src/cli/demoCloud.ts';
+import { tellStory } from '../../src/cli/demoStory.ts';
+import { silentLogger } from '../../src/core/log.ts';
+import { runAlliance } from '../support/alliance.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { checked } from '../support/jsonSchema.ts';
+import { startService } from '../support/servedCloud.ts';
+
+describe('cli/demo', function () {
+  this.timeout(60_000);
+
+  it('demo --exit tells the whole story in plain lines, and ends with 0', async () => {
+    const { code, stdout, stderr } = await runAlliance(['demo', '--exit']);
+    expect([code, stderr]).to.deep.equal([0, '']);
+    for (const word of ['VALID, user demo', 'INVALID', 'INDETERMINATE (keystone_unreachable)', 'All of it worked'])
+      expect(stdout).to.contain(word);
+    expect(stdout).not.to.contain('WRONG').and.not.contain('\x1b');
+  });
+
+  it('stays up for commands from another terminal, and cleans up on Ctrl-C', async () => {
+    const demo = startService(['demo', '--json']);
+    const up = checked<{ commands: string[]; homes: { east: string } }>('demo', JSON.parse(await demo.said(/"up"/)));
+    for (const line of demo.lines) checked('demo', JSON.parse(line));
+    const issue = up.commands.findIndex((command) => command.includes('token issue'));
+    // As a person would paste them; the rest of the list differs in nothing that matters here.
+    for (const command of [...up.commands.slice(issue, issue + 2), up.commands[0]!]) {
+      const { status, stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+      expect(status, `${command}\n${stdout}${stderr}`).to.equal(0);
+    }
+    demo.child.kill('SIGINT');
+    expect(await demo.ended).to.equal(0);
+    expect(existsSync(up.homes.east)).to.equal(false);
+  });
+
+  it('a step that comes out wrong is told as such', async () => {
+    const directory = temporaryDirectory();
+    const [east, west] = await Promise.all(
+      (['east', 'west'] as const).map((cloudId) =>
+        startDemoCloud({ cloudId, root: directory.path, log: silentLogger, loginsFrom: ['east', 'west'] }),
+      ),
+    );
+    const outcomes = new Map<string, string>();
+    for (const { title, run } of tellStory(east!, west!)) {
+      if (title.includes('is this token valid')) east!.keystone.faults.always('500');
+      if (title.includes('(soft)')) east!.keystone.faults.clear();
+      outcomes.set(title, await run().then(String, (error: Error) => `WRONG ${error.message}`));
+    }
+    await Promise.all([east!.stop(), west!.stop()]);
+    directory.remove();
+    const wrong = [...outcomes].filter(([, outcome]) => outcome.startsWith('WRONG'));
+    expect(wrong[0]).to.deep.equal([
+      "west asks east's Keystone: is this token valid?",
+      'WRONG Wrong outcome: indeterminate',
+    ]);
+  });
+
+  it('where it cannot even start, it ends with 1', async () => {
+    const { code } = await runAlliance(['demo', '--exit'], { env: { TMPDIR: '/dev/null' } });
+    expect(code).to.equal(1);
+  });
+});
