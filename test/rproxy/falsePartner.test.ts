@@ -1,0 +1,236 @@
+/** What a partner may answer that it should not: nothing of it is believed, and nothing of it stays. */
+import { expect } from 'chai';
+import type { Ticket } from '../../src/channel/tickets.ts';
+import { AllianceError } from '../../src/core/errors.ts';
+import type { ErrorName } from '../../src/core/errorTable.ts';
+import { fromBase64url } from '../../src/crypto/bytes.ts';
+import { authenticate, validateToken } from '../../src/rproxy/auth.ts';
+import { endpoints } from '../../src/rproxy/endpoints.ts';
+import { readTrustBundle, tellIdentity } from '../../src/rproxy/identity.ts';
+import { askPairing } from '../../src/rproxy/pairing.ts';
+import { ping } from '../../src/rproxy/ping.ts';
+import { services } from '../../src/rproxy/services.ts';
+import {
+  CertificateState,
+  EndpointInfo,
+  IdentityCertificate,
+  IndeterminateReason,
+  IssuedToken,
+  PairingState,
+  PairingStatus,
+  RotationReceipt,
+  ServiceInfo,
+  TokenStatus,
+  TokenValidation,
+  TrustBundle,
+  toInt64,
+} from '../../src/wire/types.ts';
+import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
+import { rejection } from '../support/errors.ts';
+import { type FalseBehaviour, type FalseCall, startFalsePartner, stopFalsePartners } from '../support/falsePartner.ts';
+import { makeIdentity } from '../support/identity.ts';
+
+describe('a partner that lies', () => {
+  let cloud: Cloud;
+  before(async () => {
+    cloud = await startCloud({ cloudId: 'west', pauses: { bundleMs: 3600_000 } });
+  });
+  after(stopClouds);
+  let count = 0;
+  const meet = (behaviour: FalseBehaviour) => startFalsePartner(cloud, behaviour, `false-${++count}`);
+  afterEach(stopFalsePartners);
+
+  const pool = () => cloud.installation.pool;
+  const sessionsWith = (uid: Parameters<Cloud['installation']['store']['sessions']['list']>[0]) =>
+    cloud.installation.store.sessions.list(uid);
+
+  describe('in the handshake', () => {
+    const withPayload = (answer: Ticket, change: (payload: Record<string, unknown>) => void): Ticket => {
+      const payload = JSON.parse(fromBase64url(answer.pkiData).toString()) as Record<string, unknown>;
+      change(payload);
+      return { ...answer, pkiData: Buffer.from(JSON.stringify(payload)).toString('base64url') };
+    };
+    let first: Ticket | undefined;
+    const lies: [what: string, lie: (answer: Ticket, request: Ticket) => Ticket, name: ErrorName][] = [
+      [
+        'a signature of nothing',
+        (answer) => ({ ...answer, signature: answer.signature.replace(/..$/, 'AA') }),
+        'ticket_refused',
+      ],
+      [
+        'another end',
+        (answer) =>
+          withPayload(answer, (payload) => {
+            payload.valid_till = Date.now() + 1e9;
+          }),
+        'ticket_refused',
+      ],
+      [
+        'another key',
+        (answer) =>
+          withPayload(answer, (payload) => {
+            payload.epk = Buffer.alloc(32, 9).toString('base64url');
+          }),
+        'ticket_refused',
+      ],
+      ['another name', (answer) => ({ ...answer, cloudId: 'east' }), 'ticket_refused'],
+      ['our own ticket back', (_answer, request) => request, 'ticket_refused'],
+      ['nothing readable', (answer) => ({ ...answer, pkiData: '!' }), 'ticket_unreadable'],
+      [
+        'an answer to an earlier request',
+        (answer) => {
+          first ??= answer;
+          return first;
+        },
+        'ticket_refused',
+      ],
+    ];
+    for (const [what, lie, name] of lies)
+      it(`${what} leaves no trace`, async () => {
+        first = undefined;
+        const { partner, methods } = await meet({ ticket: lie });
+        if (what.includes('earlier')) await pool().open(partner, true);
+        const before = await sessionsWith(partner.uid);
+        await rejection(pool().open(partner, true), name);
+        expect(await sessionsWith(partner.uid)).to.have.length(before.length);
+        expect(methods.filter((method) => method === 'attach')).to.have.length(before.length);
+      });
+
+    it('an attach that proves nothing makes no channel', async () => {
+      for (const attach of [
+        (response: { epk: Buffer; nonce: Buffer; mac: Buffer }) => ({ ...response, mac: Buffer.alloc(32) }),
+        (response: { epk: Buffer; nonce: Buffer; mac: Buffer }) => ({ ...response, epk: Buffer.alloc(32) }),
+        (response: { epk: Buffer; nonce: Buffer; mac: Buffer }) => ({ ...response, nonce: Buffer.alloc(31) }),
+      ]) {
+        const { partner } = await meet({ attach });
+        const thrown = await ping(pool(), 'west', partner, { timeoutMs: 2000 }).catch((error: AllianceError) => error);
+        expect((thrown as AllianceError).remote).to.equal(false);
+        expect(pool().channels().get(partner.uid) ?? []).to.deep.equal([]);
+      }
+    });
+
+    it('a session that is refused is replaced once, not again and again', async () => {
+      const { partner, methods } = await meet({
+        refuseAttach: () => {
+          throw new AllianceError('session_invalid');
+        },
+      });
+      await rejection(ping(pool(), 'west', partner), 'session_invalid');
+      expect(methods.filter((method) => method === 'attach')).to.have.length(2);
+      expect(methods.filter((method) => method === 'getSession').length).to.be.at.most(2);
+    });
+  });
+
+  describe('in an answer', () => {
+    const now = toInt64(Date.now());
+    const validations: [what: string, answer: TokenValidation][] = [
+      ['valid without an expiry', new TokenValidation({ status: TokenStatus.VALID, checked_at: now, body: '{}' })],
+      ['valid without a body', new TokenValidation({ status: TokenStatus.VALID, checked_at: now, expires_at: now })],
+      ['valid without a time', new TokenValidation({ status: TokenStatus.VALID, expires_at: now, body: '{}' })],
+      ['invalid without a time', new TokenValidation({ status: TokenStatus.INVALID })],
+    ];
+    for (const [what, answer] of validations)
+      it(`${what} is no answer`, async () => {
+        const { partner } = await meet({ answer: ({ reply }) => reply('validateTokenHard', answer) });
+        await rejection(validateToken(pool(), partner, 'token'), 'wire_malformed');
+      });
+
+    it('a reason that is not known is unknown', async () => {
+      const odd = new TokenValidation({ status: TokenStatus.INDETERMINATE });
+      const { partner } = await meet({ answer: ({ reply }) => reply('validateTokenSoft', odd) });
+      expect(await validateToken(pool(), partner, 'token', { soft: true })).to.deep.equal({
+        status: 'indeterminate',
+        reason: 'unknown',
+      });
+      const busy = new TokenValidation({ status: TokenStatus.INDETERMINATE, reason: IndeterminateReason.OVERLOADED });
+      const other = await meet({ answer: ({ reply }) => reply('validateTokenHard', busy) });
+      expect(await validateToken(pool(), other.partner, 'token')).to.deep.equal({
+        status: 'indeterminate',
+        reason: 'overloaded',
+      });
+    });
+
+    it('a bundle of another cloud, or with no certificate in it, is none', async () => {
+      const bundleOf = (cloudId: string, certificate: Buffer) =>
+        new TrustBundle({
+          cloud_id: cloudId,
+          sequence: toInt64(5),
+          refresh_hint_s: 1,
+          certificates: [
+            new IdentityCertificate({ certificate, state: CertificateState.CURRENT, not_before: now, not_after: now }),
+          ],
+        });
+      const foreign = await meet({ answer: ({ reply }) => reply('getTrustBundle', bundleOf('east', Buffer.alloc(9))) });
+      await rejection(readTrustBundle(pool(), cloud.installation.store, foreign.partner), 'wire_malformed');
+      expect((await cloud.partner(foreign.partner.cloudId)).bundleSequence).to.equal(0);
+      const broken = await meet({
+        answer: ({ reply }) => reply('getTrustBundle', bundleOf(broken.partner.cloudId, Buffer.alloc(9))),
+      });
+      const thrown = await readTrustBundle(pool(), cloud.installation.store, broken.partner).catch(
+        (error: unknown) => error,
+      );
+      expect(thrown).to.be.instanceOf(AllianceError);
+    });
+
+    it('a receipt for another key is no acknowledgement', async () => {
+      const receipt = new RotationReceipt({ sequence: toInt64(2), fingerprint: Buffer.alloc(32) });
+      const { partner } = await meet({ answer: ({ reply }) => reply('updateIdentity', receipt) });
+      const former = { ...cloud.installation.view.current, overlapTill: Date.now() + 1000 };
+      const next = { identity: makeIdentity('west'), sequence: 2, overlapTill: null };
+      await rejection(tellIdentity(pool(), partner, former, next), 'rotation_refused');
+    });
+
+    it('a call that changes something is not made twice when its answer is lost; one that does not is', async () => {
+      const lose = ({ socket }: FalseCall) => socket.destroy();
+      const { partner, methods } = await meet({ answer: lose });
+      const user = { name: 'a', domain: { id: 'default' } };
+      await rejection(authenticate(pool(), partner, { kind: 'password', user, password: 'x' }), 'connection_lost');
+      expect(methods.filter((method) => method === 'authenticate')).to.have.length(1);
+      await rejection(services(pool(), partner), 'connection_lost');
+      expect(methods.filter((method) => method === 'getServices')).to.have.length(3);
+    });
+
+    it('an answer to another question ends the channel and settles the calls', async () => {
+      const { partner } = await meet({ answer: ({ reply }) => reply('getServices', []) });
+      await rejection(endpoints(pool(), partner), 'connection_lost');
+      expect((await ping(pool(), 'west', partner)).cloudId).to.equal(partner.cloudId);
+    });
+
+    it('what is well said arrives, member by member', async () => {
+      const { partner } = await meet({
+        answer: ({ method, reply }) => {
+          const face = {
+            id: 'e',
+            service_id: 's',
+            service_type: 'image',
+            service_name: 'glance',
+            interface_name: 'public',
+          };
+          if (method === 'getServices') reply(method, [new ServiceInfo({ id: 's', type: 'image', name: 'glance' })]);
+          if (method === 'getEndpoints') reply(method, [new EndpointInfo({ ...face, url: 'https://x' })]);
+          if (method === 'authenticate')
+            reply(method, new IssuedToken({ token: 't', expires_at: toInt64(5), body: '{}' }));
+          if (method === 'getPairing')
+            reply(method, new PairingStatus({ state: PairingState.ACTIVE, trust_since: now, trust_till: toInt64(7) }));
+        },
+      });
+      expect(await services(pool(), partner)).to.deep.equal([
+        { id: 's', type: 'image', name: 'glance', description: null },
+      ]);
+      expect(await endpoints(pool(), partner)).to.deep.equal([
+        {
+          id: 'e',
+          serviceId: 's',
+          serviceType: 'image',
+          serviceName: 'glance',
+          interface: 'public',
+          region: null,
+          url: 'https://x',
+        },
+      ]);
+      const credentials = { kind: 'application_credential', id: 'a', secret: 'b' } as const;
+      expect(await authenticate(pool(), partner, credentials)).to.deep.equal({ token: 't', expiresAt: 5, body: '{}' });
+      expect(await askPairing(pool(), partner)).to.deep.equal({ active: true, trustTill: 7 });
+    });
+  });
+});
