@@ -33,27 +33,27 @@ const anchors = (path: string): string[] =>
 
 describe('documentation', () => {
   it('quotes only commands and options that exist', () => {
-    const wrong = faults((page) => invocationsOf(page).flatMap((line) => faultOf(program, line) ?? []));
+    const wrong = faults((page) => invocationsOf(page).flatMap((each) => faultOf(program, each) ?? []));
     expect(wrong).to.deep.equal([]);
     expect(invocationsOf(readme).length).to.be.greaterThan(30);
   });
 
-  it('notices a command, an option and an argument that do not exist', () => {
+  it('notices commands, options and arguments that do not exist or are missing', () => {
     const small = new Command('alliance').option('--json', 'x');
-    small.command('group').command('leaf').argument('<one>').option('--with <value>', 'x');
-    const page = {
-      path: 'x',
-      text: 'See `alliance group leaf A`.\n```sh\neast$ alliance --json group leaf A --with B # why\n```\n',
-    };
-    expect(invocationsOf(page)).to.deep.equal(['group leaf A', '--json group leaf A --with B']);
-    expect(invocationsOf(page).map((line) => faultOf(small, line))).to.deep.equal([undefined, undefined]);
+    small.command('group').command('leaf').argument('<one>').requiredOption('--with <value>', 'x');
+    const text = 'See `alliance group leaf`.\n```sh\neast$ alliance --json group leaf A --with B # why\n```\n';
+    const quoted = invocationsOf({ path: 'x', text });
+    expect(quoted.map(({ line }) => line)).to.deep.equal(['group leaf', '--json group leaf A --with B']);
+    expect(quoted.map((each) => faultOf(small, each))).to.deep.equal([undefined, undefined]);
     for (const line of ['grp', 'group tree', 'group leaf A B', 'group leaf --without', 'group leaf A --with'])
-      expect(faultOf(small, line), line).to.be.a('string');
+      expect(faultOf(small, { line, whole: false }), line).to.be.a('string');
+    for (const line of ['group leaf A', 'group leaf --with B'])
+      expect(faultOf(small, { line, whole: true }), line).to.be.a('string');
   });
 
   it('names every command in the README', () => {
     const quoted = invocationsOf(readme);
-    const missing = leavesOf(program).filter((leaf) => !quoted.some((line) => `${line} `.startsWith(`${leaf} `)));
+    const missing = leavesOf(program).filter((leaf) => !quoted.some(({ line }) => `${line} `.startsWith(`${leaf} `)));
     expect(missing).to.deep.equal([]);
   });
 

@@ -37,22 +37,34 @@ const invocation = /(?:^|[|;&]\s*)(?:\w*\$ )?(?:sudo (?:-u \w+ )?)?(?:[A-Z_]+=\S
 
 const groups = /^(partner|session|token|identity|config) \w/;
 
-/** Arguments of every `alliance ...` that a page quotes, up to what the shell takes. */
-export function invocationsOf(page: Page): string[] {
+export interface Invocation {
+  /** Arguments, up to what the shell takes. */
+  readonly line: string;
+  /** Whether it stands there to be typed as it is; prose leaves required arguments and options out. */
+  readonly whole: boolean;
+}
+
+/** Every `alliance ...` that a page quotes. */
+export function invocationsOf(page: Page): Invocation[] {
   const fromSpans = spansOf(page).flatMap((span) => {
     if (span.startsWith('alliance ')) return [span.slice('alliance '.length)];
     return groups.test(span) ? [span] : [];
   });
   const fromBlocks = shellLines(page).flatMap((line) => invocation.exec(line)?.[1] ?? []);
-  return [...fromSpans, ...fromBlocks].map((found) => found.split(/\s+(?:[|<>;&#]|2>)|;/)[0]!.trim());
+  const cut = (text: string) => text.split(/\s+(?:[|<>;&#]|2>)|;/)[0]!.trim();
+  return [
+    ...fromSpans.map((text) => ({ line: cut(text), whole: false })),
+    ...fromBlocks.map((text) => ({ line: cut(text), whole: true })),
+  ];
 }
 
 const commandNamed = (parent: Command, word: string | undefined): Command | undefined =>
   parent.commands.find((command) => command.name() === word);
 
-/** What is wrong with the arguments, or undefined. Arguments and options that are required may be left out, as prose does. */
-export function faultOf(program: Command, line: string): string | undefined {
+/** What is wrong with the arguments, or undefined. */
+export function faultOf(program: Command, { line, whole }: Invocation): string | undefined {
   const words = line.match(/'[^']*'|"[^"]*"|\S+/g) ?? [];
+  const given = new Set<string>();
   let command = program;
   let positionals = 0;
   while (words.length > 0) {
@@ -63,6 +75,7 @@ export function faultOf(program: Command, line: string): string | undefined {
       );
       if (!option) return `${command.name()} has no option ${word}`;
       if (option.required && words.shift() === undefined) return `${word} has no value`;
+      given.add(option.attributeName());
       continue;
     }
     const next = positionals === 0 ? commandNamed(command, word) : undefined;
@@ -74,7 +87,11 @@ export function faultOf(program: Command, line: string): string | undefined {
     if (command.commands.length > 0) return `${command.name()} has no command ${word}`;
     if (positionals > command.registeredArguments.length) return `${command.name()} takes no ${word}`;
   }
-  return undefined;
+  if (!whole) return undefined;
+  if (positionals < command.registeredArguments.filter(({ required }) => required).length)
+    return `${line}: an argument is missing`;
+  const missing = command.options.find((option) => option.mandatory && !given.has(option.attributeName()));
+  return missing && `${line}: ${missing.long} is missing`;
 }
 
 /** `partner show`, of every command that is no group. */
