@@ -1,10 +1,11 @@
 /** `alliance partner list, show` */
 import type { Command } from 'commander';
 import type { Installation } from '../broker/installation.ts';
+import { partnerConfig } from '../core/config.ts';
 import { effectiveState } from '../model/trust.ts';
 import type { Cli } from './cli.ts';
 import { addCommand, finish } from './group.ts';
-import { describePartner, viewInvitation, viewPartner } from './partnerView.ts';
+import { describePartner, viewInvitation, viewLimits, viewPartner } from './partnerView.ts';
 import { formatDistance, formatTable, formatTime } from './text.ts';
 
 export function addShowing(group: Command, cli: Cli): void {
@@ -27,8 +28,9 @@ export function addShowing(group: Command, cli: Cli): void {
   }).action((name: string) =>
     finish(
       cli,
-      cli.withPartner(name, async (partner, { clock }) => {
-        cli.print(viewPartner(partner, clock.now()), describePartner(partner, clock.now()));
+      cli.withPartner(name, async (partner, { clock, config }) => {
+        const limits = viewLimits(partnerConfig(config, partner.cloudId));
+        cli.print({ ...viewPartner(partner, clock.now()), limits }, describePartner(partner, limits, clock.now()));
         return undefined;
       }),
     ),

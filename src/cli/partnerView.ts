@@ -1,4 +1,5 @@
 /** A partner as commands show it. */
+import type { PartnerConfig } from '../core/config.ts';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import type { InvitationFacts } from '../model/invitation.ts';
 import type { Partner, PartnerKey } from '../model/partner.ts';
@@ -63,7 +64,20 @@ const till = (ms: number | null, now: number): string =>
 const since = (ms: number | null, now: number): string =>
   ms === null ? 'never' : `${formatTime(ms)} (${formatDistance(ms, now)})`;
 
-export function describePartner(partner: Partner, now: number): string[] {
+/** What the configuration grants it, as the configuration calls it. */
+export const viewLimits = (limits: PartnerConfig) => ({
+  authenticate: limits.authenticate,
+  continuity: limits.continuity,
+  calls_per_s: limits.callsPerS,
+  calls_burst: limits.callsBurst,
+  in_flight: limits.inFlight,
+  bytes_per_s: limits.bytesPerS,
+  channels: limits.channels,
+  handshakes_per_s: limits.handshakesPerS,
+  handshakes_burst: limits.handshakesBurst,
+});
+
+export function describePartner(partner: Partner, limits: ReturnType<typeof viewLimits>, now: number): string[] {
   const { code, lastError, noticePending, continuityGrantedTill } = partner;
   return formatFacts([
     ['cloud_id', partner.cloudId],
@@ -80,6 +94,7 @@ export function describePartner(partner: Partner, now: number): string[] {
     ['last error', lastError ? [`${since(lastError.at, now)} ${lastError.name}`, lastError.message] : 'none'],
     ...(noticePending === null ? [] : [['not told yet', noticePending] as const]),
     ...(continuityGrantedTill === null ? [] : [['new start till', till(continuityGrantedTill, now)] as const]),
+    ['limits', Object.entries(limits).map(([key, value]) => `${key}: ${value}`)],
     ['uid', partner.uid],
   ]);
 }

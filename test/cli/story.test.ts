@@ -105,6 +105,17 @@ describe('command line, a story', function () {
     expect((await eastInWest()).state).to.equal('active');
   });
 
+  it('show tells all of a partner, its limits included', async () => {
+    const view = await east.json<PartnerView & { limits: object }>('partner-show', 'partner show west');
+    expect(view.limits).to.include({ authenticate: true, continuity: 'optional' });
+    expect(view.keys.map(({ state }) => state)).to.deep.equal(['current']);
+    const { stdout } = await east.quick('partner show west');
+    expect(stdout)
+      .to.match(/^cloud_id +west\n/)
+      .and.contain('authenticate: true')
+      .and.contain(view.keys[0]!.fingerprint);
+  });
+
   it('ping measures, as a process and with --json', async () => {
     const { code, stdout } = await west.run('ping east --count 3 --interval 0.05');
     expect(code).to.equal(0);
