@@ -56,8 +56,9 @@ export async function readSecret(cli: Cli, { what, argument, file }: SecretSourc
 /** Asks one line on the terminal. */
 export function ask({ world: { stdin, stderr } }: Cli, question: string, { echo }: { echo: boolean }): Promise<string> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  stderr.write(question);
+  // The terminal's own echo is off before anybody is asked to type.
   const lines = createInterface({ input: stdin, output: echo ? stderr : silent, terminal: !echo });
+  stderr.write(question);
   return new Promise((resolve, reject) => {
     let answer: string | undefined;
     lines.once('line', (line) => {
