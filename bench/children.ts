@@ -25,24 +25,37 @@ async function answerOf<T>(child: ChildProcess, what: string): Promise<T> {
   }
 }
 
+/** A contender's server. */
+export interface Server {
+  readonly port: number;
+  readonly pid: number;
+}
+
+/** A process that measures. */
+export interface Client {
+  readonly pid: number;
+  /** Operations per second. */
+  measure(load: Load): Promise<number>;
+}
+
 /** Contenders' processes; every one is ended by `stop`. */
 export class Children {
   readonly #children: ChildProcess[] = [];
 
-  /** Starts a contender's server and returns its port. */
-  async serve(name: ContenderName): Promise<number> {
-    const { port } = await this.#start('serve', name);
-    return port;
+  async serve(name: ContenderName): Promise<Server> {
+    const { child, port } = await this.#start('serve', name);
+    return { port, pid: child.pid! };
   }
 
-  /** Starts a process that measures. It lives until `stop`, so that only its first measurement meets cold code. */
-  async client(name: ContenderName): Promise<(load: Load) => Promise<number>> {
+  /** The process lives until `stop`, so that only its first measurement meets cold code. */
+  async client(name: ContenderName): Promise<Client> {
     const { child } = await this.#start('load', name);
-    return async (load) => {
+    const measure = async (load: Load): Promise<number> => {
       child.send(load);
       const { perS } = await answerOf<{ perS: number }>(child, name);
       return perS;
     };
+    return { pid: child.pid!, measure };
   }
 
   async stop(): Promise<void> {

@@ -1,10 +1,12 @@
 /** The group `rpc`: pings, token checks and handshakes against the peers, memory and start of the broker. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Children } from './children.ts';
+import { Children, type Client, type Server } from './children.ts';
 import { type Clouds, createClouds } from './clouds.ts';
 import type { ContenderName } from './contenders/index.ts';
+import { onOneCore } from './cores.ts';
 import type { Load } from './load.ts';
 import type { Figure } from './report.ts';
+import type { Serving } from './serving.ts';
 import { median, medianRatio } from './statistics.ts';
 
 interface Series {
@@ -12,9 +14,10 @@ interface Series {
   readonly contender: ContenderName;
   readonly connections: number;
   readonly inFlight: number;
+  readonly oneCore?: true;
 }
 
-const sequential = { connections: 1, inFlight: 1 };
+const sequential = { connections: 1, inFlight: 1, oneCore: true } as const;
 const pipelined = { connections: 16, inFlight: 4 };
 /** Enough to keep the signing threads of both sides busy; more would push each other out of the sessions that a partner may hold. */
 const parallel = { connections: 4, inFlight: 1 };
@@ -22,6 +25,7 @@ const parallel = { connections: 4, inFlight: 1 };
 const series: readonly Series[] = [
   { name: 'npm_thrift_sequential', contender: 'npmThrift', ...sequential },
   { name: 'ping_sequential', contender: 'plain', ...sequential },
+  { name: 'raw_echo_sequential', contender: 'rawEcho', ...sequential },
   { name: 'npm_thrift_pipelined', contender: 'npmThrift', ...pipelined },
   { name: 'ping_pipelined', contender: 'plain', ...pipelined },
   { name: 'raw_echo_pipelined', contender: 'rawEcho', ...pipelined },
@@ -29,7 +33,7 @@ const series: readonly Series[] = [
   { name: 'sealed_ping_pipelined', contender: 'sealed', ...pipelined },
   { name: 'validate_soft_sealed_pipelined', contender: 'validateSoft', ...pipelined },
   { name: 'handshakes', contender: 'handshakes', ...parallel },
-  { name: 'rsa_sign', contender: 'rsaSign', ...sequential },
+  { name: 'rsa_sign', contender: 'rsaSign', connections: 1, inFlight: 1 },
 ];
 
 const ratios: readonly { name: string; of: string; to: string; atLeast: number }[] = [
@@ -80,7 +84,8 @@ const loadOn = ({ callerHome: home, token }: Clouds, port: number): Load => ({
   port,
   home,
   token,
-  ...sequential,
+  connections: 1,
+  inFlight: 1,
   warmupMs,
   durationMs,
 });
@@ -93,8 +98,8 @@ async function measureStart(clouds: Clouds, rounds: number, say: (line: string) 
     const serving = await clouds.serve();
     try {
       readyMs.push(serving.readyMs);
-      const attach = await children.client('idlePartner');
-      await attach(loadOn(clouds, clouds.port));
+      const partner = await children.client('idlePartner');
+      await partner.measure(loadOn(clouds, clouds.port));
       await delay(settleMs);
       rssMib.push(serving.rssMib());
     } finally {
@@ -118,7 +123,7 @@ async function measureRates(
   const children = new Children();
   const serving = await clouds.serve();
   try {
-    const measure = await startContenders(clouds, children);
+    const measure = await startContenders(clouds, serving, children);
     const rates = new Map<string, number[]>(series.map(({ name }) => [name, []]));
     // The first round meets code that is not compiled yet, and does not count.
     for (let round = 0; round <= rounds; round++) {
@@ -135,15 +140,23 @@ async function measureRates(
   }
 }
 
-async function startContenders(clouds: Clouds, children: Children): Promise<(series: Series) => Promise<number>> {
-  const clients = new Map<ContenderName, (load: Load) => Promise<number>>();
+async function startContenders(
+  clouds: Clouds,
+  serving: Serving,
+  children: Children,
+): Promise<(series: Series) => Promise<number>> {
+  const pairs = new Map<ContenderName, { client: Client; server: Server }>();
   const peers: readonly ContenderName[] = ['npmThrift', 'rawEcho', 'grpcJs'];
-  const ports = new Map<ContenderName, number>();
   for (const { contender } of series) {
-    if (clients.has(contender)) continue;
-    clients.set(contender, await children.client(contender));
-    ports.set(contender, peers.includes(contender) ? await children.serve(contender) : clouds.port);
+    if (pairs.has(contender)) continue;
+    const server = peers.includes(contender)
+      ? await children.serve(contender)
+      : { port: clouds.port, pid: serving.pid };
+    pairs.set(contender, { client: await children.client(contender), server });
   }
-  return ({ contender, connections, inFlight }) =>
-    clients.get(contender)!({ ...loadOn(clouds, ports.get(contender)!), connections, inFlight });
+  return ({ contender, connections, inFlight, oneCore }) => {
+    const { client, server } = pairs.get(contender)!;
+    const measure = () => client.measure({ ...loadOn(clouds, server.port), connections, inFlight });
+    return oneCore ? onOneCore([client.pid, server.pid], measure) : measure();
+  };
 }

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 export interface Serving {
+  readonly pid: number;
   /** From the start of the process until it said that it is ready. */
   readonly readyMs: number;
   /** Resident memory now, MiB. */
@@ -44,6 +45,7 @@ export async function startServing(home: string, logPath: string): Promise<Servi
   ]);
   const readyMs = performance.now() - startedAt;
   return {
+    pid: child.pid!,
     readyMs,
     rssMib: () => Number(execFileSync('ps', ['-o', 'rss=', '-p', String(child.pid)], { encoding: 'utf8' })) / 1024,
     stop: async () => {

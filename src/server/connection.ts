@@ -20,7 +20,7 @@ import {
   readArgument,
   readMessage,
 } from '../wire/messages.ts';
-import { type Contract, isMethodName, type MethodName, methodFacts } from '../wire/methods.ts';
+import { type Contract, type MethodName, methodFacts, methodNamed } from '../wire/methods.ts';
 import { addressKey } from './addressKey.ts';
 import type { InboundCall, InboundChannel, Peer, ServerContext } from './context.ts';
 
@@ -138,13 +138,14 @@ export class ServerConnection implements Peer {
     if (header.type !== MessageType.call) throw new AllianceError('wire_malformed', { details: 'Not a call.' });
     this.#activeAt = performance.now();
     const { name } = header;
-    if (!isMethodName(name)) {
+    const method = methodNamed(name);
+    if (method === undefined) {
       this.#options.context.telemetry.refusal('unknown_method');
       this.#write((writer) => encodeUnknownMethod(writer, header.seqid, name));
       if (!sealed) this.#countHandshakeCall();
       return;
     }
-    this.#begin(name, header, readArgument(reader, name));
+    this.#begin(method, header, readArgument(reader, method));
   }
 
   #begin<M extends MethodName>(method: M, { seqid }: MessageHeader, argument: Contract[M]['args']): void {
@@ -184,7 +185,10 @@ export class ServerConnection implements Peer {
     if (failure) this.#answerError(method, seqid, failure, call.requestId);
     else
       try {
-        this.#write((writer) => encodeResult(writer, seqid, method, value as never));
+        const { writer } = this.#link;
+        const mark = writer.mark();
+        encodeResult(writer, seqid, method, value as never);
+        this.#link.commit(mark);
       } catch (thrown) {
         this.#answerError(method, seqid, toAllianceError(thrown), call.requestId);
       }

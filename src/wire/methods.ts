@@ -74,6 +74,10 @@ export const methodNames = [...factsByName.keys()] as readonly MethodName[];
 
 export const methodFacts = (method: MethodName): MethodFacts => facts[method];
 
-export function isMethodName(name: string): name is MethodName {
-  return factsByName.has(name);
-}
+const methodsByName: ReadonlyMap<string, MethodName> = new Map(methodNames.map((method) => [method, method]));
+
+/**
+ * The method of that name. What is returned is our own string: every table of methods is then looked up without comparing or hashing
+ * the bytes of the peer's again.
+ */
+export const methodNamed = (name: string): MethodName | undefined => methodsByName.get(name);
