@@ -1,11 +1,10 @@
 /** One running broker: every part, wired. */
 import { randomBytes } from 'node:crypto';
-import PQueue from 'p-queue';
 import { loadConfig } from '../core/config.ts';
 import { compareConfigs } from '../core/configView.ts';
 import type { HostPort } from '../core/endpoint.ts';
-import { AllianceError, toAllianceError } from '../core/errors.ts';
-import { connectionLimits, sessionLimits } from '../core/limits.ts';
+import { toAllianceError } from '../core/errors.ts';
+import { connectionLimits } from '../core/limits.ts';
 import { hmacSha256 } from '../crypto/bytes.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { startHttp } from '../http/server.ts';
@@ -16,6 +15,7 @@ import type { ConnectionLimits, ServerContext } from '../server/context.ts';
 import { AllianceServer } from '../server/listener.ts';
 import { partnerKeystones } from '../server/partnerKeystones.ts';
 import { Rates } from '../server/rates.ts';
+import { createSignQueue } from '../server/signQueue.ts';
 import { SoftTokens } from '../token/softTokens.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
 import { startTasks, type TaskPauses } from './tasks.ts';
@@ -106,8 +106,6 @@ function createContext(
 ): ServerContext {
   const { store, view, clock, log, telemetry, card } = installation;
   const config = () => installation.config;
-  // As many at a time as the thread pool has threads: more would only make everybody wait longer.
-  const signatures = new PQueue({ concurrency: 4 });
   return {
     store,
     view,
@@ -124,11 +122,7 @@ function createContext(
       ageMs: config().limits.softCacheMs,
     })),
     rates: new Rates(connectionLimits.trackedAddresses),
-    sign: (work) => {
-      if (signatures.size >= sessionLimits.signQueue)
-        return Promise.reject(new AllianceError('overloaded', { retryAfterMs: 1000, details: 'Handshakes queue up.' }));
-      return signatures.add(work);
-    },
+    sign: createSignQueue(),
   };
 }
 

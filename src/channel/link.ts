@@ -272,7 +272,7 @@ export class Link {
   #startDrainTimer(): void {
     if (this.#drainTimer || this.#closed) return;
     this.#drainTimer = setTimeout(
-      () => this.close(new AllianceError('connection_lost', { details: 'The peer does not read.' })),
+      () => this.close(new AllianceError('deadline_exceeded', { details: 'The peer does not read.' })),
       wireLimits.drainTimeoutMs,
     );
     this.#drainTimer.unref();

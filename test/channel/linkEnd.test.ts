@@ -134,7 +134,7 @@ describe('link, slow or at its end,', () => {
         limits.drainTimeoutMs = 60;
         limits.lingerMs = 30;
         for (const [sizeBytes, count, expected] of [
-          [1_000_000, 12, 'connection_lost'],
+          [1_000_000, 12, 'deadline_exceeded'],
           [10, 1, undefined],
         ] as const) {
           const pair = await newPair(true);

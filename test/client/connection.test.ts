@@ -10,7 +10,13 @@ import type { ErrorName } from '../../src/core/errorTable.ts';
 import { clientLimits } from '../../src/core/limits.ts';
 import { CompactWriter } from '../../src/wire/compact.ts';
 import { encodeError, encodeUnknownMethod } from '../../src/wire/messages.ts';
-import { EndpointFilter, PingRequest } from '../../src/wire/types.ts';
+import {
+  EndpointFilter,
+  PingRequest,
+  TokenStatus,
+  TokenValidation,
+  ValidateTokenRequest,
+} from '../../src/wire/types.ts';
 import { rejection } from '../support/errors.ts';
 import { lengthOf, pingBytes } from '../support/rawPeer.ts';
 import { pongBytes, resultBytes, type SeenCall, startRawServer, stopRawServers } from '../support/rawServer.ts';
@@ -62,6 +68,17 @@ describe('client connection', () => {
       expect(connection.inFlight).to.equal(0);
       await settles(connection, 'connection_lost');
     });
+
+  it('an answer to another method is none, also where its form would do', async () => {
+    const answer = new TokenValidation({ status: TokenStatus.INVALID });
+    const connection = await connect(({ seqid, socket }) =>
+      socket.write(resultBytes('validateTokenSoft', answer, seqid)),
+    );
+    const request = new ValidateTokenRequest({ token: 't' });
+    expect((await connection.call('validateTokenSoft', request)).status).to.equal(TokenStatus.INVALID);
+    await rejection(connection.call('validateTokenHard', request), 'connection_lost');
+    expect(connection.closed).to.equal(true);
+  });
 
   it('settles every call whatever bytes come', async () => {
     const replies = fc.uint8Array({ minLength: 1, maxLength: 200 });

@@ -2,16 +2,18 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
 import Database from 'better-sqlite3';
 import { expect } from 'chai';
 import type { AgreedSession } from '../../src/channel/handshake.ts';
+import { exportBinding } from '../../src/client/dial.ts';
 import { connectionLimits } from '../../src/core/limits.ts';
 import { AttachRequest, AuthenticateRequest, PingRequest, SessionTKT } from '../../src/wire/types.ts';
 import { createShiftedClock } from '../support/clock.ts';
 import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
 import { rejection } from '../support/errors.ts';
 import { PartnerPeer } from '../support/partnerPeer.ts';
-import { callBytes, lengthOf, pingBytes, type RawPeer } from '../support/rawPeer.ts';
+import { callBytes, lengthOf, pingBytes, RawPeer } from '../support/rawPeer.ts';
 import { until } from '../support/until.ts';
 
 describe('attach and channel', () => {
@@ -146,6 +148,19 @@ describe('attach and channel', () => {
       expect(outcomes.sort()).to.deep.equal(['closed', 'closed', 'pong', 'pong']);
       await rejection(peer.attach(await peer.connect(), session), 'overloaded');
       expect(await refusals('overloaded')).to.equal(3);
+    });
+
+    it('with a binding agreed at pairing it has to be bound to this very TLS connection', async () => {
+      const bound = await PartnerPeer.join(cloud, 'north', { binding: 'exporter' });
+      const agreed = await bound.agree(await bound.connect());
+      await rejection(bound.attach(await bound.connect(), agreed), 'session_invalid');
+      const overTls = () => RawPeer.tls(cloud.ports.tls);
+      await rejection(bound.attach(await overTls(), agreed), 'session_invalid');
+      const [one, other] = [await overTls(), await overTls()];
+      const exporterOf = (raw: RawPeer) => exportBinding(raw.socket as TLSSocket);
+      await rejection(bound.attach(other, agreed, exporterOf(one)), 'session_invalid');
+      await bound.attach(one, agreed, exporterOf(one));
+      expect((await one.ping()).response_data).to.equal('pong');
     });
 
     it('comes after the handshake, once, and ends the plain part', async () => {

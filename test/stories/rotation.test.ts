@@ -227,6 +227,18 @@ describe('rotation', () => {
       expect(await keys()).to.equal(1);
     });
 
+    it('ends the channels and sessions of the old key with its overlap, used or not', async () => {
+      const session = await peer.agree(await peer.connect());
+      await raw.call('updateIdentity', await statement({ overlapTill: clock.now() + 3600_000 }));
+      const channel = await peer.channel(session);
+      clock.advance(3600_000);
+      await rejection(peer.attach(await peer.connect(), session), 'session_invalid');
+      await channel.closed;
+      const { ticket } = await peer.request();
+      const stranger = await peer.connect();
+      await rejection(stranger.call('getSession', fromTicket(ticket)), 'ticket_refused');
+    });
+
     it('over a channel of another partner is refused', async () => {
       const south = await PartnerPeer.join(west, 'south');
       const theirs = await south.channel();

@@ -77,14 +77,14 @@ export class PartnerPeer {
     return finish(toTicket(answer), this.cloud.installation.clock.now());
   }
 
-  startAttach(session: AgreedSession) {
+  startAttach(session: AgreedSession, binding = noBinding) {
     const responder = { cloudId: this.cloud.cloudId, fingerprint: session.partnerFingerprint };
     const initiator = { cloudId: this.identity.cloudId, fingerprint: session.ownFingerprint };
-    return startAttach(session.secret, { sid: session.sid, initiator, responder, binding: noBinding });
+    return startAttach(session.secret, { sid: session.sid, initiator, responder, binding });
   }
 
-  async attach(raw: RawPeer, session: AgreedSession): Promise<ChannelKeys> {
-    const { request, finish } = this.startAttach(session);
+  async attach(raw: RawPeer, session: AgreedSession, binding?: Buffer): Promise<ChannelKeys> {
+    const { request, finish } = this.startAttach(session, binding);
     const keys = finish(await raw.call('attach', new AttachRequest({ ...request })));
     raw.secure(keys);
     return keys;

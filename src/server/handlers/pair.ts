@@ -41,8 +41,7 @@ async function answerSecond(context: ServerContext, proof: PairProof, { peer }: 
   try {
     const invitation = await findInvitation(context, pairing.open.invitationId);
     const { partner: claimed, sign } = await pairing.answer.accept(proof, invitation?.kp);
-    if (!invitation || (invitation.forCloudId !== null && invitation.forCloudId !== claimed.cloudId))
-      throw new AllianceError('invitation_refused');
+    if (!invitation) throw new AllianceError('invitation_refused');
     const { algorithm, notBefore, notAfter } = readCertificate(claimed.certificate);
     const { partner } = await store.invitations.consume(invitation.id, {
       fingerprint: claimed.fingerprint,
