@@ -4,7 +4,7 @@ import { type Installation, openInstallation } from '../broker/installation.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import type { Partner } from '../model/partner.ts';
 import { defaultHome } from './home.ts';
-import { printable } from './text.ts';
+import { jsonText, printable } from './text.ts';
 
 export type Input = NodeJS.ReadableStream & { readonly isTTY?: boolean | undefined };
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean | undefined };
@@ -67,12 +67,12 @@ export class Cli {
 
   /** The result on stdout: `value` with `--json`, else the text. */
   print(value: object, text: string | readonly string[]): void {
-    this.line(this.json ? JSON.stringify(value, null, 2) : typeof text === 'string' ? text : text.join('\n'));
+    this.line(this.json ? jsonText(value, 2) : typeof text === 'string' ? text : text.join('\n'));
   }
 
   /** One of several results: with `--json` one line each. */
   event(value: object, text: string): void {
-    this.line(this.json ? JSON.stringify(value) : text);
+    this.line(this.json ? jsonText(value) : text);
   }
 
   line(text: string): void {

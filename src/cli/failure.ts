@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { errnoOf } from '../core/errno.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import { type Cli, exits } from './cli.ts';
-import { printable } from './text.ts';
+import { jsonText, printable } from './text.ts';
 
 /** Errors about what was typed. */
 const aboutUsage: ReadonlySet<string> = new Set(['usage', 'bad_request', 'name_reserved']);
@@ -80,7 +80,7 @@ function writeError(cli: Cli, error: AllianceError): void {
   const view = viewError(error);
   const { stderr } = cli.world;
   if (cli.json) {
-    stderr.write(`${JSON.stringify(view)}\n`);
+    stderr.write(`${jsonText(view)}\n`);
     return;
   }
   // Several problems of a configuration come as lines of their own, which stay lines.

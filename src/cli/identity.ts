@@ -12,7 +12,7 @@ import { describeFailure, type ErrorView, usageError, viewError } from './failur
 import { addCommand, addGroup, finish } from './group.ts';
 import { readTextFile } from './input.ts';
 import { startProgress } from './progress.ts';
-import { formatDistance, formatDuration, formatFacts, formatTime, isoTime } from './text.ts';
+import { formatDistance, formatDuration, formatFacts, formatTime, isoTime, printable } from './text.ts';
 import { parseDuration } from './values.ts';
 
 interface RotateOptions {
@@ -127,7 +127,9 @@ async function rotate(cli: Cli, options: RotateOptions): Promise<number> {
         ['fingerprint', formatFingerprint(record.fingerprint)],
         ['overlap', overlap === null ? 'none' : `till ${formatTime(overlap)}`],
       ]),
-      ...told.map(({ cloud_id: id, told, error }) => (told ? `${id}: told` : `${id}: not told yet. ${error?.message}`)),
+      ...told.map(({ cloud_id: id, told, error }) =>
+        told ? `${id}: told` : `${id}: not told yet. ${printable(String(error?.message))}`,
+      ),
       ...(compromised ? active.map((partner) => `${shown(partner)}: has to remove us and pair again`) : []),
     ]);
     return told.every((one) => one.told) ? exits.done : exits.partly;

@@ -6,7 +6,7 @@ import { type Cli, exits } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
 import { ask, readSecret, readTextFile } from './input.ts';
-import { formatFacts, formatTime, isoTime } from './text.ts';
+import { formatFacts, formatTime, isoTime, printable } from './text.ts';
 
 interface ValidateOptions {
   readonly partner: string;
@@ -128,7 +128,7 @@ async function issue(cli: Cli, options: IssueOptions): Promise<undefined> {
     const { token, expiresAt, body } = await authenticate(pool, partner, credentials);
     const { user, project } = readBody(body) ?? {};
     const value = { token, expires_at: isoTime(expiresAt), user: user ?? null, project: project ?? null };
-    cli.print(value, token);
+    cli.print(value, printable(token));
     cli.hint(`It is valid till ${formatTime(expiresAt)}, at ${partner.cloudId}.`);
     return undefined;
   });

@@ -217,10 +217,10 @@ describe('command line, a story', function () {
 
   it('suspend takes effect in the running broker within a second, resume takes it back', async () => {
     expect(await pingCode()).to.equal(0);
-    const from = performance.now();
     expect((await east.quick('partner suspend west')).stdout).to.match(/^west is suspended, both/);
-    await until('west is refused', async () => (await pingCode()) === 1, 1500);
-    expect(performance.now() - from).to.be.lessThan(1500);
+    const from = performance.now();
+    await until('west is refused', async () => (await pingCode()) === 1);
+    expect(performance.now() - from).to.be.lessThan(1000);
     expect((await east.quick('partner suspend west --json')).stderr).to.contain('"illegal_transition"');
     const status = await west.json<{ attention: { kind: string }[] }>('status', 'status');
     expect(status.attention.map(({ kind }) => kind)).to.deep.equal(['error']);

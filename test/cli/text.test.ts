@@ -7,6 +7,7 @@ import {
   formatTable,
   formatTime,
   isoTime,
+  jsonText,
   printable,
 } from '../../src/cli/text.ts';
 
@@ -17,6 +18,16 @@ describe('cli/text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         expect(printable(text)).not.to.match(/[\p{Cc}\p{Cs}\u200b-\u200f\u2028-\u202e\u2060-\u206f]/u);
+      }),
+    );
+  });
+
+  it('nor in JSON, which means the same as before', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
+        const text = jsonText(value);
+        expect(text).not.to.match(/[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u206f]/u);
+        expect(JSON.parse(text)).to.deep.equal(JSON.parse(JSON.stringify(value)));
       }),
     );
   });
