@@ -10,7 +10,6 @@ import { accept, approve, type InviteOptions, invite, refreshPairing } from '../
 import type { Clock } from '../../src/core/clock.ts';
 import type { HostPort } from '../../src/core/endpoint.ts';
 import type { Logger } from '../../src/core/log.ts';
-import type { Telemetry } from '../../src/core/telemetry.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import { startSandboxKeystone } from '../../src/sandbox/keystone.ts';
 import { temporaryDirectory } from './directory.ts';
@@ -179,25 +178,4 @@ export async function pairClouds(
   const atInviter =
     waiting.state === 'active' ? waiting : await approve(inviter.installation, waiting, accepted.code ?? '');
   return { atInviter, atAcceptor: await refreshPairing(acceptor.installation, accepted) };
-}
-
-/** Telemetry that a test can look into. */
-export function createRecorder(): Telemetry & {
-  readonly refusals: string[];
-  readonly handshakes: string[];
-  readonly calls: string[];
-} {
-  const refusals: string[] = [];
-  const handshakes: string[] = [];
-  const calls: string[] = [];
-  return {
-    refusals,
-    handshakes,
-    calls,
-    call: (method, direction, outcome) => calls.push(`${direction} ${method} ${outcome}`),
-    handshake: (direction, outcome) => handshakes.push(`${direction} ${outcome}`),
-    refusal: (reason) => refusals.push(reason),
-    channels: () => undefined,
-    keystoneCall: () => undefined,
-  };
 }
