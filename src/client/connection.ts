@@ -189,9 +189,11 @@ export class ClientConnection {
   #onClose(error: AllianceError | undefined): void {
     this.#closedBy = error;
     clearTimeout(this.#deadlineTimer);
-    const lost = this.#lostError();
-    for (const pending of this.#pending.values()) pending.reject(lost);
-    this.#pending.clear();
+    if (this.#pending.size > 0) {
+      const lost = this.#lostError();
+      for (const pending of this.#pending.values()) pending.reject(lost);
+      this.#pending.clear();
+    }
     for (const listener of this.#closeListeners) listener(error);
   }
 }
