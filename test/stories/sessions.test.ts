@@ -65,7 +65,8 @@ describe('sessions', () => {
     await Promise.all(others.map((other) => ping(other.pool, 'west', atWest)));
     expect(await handshakes()).to.have.length(1);
     await closeSessions(west.installation.store, atWest);
-    await until('the channels are closed', () => channels().length === 0);
+    const open = () => [...others, west.installation].flatMap(({ pool }) => pool.channels().get(atWest.uid) ?? []);
+    await until('the channels are closed', () => open().length === 0);
     await Promise.all([...others, west.installation].map((one) => ping(one.pool, 'west', atWest)));
     expect(await handshakes()).to.have.length(1);
   });
@@ -84,6 +85,21 @@ describe('sessions', () => {
       await west.metric('alliance_handshakes_total', { direction: 'out', outcome: 'session_key_mismatch' }),
     ).to.equal(1);
     expect(await east.metric('alliance_handshakes_total', { direction: 'in', outcome: 'fallback' })).to.equal(1);
+  });
+
+  it('lost at the partner a second time within a minute are not made anew before it is over', async () => {
+    await start();
+    const lose = async () => {
+      await closeSessions(east.installation.store, await east.partner('west'));
+      await until('the channel is closed', () => channels().length === 0);
+    };
+    await lose();
+    await call();
+    await lose();
+    const refusal = await rejection(call(), 'session_key_mismatch');
+    expect(refusal.details).to.contain('less than a minute ago');
+    clock.advance(sessionLimits.fallbackEveryMs + 1);
+    expect((await call()).cloudId).to.equal('east');
   });
 
   it('are renewed in time, by a new one that carries continuity on, on a new connection', async () => {
