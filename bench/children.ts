@@ -6,12 +6,12 @@ import type { ContenderName } from './contenders/index.ts';
 import type { Load } from './load.ts';
 
 const program = fileURLToPath(import.meta.resolve('./child.js'));
-const measureTimeoutMs = 60_000;
+const answerTimeoutMs = 60_000;
 
 /** Asks a process and waits for its one answer, or for its end. */
 async function answerOf<T>(child: ChildProcess, what: string): Promise<T> {
   const ended = new AbortController();
-  const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(measureTimeoutMs)]);
+  const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(answerTimeoutMs)]);
   const onExit = (code: number | null): void => ended.abort(new Error(`${what} ended with ${code}.`));
   child.once('exit', onExit);
   try {
@@ -19,7 +19,8 @@ async function answerOf<T>(child: ChildProcess, what: string): Promise<T> {
     if (answer.failure !== undefined) throw new Error(`${what}: ${answer.failure}`);
     return answer;
   } catch (error) {
-    throw signal.aborted ? signal.reason : error;
+    if (ended.signal.aborted) throw ended.signal.reason;
+    throw signal.aborted ? new Error(`${what}: no answer within ${answerTimeoutMs} ms.`) : error;
   } finally {
     child.off('exit', onExit);
   }

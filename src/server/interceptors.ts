@@ -24,6 +24,8 @@ const observe =
       const { cloudId, requestId, peer } = call;
       const line = { method, partner: cloudId, requestId, remoteAddress: peer.remoteAddress, err: error };
       if (error.errorName === 'internal') log.error(line, 'A call failed for a reason of ours.');
+      // No partner can mend that, and nobody else sees it.
+      else if (error.errorName === 'keystone_refused') log.warn(line, 'A call failed.');
       else log.info(line, 'A call failed.');
       throw error;
     }
@@ -43,11 +45,12 @@ const admit =
 
 function limitStrangers({ rates, config, clock, telemetry }: ServerContext, { method, peer }: InboundCall): void {
   const { unauthenticatedPerS, unauthenticatedBurst, pingsPerS } = config().limits;
-  const now = clock.now();
-  const all = { perS: unauthenticatedPerS, burst: unauthenticatedBurst };
-  let retryAfterMs = rates.take(`stranger:${peer.addressKey}`, all, now);
+  // A limit that is off costs a ping nothing, not even a look at the clock.
+  const take = (kind: string, perS: number, burst: number): number =>
+    perS === 0 ? 0 : rates.take(`${kind}:${peer.addressKey}`, { perS, burst }, clock.now());
+  let retryAfterMs = take('stranger', unauthenticatedPerS, unauthenticatedBurst);
   if (retryAfterMs === 0 && method === 'ping' && !peer.loopback)
-    retryAfterMs = rates.take(`ping:${peer.addressKey}`, { perS: pingsPerS, burst: Math.max(1, pingsPerS) }, now);
+    retryAfterMs = take('ping', pingsPerS, Math.max(1, pingsPerS));
   if (retryAfterMs === 0) return;
   telemetry.refusal('rate');
   throw new AllianceError('rate_limited', { retryAfterMs });

@@ -34,7 +34,10 @@ export class ByteCursor {
   }
 
   readString(): string {
-    const length = this.length();
+    return this.text(this.length());
+  }
+
+  protected text(length: number): string {
     const at = this.advance(length);
     if (length <= shortStringBytes) {
       const short = shortAscii(this.#buffer, at, length);

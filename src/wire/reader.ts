@@ -44,11 +44,10 @@ export class CompactReader extends ByteCursor {
     const mtype = versionAndType >> 5;
     if (mtype < 1 || mtype > 4) throw malformed('The message type is unknown.');
     const rseqid = this.varint32() | 0;
-    const nameAt = this.position;
-    if (this.length() > wireLimits.methodNameBytes) throw malformed('The method name is too long.');
-    this.rewind(nameAt);
+    const nameBytes = this.length();
+    if (nameBytes > wireLimits.methodNameBytes) throw malformed('The method name is too long.');
     this.messageType = mtype;
-    return { fname: this.readString(), mtype, rseqid };
+    return { fname: this.text(nameBytes), mtype, rseqid };
   }
 
   readMessageEnd(): void {}
