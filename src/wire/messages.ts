@@ -5,7 +5,8 @@ import { methods as methodShapes } from '../gen/AllianceService_shapes.js';
 import { malformed, ThriftType } from './compactTypes.ts';
 import { fromApplicationException, fromException, toException } from './exceptions.ts';
 import { type Argument, type MethodName, methodNames, type Result } from './methods.ts';
-import { CompactReader } from './reader.ts';
+import { checkOutgoing } from './outgoing.ts';
+import type { CompactReader } from './reader.ts';
 import { checkStruct, type StructShape, structShape } from './shape.ts';
 import type { AException } from './types.ts';
 import type { CompactWriter } from './writer.ts';
@@ -51,10 +52,6 @@ const codecs = new Map<MethodName, Codec>(
 
 const codecOf = (method: MethodName): Codec => codecs.get(method) as Codec;
 
-/** Reads back what was written; nothing that encodes is asynchronous, so one is enough. */
-const ownReader = new CompactReader();
-const noBytes = Buffer.alloc(0);
-
 /**
  * Writes a call. Throws bad_request, with nothing written, when the argument does not fit the contract, and frame_too_large.
  * A member that is too much is not sent.
@@ -70,8 +67,8 @@ export function encodeCall<M extends MethodName>(w: CompactWriter, seqid: number
 export function encodeResult<M extends MethodName>(w: CompactWriter, seqid: number, method: M, value: Result<M>): void {
   const { Result, resultShape, isVoid } = codecOf(method);
   writeFrame(w, method, MessageType.reply, seqid, 'internal', () => {
-    const seen = writeChecked(w, new Result({ success: value }), resultShape);
-    if (seen === 0 && !isVoid) throw malformed('The result is missing.');
+    if (!isVoid && (value === undefined || value === null)) throw malformed('The result is missing.');
+    writeChecked(w, new Result({ success: value }), resultShape);
   });
 }
 
@@ -101,16 +98,9 @@ export function encodeUnknownMethod(w: CompactWriter, seqid: number, name: strin
   });
 }
 
-/** Writes a struct and reads it through as its receiver will. Returns the bits of the members seen. */
-function writeChecked(w: CompactWriter, struct: Struct, shape: StructShape): number {
-  const mark = w.mark();
+function writeChecked(w: CompactWriter, struct: Struct, shape: StructShape): void {
+  checkOutgoing(struct, shape);
   struct.write(w);
-  w.readBack(ownReader, mark);
-  try {
-    return checkStruct(ownReader, shape);
-  } finally {
-    ownReader.reset(noBytes);
-  }
 }
 
 function writeFrame(

@@ -8,7 +8,7 @@ import { enums, type FieldShape, structs, type TypeText } from '../gen/AllianceS
 import { malformed, ThriftType } from './compactTypes.ts';
 import type { CompactReader } from './reader.ts';
 
-interface ValueShape {
+export interface ValueShape {
   /** Thrift type number. */
   readonly type: number;
   readonly struct?: StructShape;
@@ -84,8 +84,8 @@ export function structShape(fields: readonly FieldShape[]): StructShape {
   return { members, required: addMembers(members, fields) };
 }
 
-/** Reads one struct through and throws wire_malformed, naming the field, where it differs from the shape. Returns the bits seen. */
-export function checkStruct(reader: CompactReader, shape: StructShape): number {
+/** Reads one struct through and throws wire_malformed, naming the field, where it differs from the shape. */
+export function checkStruct(reader: CompactReader, shape: StructShape): void {
   let seen = 0;
   reader.readStructBegin();
   for (;;) {
@@ -104,7 +104,6 @@ export function checkStruct(reader: CompactReader, shape: StructShape): number {
   }
   reader.readStructEnd();
   if ((seen & shape.required) !== shape.required) throw missing(shape, seen);
-  return seen;
 }
 
 function missing(shape: StructShape, seen: number): Error {

@@ -41,11 +41,6 @@ export class CompactWriter {
     return this.#at - this.#start;
   }
 
-  /** Sets the reader on the bytes since the mark, where they are: it must be done with them before the next write. */
-  readBack(reader: { reset(buffer: Buffer, start: number, end: number): void }, mark: number): void {
-    reader.reset(this.#buffer, this.#start + mark, this.#at);
-  }
-
   mark(): number {
     return this.length;
   }

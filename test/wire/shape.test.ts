@@ -6,14 +6,13 @@ import { checkStruct, structShape } from '../../src/wire/shape.ts';
 import { refusal } from '../support/errors.ts';
 import { field } from '../support/wireFrame.ts';
 
-function check(type: TypeText, wireType: number, write: (w: CompactWriter) => void): number {
+function check(type: TypeText, wireType: number, write: (w: CompactWriter) => void): void {
   const writer = new CompactWriter();
   field(writer, wireType, 1, () => write(writer));
   const reader = new CompactReader();
   reader.reset(writer.take());
-  const seen = checkStruct(reader, structShape([{ id: 1, name: 'member', required: true, type }]));
+  checkStruct(reader, structShape([{ id: 1, name: 'member', required: true, type }]));
   expect(reader.remaining).to.equal(0);
-  return seen;
 }
 
 describe('shapes', () => {
@@ -26,11 +25,11 @@ describe('shapes', () => {
       w.writeSetEnd();
     };
     const type: TypeText = ['set', ['list', ['enum', 'TrustEnd']]];
-    expect(check(type, ThriftType.set, (w) => w.writeSetBegin(ThriftType.list, 0))).to.equal(1);
+    check(type, ThriftType.set, (w) => w.writeSetBegin(ThriftType.list, 0));
     refusal(() => check(type, ThriftType.set, write(ThriftType.byte)), 'wire_malformed');
     // The byte 1 is zigzag for -1, which the enum does not have.
     refusal(() => check(type, ThriftType.set, write(ThriftType.i32)), 'wire_malformed');
-    expect(check(['set', ['list', ['i8']]], ThriftType.set, write(ThriftType.byte))).to.equal(1);
+    check(['set', ['list', ['i8']]], ThriftType.set, write(ThriftType.byte));
   });
 
   it('check keys and values of maps', () => {
@@ -40,8 +39,8 @@ describe('shapes', () => {
       w.writeMapEnd();
     };
     const type: TypeText = ['map', ['string'], ['i32']];
-    expect(check(type, ThriftType.map, write(ThriftType.string, ThriftType.i32, 2))).to.equal(1);
-    expect(check(type, ThriftType.map, write(0, 0, 0))).to.equal(1);
+    check(type, ThriftType.map, write(ThriftType.string, ThriftType.i32, 2));
+    check(type, ThriftType.map, write(0, 0, 0));
     refusal(() => check(type, ThriftType.map, write(ThriftType.i32, ThriftType.i32, 1)), 'wire_malformed');
     refusal(() => check(type, ThriftType.map, write(ThriftType.string, ThriftType.string, 1)), 'wire_malformed');
   });

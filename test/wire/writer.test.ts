@@ -50,13 +50,11 @@ describe('CompactWriter', () => {
     writer.writeStructBegin();
     writer.writeFieldBegin('', ThriftType.string, 1);
     writer.writeBinary(payload);
-    let home: ArrayBufferLike | undefined;
-    writer.readBack({ reset: (buffer) => (home = buffer.buffer) }, 0);
     writer.writeFieldStop();
     writer.writeStructEnd();
     writer.endFrame();
-    expect(writer.take().buffer).to.equal(home);
-    expect(home?.byteLength).to.be.below(payload.length + 8192);
+    // Had the buffer grown again for what follows the payload, it would be twice as large.
+    expect(writer.take().buffer.byteLength).to.be.below(payload.length + 8192);
   });
 
   it('rolls back to a mark, also out of open structs and frames', () => {
