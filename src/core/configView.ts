@@ -1,6 +1,7 @@
 /** The configuration as an operator may see it, and what differs between two of them. */
 import type { Config } from './config.ts';
 import { findConfigKey } from './configKeys.ts';
+import { partnerDefaults } from './configSchema.ts';
 import { formatHostPort, type HostPort } from './endpoint.ts';
 import { redacted } from './log.ts';
 
@@ -67,12 +68,21 @@ function flatten(config: Config): Map<string, { path: readonly string[]; value: 
   return flat;
 }
 
+/** What holds where a configuration does not name the key: partners that it does not name have the defaults. */
+function valueUnnamed(path: readonly string[]): string | undefined {
+  const key = findConfigKey(path);
+  return key?.path[0] === 'partners' ? JSON.stringify(partnerDefaultsByKey.get(path.at(-1)!)) : undefined;
+}
+
+const partnerDefaultsByKey: ReadonlyMap<string, unknown> = new Map(Object.entries(partnerDefaults));
+
 /** What a reload would change. A secret from a file counts as its own key, not as the file's name. */
-export function compareConfigs(before: Config, after: Config): ConfigChanges {
-  const [old, young] = [flatten(before), flatten(after)];
+export function compareConfigs(former: Config, next: Config): ConfigChanges {
+  const [old, young] = [flatten(former), flatten(next)];
   const changes: ConfigChanges = { reloadable: [], needRestart: [] };
   for (const [name, { path }] of new Map([...old, ...young])) {
-    if (old.get(name)?.value === young.get(name)?.value) continue;
+    const [before, after] = [old, young].map((config) => config.get(name)?.value ?? valueUnnamed(path));
+    if (before === after) continue;
     changes[isReloadable(path) ? 'reloadable' : 'needRestart'].push(name);
   }
   return changes;

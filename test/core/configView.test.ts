@@ -56,6 +56,19 @@ describe('configView', () => {
     expect(needRestart).to.have.members(['listen.tls', 'keystone.password', 'limits.keystone_concurrency']);
   });
 
+  it('names only what differs from what was in force, defaults included', () => {
+    const [none, west, other] = [{}, { west: { authenticate: true, in_flight: 512 } }, { west: { in_flight: 7 } }].map(
+      (partners) => load({ partners }),
+    );
+    expect(compareConfigs(none!, west!).reloadable).to.deep.equal(['partners.west.authenticate']);
+    expect(compareConfigs(west!, none!).reloadable).to.deep.equal(['partners.west.authenticate']);
+    expect(compareConfigs(none!, load({ partners: { west: {} } })).reloadable).to.deep.equal([]);
+    expect(compareConfigs(west!, other!).reloadable).to.have.members([
+      'partners.west.authenticate',
+      'partners.west.in_flight',
+    ]);
+  });
+
   it('reloads these keys and no others', () => {
     const names = configKeys.filter(({ path }) => isReloadable(path)).map(({ path }) => path.join('.'));
     expect(names).to.include.members(['log.level', 'dial.allow', 'exports.services', 'partners.*.authenticate']);
