@@ -62,7 +62,7 @@ export function withoutSecrets(value: unknown, depth = 0): unknown {
 
 /**
  * An error with the members that we know to be harmless. Foreign errors carry whatever their library hung on them (undici: the
- * request with its headers), therefore nothing else is copied.
+ * request with its headers), therefore nothing else is copied. Our own names say enough without a stack; only what nobody foresaw has one.
  */
 function describeError(error: Error, depth = 0): Record<string, unknown> {
   const ours = error instanceof AllianceError ? error : undefined;
@@ -74,7 +74,7 @@ function describeError(error: Error, depth = 0): Record<string, unknown> {
     ...(ours?.field === undefined ? {} : { field: ours.field }),
     ...(ours?.requestId === undefined ? {} : { requestId: ours.requestId }),
     ...(ours?.remote ? { remote: true } : {}),
-    stack: error.stack,
+    ...(ours === undefined || ours.errorName === 'internal' ? { stack: error.stack } : {}),
     ...(error.cause instanceof Error && depth < maxDepth ? { cause: describeError(error.cause, depth + 1) } : {}),
   };
 }

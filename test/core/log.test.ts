@@ -77,4 +77,15 @@ describe('log', () => {
     expect(second.err.stack).to.include('log.test');
     expect(text()).not.to.include('hunter2');
   });
+
+  it('writes stacks only of what nobody foresaw', () => {
+    const { logger, entries } = listening();
+    logger.info({ err: new AllianceError('ticket_refused', { cause: new AllianceError('clock_skew') }) });
+    logger.error({ err: new AllianceError('internal', { cause: new TypeError('x') }) });
+    const [expected, unforeseen] = entries();
+    expect(expected.err).to.include({ type: 'ticket_refused', code: 1103 }).and.not.have.any.keys('stack');
+    expect(expected.err.cause).to.include({ type: 'clock_skew' }).and.not.have.any.keys('stack');
+    expect(unforeseen.err.stack).to.include('log.test');
+    expect(unforeseen.err.cause.stack).to.include('log.test');
+  });
 });

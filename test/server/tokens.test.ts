@@ -105,6 +105,28 @@ describe('token calls of a partner', () => {
       }
     });
 
+    it("warns the operator once a minute that Keystone refuses the broker's credentials", async () => {
+      const token = await login();
+      keystone.faults.always('403', { match: { path: /auth.tokens/ } });
+      clock.advance(60_000);
+      const before = logged.length;
+      const warnings = () =>
+        logged
+          .slice(before)
+          .split('\n')
+          .filter((line) => line.includes('"keystone_refused"'))
+          .map((line) => JSON.parse(line).level);
+      for (let n = 0; n < 3; n++) await hard(token);
+      expect(warnings()).to.deep.equal(['warn']);
+      clock.advance(60_000);
+      await hard(token);
+      expect(warnings()).to.deep.equal(['warn', 'warn']);
+      keystone.faults.clear();
+      keystone.faults.always('403', { match: { path: /services/ } });
+      await rejection(raw.call('getServices', new ServiceFilter({})), 'keystone_refused');
+      expect(warnings()).to.deep.equal(['warn', 'warn', 'warn']);
+    });
+
     it('softly asks Keystone never, and forgets in time', async () => {
       const token = await login();
       await hard(token);

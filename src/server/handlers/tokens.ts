@@ -31,9 +31,19 @@ const reasons = new Map<string, IndeterminateReason>([
   ['overloaded', IndeterminateReason.OVERLOADED],
 ]);
 
-/** Why nobody can say, or undefined for an error that is none of Keystone's. */
-export const reasonOf = (thrown: unknown): IndeterminateReason | undefined =>
-  thrown instanceof AllianceError ? reasons.get(thrown.errorName) : undefined;
+/** Once a minute: an operator here has to mend it, and partners only learn that nobody can say. */
+const warningRate = { perS: 1 / 60, burst: 1 };
+
+/** Why nobody can say, or undefined for an error that is none of Keystone's; refused credentials of ours are logged. */
+export function indeterminateReason(
+  { rates, clock, log }: ServerContext,
+  thrown: unknown,
+): IndeterminateReason | undefined {
+  if (!(thrown instanceof AllianceError)) return undefined;
+  if (thrown.errorName === 'keystone_refused' && rates.take('warning:keystone_refused', warningRate, clock.now()) === 0)
+    log.warn({ err: thrown }, 'Tokens cannot be validated.');
+  return reasons.get(thrown.errorName);
+}
 
 /** Whether users may log in here through this partner. */
 export const mayAuthenticate = ({ config }: ServerContext, { cloudId }: Partner): boolean =>

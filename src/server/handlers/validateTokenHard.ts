@@ -1,6 +1,6 @@
 import { TokenStatus, TokenValidation, toInt64 } from '../../wire/types.ts';
 import type { PartnerHandler } from '../context.ts';
-import { assertIssuedForm, keystoneOf, reasonOf } from './tokens.ts';
+import { assertIssuedForm, indeterminateReason, keystoneOf } from './tokens.ts';
 
 /** Keystone is asked now; its silence is INDETERMINATE, never INVALID. */
 export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (context, { token }, { partner }) => {
@@ -22,7 +22,7 @@ export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (con
       body: answer.body,
     });
   } catch (thrown) {
-    const reason = reasonOf(thrown);
+    const reason = indeterminateReason(context, thrown);
     if (reason === undefined) throw thrown;
     return new TokenValidation({
       status: TokenStatus.INDETERMINATE,
