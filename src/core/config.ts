@@ -41,6 +41,12 @@ const secretsWithFile = [
   ['keystone', 'application_credential_secret'],
 ] as const;
 
+/** Pairs of which only one may be set. */
+const exclusivePairs: readonly (readonly [section: string, key: string, other: string])[] = [
+  ...secretsWithFile.map(([section, key]) => [section, key, `${key}_file`] as const),
+  ['keystone', 'system_scope', 'project_name'],
+];
+
 /** Keys that hold a path, relative to the home directory. */
 const pathKeys = [
   ['identity', 'key_file'],
@@ -73,7 +79,7 @@ export function loadConfig({ home, env }: LoadOptions): Config {
   const overridden = new Set(variables.keys());
   for (const override of overrides) applyOverride(settings, override, overridden);
 
-  const exclusive = secretsWithFile.flatMap((secret) => checkOneForm(settings, secret));
+  const exclusive = exclusivePairs.flatMap((pair) => checkExclusive(settings, pair));
   const names = partnerNameProblems(settings);
   const secretFiles = exclusive.length > 0 ? [] : readSecretFiles(settings, root);
   const result = configSchema.safeParse(settings, { error: wordIssue });
@@ -99,9 +105,12 @@ const valueAt = (settings: RawSettings, section: string, key: string): unknown =
   return isSection(part) ? part[key] : undefined;
 };
 
-function checkOneForm(settings: RawSettings, [section, key]: readonly [string, string]): ConfigProblem[] {
-  const both = valueAt(settings, section, key) !== undefined && valueAt(settings, section, `${key}_file`) !== undefined;
-  return both ? [{ path: [section, key], problem: `and ${section}.${key}_file exclude each other` }] : [];
+function checkExclusive(
+  settings: RawSettings,
+  [section, key, other]: (typeof exclusivePairs)[number],
+): ConfigProblem[] {
+  const both = valueAt(settings, section, key) !== undefined && valueAt(settings, section, other) !== undefined;
+  return both ? [{ path: [section, key], problem: `and ${section}.${other} exclude each other` }] : [];
 }
 
 function partnerNameProblems({ partners }: RawSettings): ConfigProblem[] {

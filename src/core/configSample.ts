@@ -25,6 +25,7 @@ function keystoneLines({ keystoneUrl, osCloud }: SampleOptions): string[] {
     '  # username: alliance',
     '  # password_file: keystone.password',
     '  # project_name: service',
+    '  # system_scope: all',
     '  # application_credential_id: ...',
     '  # application_credential_secret_file: keystone.secret',
   ];
@@ -47,7 +48,8 @@ export function sampleConfig(options: SampleOptions): string {
     '  # tls: 0.0.0.0:9443',
     '  # tcp: 127.0.0.1:9441',
     '',
-    "# This cloud's Keystone, and the broker's own user there (role admin or service).",
+    "# This cloud's Keystone, and the broker's own user there. Role `service` validates tokens; to list services and endpoints",
+    '# it needs `admin` on a project, or `reader` on the system (and then system_scope instead of project_name).',
     ...keystoneLines(options),
     '',
     '# What single partners may do, by their cloud_id.',

@@ -75,6 +75,10 @@ const keystone = z.strictObject({
   user_domain_name: text().optional().describe('Domain of the user; `Default` when nothing says otherwise.'),
   project_name: text().optional().describe('Project that the broker works in.'),
   project_domain_name: text().optional().describe('Domain of the project; `Default` when nothing says otherwise.'),
+  system_scope: z
+    .enum(['all'])
+    .optional()
+    .describe('`all` for a token of the whole system, instead of one of a project.'),
   application_credential_id: text().optional().describe('Application credential, instead of user and password.'),
   application_credential_secret: secret().optional().describe('Secret of the application credential.'),
   application_credential_secret_file: text()

@@ -17,6 +17,7 @@ export interface KeystoneConfig {
   readonly userDomainName?: string | undefined;
   readonly projectName?: string | undefined;
   readonly projectDomainName?: string | undefined;
+  readonly systemScope?: string | undefined;
   readonly applicationCredentialId?: string | undefined;
   readonly applicationCredentialSecret?: string | undefined;
   readonly region?: string | undefined;

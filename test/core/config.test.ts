@@ -140,6 +140,27 @@ describe('config', () => {
     expect(found.join()).not.to.include('hunter2');
   });
 
+  it('reports an address that is none beside an unknown key, in whatever order', () => {
+    for (const [yaml, lines] of [
+      ['cloud_id: east\nlisten:\n  tls: nowhere\n  tsl: 1\n', [3, 4]],
+      ['cloud_id: east\nlisten:\n  tsl: 1\n  tls: nowhere\n', [4, 3]],
+    ] as const)
+      expect(problems(yaml)).to.deep.equal([
+        `listen.tls: "nowhere" must be HOST:PORT, with an IPv6 address in brackets. (line ${lines[0]})`,
+        `listen.tsl: is no configuration key (line ${lines[1]})`,
+      ]);
+  });
+
+  it('takes the scope of the system instead of a project', () => {
+    expect(load('cloud_id: east\nkeystone: {system_scope: all}\n').keystone.systemScope).to.equal('all');
+    expect(problems('cloud_id: east\nkeystone: {system_scope: all, project_name: p}\n')).to.deep.equal([
+      'keystone.system_scope: and keystone.project_name exclude each other (line 2)',
+    ]);
+    expect(problems('cloud_id: east\nkeystone: {system_scope: some}\n')).to.deep.equal([
+      'keystone.system_scope: must be one of all (line 2)',
+    ]);
+  });
+
   it('names the first field of an error for machines', () => {
     expect(refusal(() => load('cloud_id: east\nlog: {level: x}\n'), 'configuration').field).to.equal('log.level');
   });

@@ -118,6 +118,14 @@ describe('lproxy/credentials', () => {
     });
   });
 
+  it('takes the system from the configuration, whatever project another source names', () => {
+    const { projectName: _projectName, ...rest } = complete;
+    const scope = { system: { all: true } };
+    expect(resolve({ ...rest, systemScope: 'all' }).scope).to.deep.equal(scope);
+    expect(resolve({ ...rest, systemScope: 'all' }, variables).scope).to.deep.equal(scope);
+    expect(resolve(complete, { OS_SYSTEM_SCOPE: 'all' }).scope).to.have.property('project');
+  });
+
   describe('clouds.yaml', () => {
     it('is found through OS_CLIENT_CONFIG_FILE, and the cloud through OS_CLOUD', () => {
       const file = write('else/where.yaml', { clouds: { west: { auth } } });
