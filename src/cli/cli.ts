@@ -4,7 +4,7 @@ import { type Installation, openInstallation } from '../broker/installation.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import type { Partner } from '../model/partner.ts';
 import { defaultHome } from './home.ts';
-import { jsonText, printable } from './text.ts';
+import { jsonText, printable, shellWord } from './text.ts';
 
 export type Input = NodeJS.ReadableStream & { readonly isTTY?: boolean | undefined };
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean | undefined };
@@ -50,6 +50,12 @@ export class Cli {
 
   get home(): string {
     return this.#options.home ?? defaultHome(this.world.env);
+  }
+
+  /** `alliance`, and the option that leads another command to the same home where this one was led by it. */
+  get program(): string {
+    const { home } = this.#options;
+    return home === undefined ? 'alliance' : `alliance --home ${shellWord(home)}`;
   }
 
   get json(): boolean {

@@ -2,6 +2,7 @@
 import { Argument, type Command } from 'commander';
 import type { Cli } from './cli.ts';
 import { addCommand } from './group.ts';
+import { shellQuoted as quoted } from './text.ts';
 
 type Shell = 'bash' | 'zsh' | 'fish';
 
@@ -50,9 +51,6 @@ function nodesOf(program: Command): Node[] {
 }
 
 const summaryOf = (command: Command): string => command.summary() || command.description();
-
-/** Text between single quotes of a POSIX shell. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Walks the words to the command that is meant; both bash and zsh read it. */
 const walk = (nodes: readonly Node[]): string =>

@@ -58,9 +58,7 @@ export function viewError(error: AllianceError): ErrorView {
     code: error.remoteCode ?? error.code,
     name: error.errorName,
     message: messageOf(error),
-    remedy: local
-      ? 'Run it again with --verbose, and report it if it is no fault of this machine.'
-      : error.entry.remedy,
+    remedy: local ? 'Run it again with --verbose, and report it if it is no fault of this machine.' : error.remedy,
     ...(error.field !== undefined && { field: error.field }),
     ...(error.requestId !== undefined && { request_id: error.requestId }),
   };

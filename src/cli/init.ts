@@ -45,9 +45,9 @@ async function init(cli: Cli, options: Options): Promise<void> {
     options.keystoneUrl === undefined && options.osCloud === undefined
       ? `Tell it of your Keystone: ${home}/alliance.yaml, section keystone.`
       : `Check the credentials for Keystone in ${home}/alliance.yaml.`,
-    'alliance config check',
-    'alliance serve',
-    'alliance partner invite',
+    `${cli.program} config check`,
+    `${cli.program} serve`,
+    `${cli.program} partner invite`,
   ];
   const addresses = hostAddresses();
   cli.print(value, [

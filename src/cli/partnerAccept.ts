@@ -4,21 +4,25 @@ import type { Command } from 'commander';
 import type { Installation } from '../broker/installation.ts';
 import { accept, refreshPairing } from '../broker/partners.ts';
 import { AllianceError } from '../core/errors.ts';
-import { taskLimits } from '../core/limits.ts';
+import { pairingLimits, taskLimits } from '../core/limits.ts';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import type { Partner } from '../model/partner.ts';
-import { type Cli, shown } from './cli.ts';
+import { findBroker } from './brokerFile.ts';
+import { type Cli, exits, shown } from './cli.ts';
+import { usageError } from './failure.ts';
 import { addCommand, finish } from './group.ts';
 import { readSecret } from './input.ts';
 import { viewPartner } from './partnerView.ts';
 import { whileWaiting } from './progress.ts';
-import { formatFacts } from './text.ts';
+import { formatDuration, formatFacts } from './text.ts';
+import { parseDuration } from './values.ts';
 
 interface Options {
   readonly file?: string;
   readonly name?: string;
   readonly replaceIdentity?: boolean;
   readonly wait?: boolean;
+  readonly timeout?: number;
 }
 
 export function addAccept(group: Command, cli: Cli): void {
@@ -26,29 +30,34 @@ export function addAccept(group: Command, cli: Cli): void {
     usage: 'accept [token]',
     summary: 'accept an invitation',
     more: `The token comes as an argument, from standard input (-), from a file, or from a prompt without echo.
-Read the code out to the operator who invited you; he approves with it.`,
+Read the code out to the operator who invited you; he approves with it. Exit code 3: it is stored, and not approved yet.`,
     examples: ['partner accept -', 'partner accept --file invitation.txt --wait'],
   })
     .option('--file <path>', 'file that holds the token')
     .option('--name <name>', 'name of the partner here (default: its cloud_id)')
     .option('--replace-identity', 'let a removed cloud_id come back with another key')
     .option('--wait', 'wait until the other operator has approved')
+    .option('--timeout <duration>', `how long to wait (default: ${formatDuration(pairingLimits.ttlMs)})`, parseDuration)
     .action((token: string | undefined, options: Options) => finish(cli, runAccept(cli, token, options)));
 }
 
-async function runAccept(cli: Cli, argument: string | undefined, options: Options): Promise<undefined> {
+async function runAccept(cli: Cli, argument: string | undefined, options: Options): Promise<number> {
+  const { wait = false, timeout } = options;
+  if (timeout !== undefined && !wait) throw usageError('--timeout is for --wait.', 'timeout');
   const token = await readSecret(cli, { what: 'token', argument, file: options.file });
-  await cli.open(async (installation) => {
+  return cli.open(async (installation) => {
     const partner = await whileWaiting(cli, 'Pairing ...', () => accept(installation, token, options));
-    tell(cli, installation, partner, options.wait ?? false);
-    if (!options.wait || partner.state !== 'pending') return;
+    tell(cli, installation, partner, wait);
+    if (!wait || partner.state !== 'pending') return exits.done;
+    const waitMs = timeout ?? pairingLimits.ttlMs;
     const approved = await whileWaiting(cli, 'Waiting for the approval ...', () =>
-      untilApproved(installation, partner),
+      untilApproved(installation, partner, waitMs),
     );
-    cli.event(
-      { event: 'approved', partner: viewPartner(approved, installation.clock.now()) },
-      `approved: ${shown(approved)} is ${approved.state}`,
-    );
+    const last = approved ?? partner;
+    const value = { partner: viewPartner(last, installation.clock.now()) };
+    if (approved) cli.event({ event: 'approved', ...value }, `approved: ${shown(approved)} is ${approved.state}`);
+    else cli.event({ event: 'pending', ...value }, notYet(cli, installation, partner, waitMs));
+    return approved ? exits.done : exits.partly;
   });
 }
 
@@ -73,20 +82,43 @@ function tell(cli: Cli, { view, clock }: Installation, partner: Partner, streams
   else cli.print(value, lines);
 }
 
-/** Asks the inviter, or learns it from a broker that runs here and asked before us. */
-async function untilApproved(installation: Installation, pending: Partner): Promise<Partner> {
+function notYet(cli: Cli, { home }: Installation, partner: Partner, waitMs: number): string {
+  const running = findBroker(home).alive
+    ? 'the broker here goes on asking'
+    : `start \`${cli.program} serve\`, which goes on asking`;
+  return [
+    `not approved within ${formatDuration(waitMs)}: ${shown(partner)} is stored, and ${running}`,
+    `see \`${cli.program} partner show ${partner.cloudId}\``,
+  ].join('; ');
+}
+
+/** Asks the inviter, or learns it from a broker that runs here and asked before us; undefined when it took too long. */
+async function untilApproved(
+  installation: Installation,
+  pending: Partner,
+  waitMs: number,
+): Promise<Partner | undefined> {
   const { store } = installation;
-  for (;;) {
+  const ended = new AbortController();
+  const late = delay(waitMs, undefined, { signal: ended.signal }).catch(() => undefined);
+  const ask = async (): Promise<Partner> => {
     const partner = await store.partners.get(pending.uid);
-    if (partner.state === 'active') return partner;
-    if (partner.state !== 'pending')
-      throw new AllianceError('partner_not_active', { details: `${partner.cloudId} is ${partner.state}.` });
-    const asked = await refreshPairing(installation, partner).catch((thrown: unknown) => {
+    if (partner.state !== 'pending') return partner;
+    return refreshPairing(installation, partner).catch((thrown: unknown) => {
       if (thrown instanceof AllianceError && (thrown.retryable || thrown.errorName === 'illegal_transition'))
         return partner;
       throw thrown;
     });
-    if (asked.state === 'active') return asked;
-    await delay(taskLimits.pairingMs / 2);
+  };
+  try {
+    for (;;) {
+      const partner = await Promise.race([ask(), late]);
+      if (partner === undefined || partner.state === 'active') return partner;
+      if (partner.state !== 'pending')
+        throw new AllianceError('partner_not_active', { details: `${partner.cloudId} is ${partner.state}.` });
+      await Promise.race([delay(taskLimits.pairingMs / 2), late]);
+    }
+  } finally {
+    ended.abort();
   }
 }

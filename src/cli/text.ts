@@ -17,6 +17,12 @@ export function printable(text: string): string {
   return safe;
 }
 
+/** Text between single quotes of a POSIX shell. */
+export const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** The same, without quotes where a shell needs none. */
+export const shellWord = (text: string): string => (/^[\w./:@%+,=-]+$/.test(text) ? text : shellQuoted(text));
+
 const obeyedInJson = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
 /** JSON in which nothing is left that a terminal would obey or hide; it parses to the same value. */

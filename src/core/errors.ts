@@ -16,6 +16,8 @@ export interface ErrorOptions {
   readonly remote?: boolean;
   /** Overrides the table, for errors that a partner raised. */
   readonly retryable?: boolean;
+  /** Overrides the table, where the place of the error knows a better one. */
+  readonly remedy?: string;
   /** The number that a partner sent, also where it is none of ours and `code` is that of `internal`. */
   readonly remoteCode?: number;
 }
@@ -29,6 +31,7 @@ export class AllianceError extends Error {
   readonly remote: boolean;
   readonly retryable: boolean;
   readonly remoteCode: number | undefined;
+  readonly remedy: string;
   readonly entry: ErrorEntry;
   readonly errorName: ErrorName;
 
@@ -46,6 +49,7 @@ export class AllianceError extends Error {
     this.remote = options.remote ?? false;
     this.retryable = options.retryable ?? row.retryable;
     this.remoteCode = options.remoteCode;
+    this.remedy = options.remedy ?? row.remedy;
   }
 }
 

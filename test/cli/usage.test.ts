@@ -67,6 +67,7 @@ describe('command line', () => {
     ['partner accept -', /token is empty/],
     ['partner accept x --file y', /not both/],
     ['partner accept --file /nonexistent', /ENOENT/],
+    ['partner accept x --timeout 1m', /--timeout is for --wait/],
     ['serve --tls 9443', /HOST:PORT/],
     ['token validate x', /--partner/],
     ['token issue --partner east', /Whose token/],
@@ -118,6 +119,11 @@ describe('command line', () => {
     const { code, stderr } = await runCommand(['config', 'check'], { home: broken });
     expect(code).to.equal(1);
     for (const problem of ['cloud_id', 'listen.tls', 'nonsense']) expect(stderr).to.contain(problem);
+    expect(stderr)
+      .to.contain('Correct the keys named above; docs/configuration.md lists them all.')
+      .and.not.contain('config check');
+    const other = await runCommand(['config', 'show', '--json'], { home: broken });
+    expect(JSON.parse(other.stderr).remedy).to.equal('Run `alliance config check`.');
   });
 
   it('config check and show, with secrets redacted and the environment over the file', async () => {
