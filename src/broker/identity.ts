@@ -49,7 +49,7 @@ export async function rotateIdentity(
 /** Tells one partner of the current identity, if it does not know it yet. */
 export async function announceIdentity({ store, view, pool }: Installation, partner: Partner): Promise<void> {
   const { current } = view;
-  const former = view.identities.find((own) => own.sequence <= partner.acknowledgedSequence);
+  const former = view.knownTo(partner);
   if (!former || former === current)
     throw new AllianceError('rotation_refused', {
       details: `${partner.cloudId} knows none of the keys that still count: pair again.`,

@@ -5,7 +5,7 @@ import { effectiveState } from '../model/trust.ts';
 import { formatDuration } from './text.ts';
 
 export interface Attention {
-  readonly kind: 'approval' | 'expiry' | 'error' | 'keystone' | 'broker' | 'revoked';
+  readonly kind: 'approval' | 'expiry' | 'error' | 'keystone' | 'broker' | 'revoked' | 'identity';
   /** cloud_id, where it is about one partner. */
   readonly partner: string | null;
   readonly message: string;
@@ -15,6 +15,8 @@ export interface Attention {
 interface Seen {
   readonly partners: readonly Partner[];
   readonly identity: { readonly notAfter: number };
+  /** Whether a partner knows a key of ours that still counts. */
+  readonly knowsUs: (partner: Partner) => boolean;
   readonly now: number;
   readonly keystone: { readonly reachable: boolean | null; readonly error: { readonly message: string } | null };
   readonly broker: { readonly died: boolean; readonly ready: boolean | null };
@@ -32,7 +34,7 @@ export function describeEnd(till: number, now: number): string | undefined {
   return `ends within ${days === 1 ? '1 day' : `${days} days`} (${formatDuration(till - now)} left)`;
 }
 
-export function attentionOf({ partners, identity, now, keystone, broker }: Seen): Attention[] {
+export function attentionOf({ partners, identity, knowsUs, now, keystone, broker }: Seen): Attention[] {
   const list: Attention[] = [];
   const add = (kind: Attention['kind'], message: string, remedy: string, partner: string | null = null) =>
     list.push({ kind, partner, message, remedy });
@@ -44,16 +46,25 @@ export function attentionOf({ partners, identity, now, keystone, broker }: Seen)
   const end = describeEnd(identity.notAfter, now);
   if (end) add('expiry', `Our certificate ${end}.`, 'Run `alliance identity rotate`.');
   for (const partner of partners)
-    for (const { kind, message, remedy } of ofPartner(partner, now)) add(kind, message, remedy, partner.cloudId);
+    for (const { kind, message, remedy } of ofPartner(partner, knowsUs(partner), now))
+      add(kind, message, remedy, partner.cloudId);
   return list;
 }
 
 type OfPartner = Omit<Attention, 'partner'>;
 
-function ofPartner(partner: Partner, now: number): OfPartner[] {
+/** How a partner and we get to know each other's keys anew. */
+export const pairAgain = ({ cloudId }: Partner): string =>
+  `Run \`alliance partner remove ${cloudId}\` on both sides, and pair again; the other operator with --replace-identity.`;
+
+function ofPartner(partner: Partner, knowsUs: boolean, now: number): OfPartner[] {
   const { cloudId, approval, trustTill, revokedBy } = partner;
   const state = effectiveState(partner, now);
   const renew = `Run \`alliance partner renew ${cloudId} --trust-till DATE\`.`;
+  if (state !== 'revoked' && !knowsUs)
+    return [
+      { kind: 'identity', message: `${cloudId} knows none of our keys that still count.`, remedy: pairAgain(partner) },
+    ];
   if (state === 'pending' && approval === 'us')
     return [
       {

@@ -14,6 +14,7 @@ import { effectiveState } from '../model/trust.ts';
 import { validateToken } from '../rproxy/auth.ts';
 import { askPairing } from '../rproxy/pairing.ts';
 import { openSession } from '../rproxy/session.ts';
+import { pairAgain } from './attention.ts';
 import { describeFailure } from './failure.ts';
 import { describeState } from './partnerView.ts';
 import { formatDuration, formatTime } from './text.ts';
@@ -35,11 +36,12 @@ const failed = (name: string, thrown: unknown, remedy?: string): Check => ({
   name,
   outcome: 'failed',
   message: describeFailure(thrown),
-  remedy: remedy ?? toAllianceError(thrown).entry.remedy,
+  remedy: remedy ?? toAllianceError(thrown).remedy,
 });
 
 export async function* examine(installation: Installation, partner: Partner): AsyncGenerator<Check> {
   yield checkTrust(installation, partner);
+  yield checkIdentity(installation, partner);
   for (const text of partner.endpoints) yield* checkEndpoint(installation, partner, parseEndpoint(text));
   yield* checkSession(installation, partner);
 }
@@ -61,6 +63,22 @@ function checkTrust({ clock }: Installation, partner: Partner): Check {
   };
   if (state === 'active') return ok('trust', message);
   return { name: 'trust', outcome: 'failed', message, remedy: remedies[state] };
+}
+
+/** Whether the partner can know us at all. */
+function checkIdentity({ view }: Installation, partner: Partner): Check {
+  const name = 'identity';
+  const known = view.knownTo(partner);
+  if (known === view.current) return ok(name, 'The partner knows our current key.');
+  if (known?.overlapTill) {
+    const till = formatTime(known.overlapTill);
+    return ok(
+      name,
+      `The partner knows our former key, which counts till ${till}; a running broker tells it the new one.`,
+    );
+  }
+  const message = 'The partner knows none of our keys that still count.';
+  return { name, outcome: 'failed', message, remedy: pairAgain(partner) };
 }
 
 /** Each step only where the one before succeeded; the first line that is missing is where it ends. */

@@ -137,7 +137,10 @@ async function rotate(cli: Cli, options: RotateOptions): Promise<number> {
 }
 
 async function tellAll(cli: Cli, installation: Installation, partners: readonly Partner[]): Promise<Told[]> {
-  const progress = startProgress(cli, `Telling ${partners.length} partners ...`);
+  const progress = startProgress(
+    cli,
+    `Telling ${partners.length} ${partners.length === 1 ? 'partner' : 'partners'} ...`,
+  );
   const told = await Promise.all(
     partners.map(async (partner): Promise<Told> => {
       try {

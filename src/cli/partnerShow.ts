@@ -1,6 +1,7 @@
 /** `alliance partner list, show` */
 import type { Command } from 'commander';
 import type { Installation } from '../broker/installation.ts';
+import { invitationLabel, openInvitations } from '../broker/invitations.ts';
 import { partnerConfig } from '../core/config.ts';
 import { effectiveState } from '../model/trust.ts';
 import type { Cli } from './cli.ts';
@@ -37,16 +38,15 @@ export function addShowing(group: Command, cli: Cli): void {
   );
 }
 
-async function list(cli: Cli, { store, clock }: Installation): Promise<undefined> {
-  const now = clock.now();
-  const partners = await store.partners.list();
-  const all = await store.invitations.list();
-  const invitations = all.filter(({ usedBy, expiresAt }) => usedBy === null && expiresAt > now);
+async function list(cli: Cli, installation: Installation): Promise<undefined> {
+  const now = installation.clock.now();
+  const partners = await installation.store.partners.list();
+  const invitations = await openInvitations(installation);
   const value = {
     partners: partners.map((partner) => viewPartner(partner, now)),
     invitations: invitations.map(viewInvitation),
   };
-  const heading = ['NAME', 'CLOUD_ID', 'ROLE', 'STATE', 'TRUST TILL', 'LAST CONTACT'];
+  const heading = ['NAME', 'CLOUD_ID', 'ROLE', 'STATE', 'TRUST TILL', 'LAST CONTACT', 'INVITATION'];
   const rows = [
     ...partners.map((partner) => [
       partner.name,
@@ -55,14 +55,16 @@ async function list(cli: Cli, { store, clock }: Installation): Promise<undefined
       effectiveState(partner, now),
       partner.trustTill === null ? '-' : formatTime(partner.trustTill),
       partner.lastContact === null ? '-' : formatDistance(partner.lastContact, now),
+      '-',
     ]),
-    ...invitations.map(({ name, forCloudId, role, trustTill, expiresAt }) => [
+    ...invitations.map(({ id, name, forCloudId, role, trustTill, expiresAt }) => [
       name ?? '-',
       forCloudId ?? '-',
       role,
       `invited, open ${formatDistance(expiresAt, now)}`.replace('open in', 'open for'),
       trustTill === null ? '-' : formatTime(trustTill),
       '-',
+      invitationLabel({ id }),
     ]),
   ];
   cli.print(value, formatTable(heading, rows));

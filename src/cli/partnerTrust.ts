@@ -1,7 +1,7 @@
-/** `alliance partner approve, set, renew, suspend, resume, revoke, remove` */
+/** `alliance partner approve, set, renew, suspend, resume` */
 import type { Command } from 'commander';
 import type { Installation } from '../broker/installation.ts';
-import { approve, endTrust, grantContinuity } from '../broker/partners.ts';
+import { approve, grantContinuity } from '../broker/partners.ts';
 import { partnerConfig } from '../core/config.ts';
 import { AllianceError } from '../core/errors.ts';
 import { pairingLimits } from '../core/limits.ts';
@@ -10,7 +10,6 @@ import { effectiveState, type Role } from '../model/trust.ts';
 import { type Cli, shown } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, finish } from './group.ts';
-import { confirm } from './input.ts';
 import { viewPartner } from './partnerView.ts';
 import { formatDuration, formatTime } from './text.ts';
 import { collectEndpoints, endOfTrust, parseRole, parseTill, type Till } from './values.ts';
@@ -83,24 +82,6 @@ export function addTrust(group: Command, cli: Cli): void {
     addCommand(group, { usage: `${event} <partner>`, summary, examples: [`partner ${event} west`] }).action(
       (name: string) => change(cli, name, (partner, { store }) => store.partners.apply(partner.uid, event)),
     );
-
-  for (const [verb, how, summary] of [
-    ['revoke', 'revoked', 'end the trust for good'],
-    ['remove', 'removed', 'end the trust and forget the partner; its cloud_id stays bound to its key'],
-  ] as const)
-    addCommand(group, {
-      usage: `${verb} <partner>`,
-      summary,
-      more: 'The partner is told if it can be reached; a running broker goes on trying.',
-      examples: [`partner ${verb} west --yes`],
-    })
-      .option('--yes', 'do not ask')
-      .action((name: string, { yes }: { yes?: boolean }) =>
-        finish(
-          cli,
-          cli.withPartner(name, (partner, installation) => runEnd(cli, installation, partner, how, yes)),
-        ),
-      );
 }
 
 /** A change of the partner, which is shown afterwards. */
@@ -146,23 +127,5 @@ async function runApprove(
   cli.print(
     viewPartner(granted, installation.clock.now()),
     `${shown(partner)} may start anew once within ${formatDuration(pairingLimits.ttlMs)}`,
-  );
-}
-
-async function runEnd(
-  cli: Cli,
-  installation: Installation,
-  partner: Partner,
-  how: 'revoked' | 'removed',
-  yes: boolean | undefined,
-): Promise<undefined> {
-  if (how === 'revoked' && partner.state === 'revoked')
-    throw new AllianceError('illegal_transition', { details: `revoke: partner ${partner.cloudId} is revoked` });
-  await confirm(cli, yes, `End the trust in ${shown(partner)} for good?`);
-  const { told } = await endTrust(installation, partner, how);
-  const word = told ? 'it was told' : partner.state === 'revoked' ? 'it was not told' : 'it was not told yet';
-  cli.print(
-    { cloud_id: partner.cloudId, name: partner.name, outcome: how, told },
-    `${shown(partner)} is ${how}; ${word}`,
   );
 }

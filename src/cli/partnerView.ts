@@ -1,4 +1,5 @@
 /** A partner as commands show it. */
+import { invitationLabel } from '../broker/invitations.ts';
 import type { PartnerConfig } from '../core/config.ts';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import type { InvitationFacts } from '../model/invitation.ts';
@@ -39,6 +40,7 @@ const viewKey = (key: PartnerKey) => ({
 
 export const viewInvitation = (invitation: InvitationFacts) => ({
   state: 'invited' as const,
+  id: invitationLabel(invitation),
   invitation: invitation.id,
   name: invitation.name,
   for: invitation.forCloudId,
@@ -100,6 +102,12 @@ export function describePartner(partner: Partner, limits: ReturnType<typeof view
 }
 
 function describeKey(key: PartnerKey, now: number): string {
-  const overlap = key.overlapTill === null ? '' : `, replaced ${formatDistance(key.overlapTill, now)} at the latest`;
-  return `${formatFingerprint(key.fingerprint)} ${key.state}, ${key.algorithm}, till ${formatTime(key.notAfter)}${overlap}`;
+  const what = `${formatFingerprint(key.fingerprint)} ${key.state}, ${key.algorithm}`;
+  if (key.state === 'retired') return `${what}, counts no more`;
+  const valid = `${what}, till ${formatTime(key.notAfter)}`;
+  if (key.overlapTill === null) return valid;
+  const end = formatDistance(key.overlapTill, now);
+  return key.overlapTill > now
+    ? `${valid}, replaced ${end} at the latest`
+    : `${valid}, counts no more: replaced ${end}`;
 }

@@ -1,6 +1,7 @@
 /** What `alliance status` knows: this broker, its Keystone, its partners, and what of all that needs hands. */
 import { openKeystone } from '../broker/broker.ts';
 import type { Installation } from '../broker/installation.ts';
+import { openInvitations } from '../broker/invitations.ts';
 import { formatHostPort } from '../core/endpoint.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import { formatFingerprint } from '../crypto/certificate.ts';
@@ -25,12 +26,13 @@ export async function lookAround(installation: Installation) {
   const [partners, sessions, invitations, keystone, broker] = await Promise.all([
     store.partners.list(),
     store.sessions.list(),
-    store.invitations.list(),
+    openInvitations(installation),
     lookAtKeystone(installation),
     lookAtBroker(home),
   ]);
   const { identity, sequence } = view.current;
-  const attention: Attention[] = attentionOf({ partners, identity, now, keystone, broker });
+  const knowsUs = (partner: Partner) => view.knownTo(partner) !== undefined;
+  const attention: Attention[] = attentionOf({ partners, identity, knowsUs, now, keystone, broker });
   return {
     cloud_id: view.cloudId,
     version: packageVersion(),
@@ -43,7 +45,7 @@ export async function lookAround(installation: Installation) {
       days_left: daysLeft(identity.notAfter, now),
     },
     keystone,
-    open_invitations: invitations.filter(({ usedBy, expiresAt }) => usedBy === null && expiresAt > now).length,
+    open_invitations: invitations.length,
     partners: partners.map((partner) => viewLine(partner, sessions, now)),
     attention,
   };

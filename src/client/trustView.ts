@@ -108,10 +108,14 @@ export class TrustView {
     return this.#identities.filter((own) => own.overlapTill === null || now < own.overlapTill);
   }
 
+  /** The newest of our identities that the partner acknowledged and that still counts; with undefined it has to pair again. */
+  knownTo(partner: Partner): OwnIdentity | undefined {
+    return this.identities.find((own) => own.sequence <= partner.acknowledgedSequence);
+  }
+
   /** The identity that the partner pins: the current one as soon as it acknowledged it. */
   identityFor(partner: Partner): Identity {
-    const pinned = this.identities.find((own) => own.sequence <= partner.acknowledgedSequence);
-    return (pinned ?? this.current).identity;
+    return (this.knownTo(partner) ?? this.current).identity;
   }
 
   /** The keys with which a partner may prove itself now. */

@@ -9,6 +9,7 @@ const quiet = {
   now,
   partners: [],
   identity: { notAfter: now + 3650 * day },
+  knowsUs: () => true,
   keystone: { reachable: true, error: null },
   broker: { died: false, ready: true },
 };
@@ -66,6 +67,24 @@ describe('cli/attention', () => {
       'expiry: The trust in west ends within 7 days (6 d left).',
       'expiry: The certificate of west ends within 30 days (20 d left).',
     ]);
+  });
+
+  it('a partner that knows none of our keys has to pair again, whatever else there is', () => {
+    const stranded = (changes: Partial<Partner>) =>
+      attentionOf({
+        ...quiet,
+        partners: [partner(changes)],
+        knowsUs: ({ acknowledgedSequence }) => acknowledgedSequence > 1,
+      });
+    expect(stranded({ acknowledgedSequence: 2 })).to.deep.equal([]);
+    for (const changes of [{}, { state: 'pending', approval: 'us' }, { trustTill: now + day }] as const) {
+      const [first, ...others] = stranded({ acknowledgedSequence: 1, ...changes });
+      expect(first).to.include({ kind: 'identity', partner: 'west' });
+      expect(first?.message).to.equal('west knows none of our keys that still count.');
+      expect(first?.remedy).to.contain('alliance partner remove west').and.contain('--replace-identity');
+      expect(others).to.deep.equal([]);
+    }
+    expect(stranded({ acknowledgedSequence: 1, state: 'revoked', revokedBy: 'us' })).to.deep.equal([]);
   });
 
   it('what this broker needs', () => {

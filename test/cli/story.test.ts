@@ -66,12 +66,37 @@ describe('command line, a story', function () {
     expect([code, stderr]).to.deep.equal([0, '']);
     expect(stdout).to.match(/^alliance1\.[\w-]+\.[\w-]+\n$/);
     const { invitations } = await east.json<{ invitations: object[] }>('partner-list', 'partner list');
-    expect(invitations[0]).to.include({ state: 'invited', for: 'nobody-else', role: 'both' });
+    expect(invitations[0]).to.deep.include({ state: 'invited', for: 'nobody-else', role: 'both' });
     expect((await east.quick('partner list')).stdout).to.match(/nobody-else +both +invited, open for 59 min|1 h/);
+    const [{ id, invitation }] = invitations as [{ id: string; invitation: string }];
+    expect(Buffer.from(invitation, 'base64url').toString('hex').slice(0, 12)).to.equal(id);
+    expect((await east.quick('partner list')).stdout).to.match(new RegExp(`${id}$`, 'm'));
     const { code: refused, stderr: refusal } = await west.quick('partner accept - --json', { input: stdout });
     expect(refused).to.equal(1);
     expect(checked('error', JSON.parse(refusal))).to.include({ name: 'invitation_refused' });
     expect((await west.json<{ partners: object[] }>('partner-list', 'partner list')).partners).to.deep.equal([]);
+  });
+
+  it('an open invitation is cancelled by what list shows, or by its name, and then nobody can accept it', async () => {
+    const { invitations } = await east.json<{ invitations: { id: string }[] }>('partner-list', 'partner list');
+    const cancelled = await east.json('partner-remove', `partner remove ${invitations[0]!.id}`);
+    expect(cancelled).to.include({ outcome: 'cancelled', id: invitations[0]!.id, name: null });
+    const { stdout: token } = await east.quick('partner invite --name sunset');
+    expect((await east.quick('partner invite --name sunset')).code).to.equal(0);
+    const { code, stderr } = await east.quick('partner remove sunset');
+    expect([code, stderr])
+      .to.deep.include(2)
+      .and.match(/Several invitations have the name sunset: [0-9a-f]{12}, /);
+    const list = async () =>
+      (await east.json<{ invitations: { id: string; invitation: string }[] }>('partner-list', 'partner list'))
+        .invitations;
+    await east.quick(`partner remove -- ${(await list())[1]!.invitation}`);
+    expect((await east.quick('partner remove sunset')).stdout).to.match(
+      /^invitation [0-9a-f]{12} \(sunset\) is cancelled\n$/,
+    );
+    expect(await list()).to.deep.equal([]);
+    expect((await east.quick('partner remove sunset --json')).stderr).to.contain('"partner_not_found"');
+    expect((await west.quick('partner accept - --json', { input: token })).stderr).to.contain('"invitation_refused"');
   });
 
   it('west accepts from standard input and waits, east approves with the code', async () => {
@@ -282,7 +307,10 @@ describe('command line, a story', function () {
       .to.contain('2, current')
       .and.contain('1, overlap');
     expect((await west.quick('identity rotate --json')).stderr).to.contain('rotation_overlap');
+    expect((await east.quick('partner show west')).stdout).to.match(/ current, .*, replaced in .* at the latest\n/);
     expect(await pingCode()).to.equal(0);
+    await west.quick('session open east');
+    expect((await east.quick('partner show west')).stdout).to.match(/ retired, [\w-]+, counts no more\n/);
   });
 
   it('identity rotate says who could not be told, with exit code 3', async () => {
@@ -388,6 +416,18 @@ describe('command line, a story', function () {
   it('after a compromise partners have to pair again', async () => {
     const rotated = await west.json('identity-rotate', 'identity rotate --compromised');
     expect(rotated).to.deep.include({ compromised: true, overlap_till: null, partners: [], pair_again: ['east'] });
+    const { code, stdout } = await west.quick('status');
+    expect(code).to.equal(1);
+    expect(stdout).to.contain('east knows none of our keys that still count. Run `alliance partner remove east`');
+    await west.json('status', 'status');
+    const doctor = await west.quick('partner doctor east --json');
+    type Checks = { checks: { name: string; outcome: string; remedy: string | null }[] };
+    const { checks } = checked<Checks>('partner-doctor', JSON.parse(doctor.stdout));
+    const check = checks.find(({ name }) => name === 'identity');
+    expect([doctor.code, check?.outcome]).to.deep.equal([1, 'failed']);
+    expect(check?.remedy).to.contain('pair again');
+    const again = await west.quick('identity rotate');
+    expect([again.code, again.stderr]).to.deep.equal([3, 'Telling 1 partner ...\n']);
   });
 
   it('SIGTERM ends serve with 0', async () => {
