@@ -11,9 +11,9 @@ import type { CompactReader } from './reader.ts';
 export interface ValueShape {
   /** Thrift type number. */
   readonly type: number;
-  readonly struct?: StructShape;
-  readonly values?: ReadonlySet<number>;
-  readonly elements?: readonly ValueShape[];
+  readonly struct: StructShape | undefined;
+  readonly values: ReadonlySet<number> | undefined;
+  readonly elements: readonly ValueShape[] | undefined;
 }
 
 interface MemberShape extends ValueShape {
@@ -62,9 +62,15 @@ function valueShape(text: TypeText): ValueShape {
   const [kind, ...rest] = text;
   const type = typeNumbers.get(kind);
   if (type === undefined) throw new TypeError(`No such type: ${kind}`);
-  if (kind === 'struct') return { type, struct: namedStruct(String(rest[0])) };
-  if (kind === 'enum') return { type, values: new Set(enums[String(rest[0])]) };
-  return rest.length === 0 ? { type } : { type, elements: rest.map((part) => valueShape(part as TypeText)) };
+  const isStruct = kind === 'struct';
+  const isEnum = kind === 'enum';
+  // Every shape has all its properties, because the checks look at them for each value: one form of object is quick to look at.
+  return {
+    type,
+    struct: isStruct ? namedStruct(String(rest[0])) : undefined,
+    values: isEnum ? new Set(enums[String(rest[0])]) : undefined,
+    elements: isStruct || isEnum || rest.length === 0 ? undefined : rest.map((part) => valueShape(part as TypeText)),
+  };
 }
 
 /** Adds the fields, and returns the bits of the required ones. */
