@@ -43,6 +43,7 @@ struct SessionTKT {
   3: string pki_data
 }
 
+/** Argument of ping. */
 struct PingRequest {
   /** cloud_id of the caller, at most 63 bytes by custom; the answer never depends on it. */
   1: string cloud_id
@@ -50,6 +51,7 @@ struct PingRequest {
   2: string request_data
 }
 
+/** Answer of ping. */
 struct PingResponse {
   /** cloud_id of the answering cloud. */
   1: string cloud_id
@@ -103,18 +105,23 @@ struct PairResult {
   3: PairingState state
 }
 
-/** Exactly one member is set. */
+/** One of the two calls of pairing: exactly one member is set. */
 struct PairRequest {
+  /** The first call. */
   1: optional PairOpen open
+  /** The second call, on the same connection. */
   2: optional PairProof proof
 }
 
 /** The member that answers the request's one. */
 struct PairResponse {
+  /** To the first call. */
   1: optional PairOffer offer
+  /** To the second call. */
   2: optional PairResult result
 }
 
+/** Argument of attach. */
 struct AttachRequest {
   /** Session id, 16 bytes. */
   1: binary sid
@@ -126,6 +133,7 @@ struct AttachRequest {
   4: binary mac
 }
 
+/** Answer of attach. */
 struct AttachResponse {
   /** Fresh X25519 public key, 32 bytes. */
   1: binary epk
@@ -143,13 +151,15 @@ enum CertificateState {
   OVERLAP = 2
 }
 
+/** One certificate of a trust bundle. */
 struct IdentityCertificate {
   /** X.509 certificate, DER, at most 4 KiB. */
   1: binary certificate
+  /** What the key is used for now. */
   2: CertificateState state
-  /** From when on the key may be used. */
+  /** From when on the key may be used, UTC epoch milliseconds. */
   3: i64 not_before
-  /** Until when the key may be used: end of the overlap, or of the certificate. */
+  /** Until when the key may be used, UTC epoch milliseconds: end of the overlap, or of the certificate. */
   4: i64 not_after
 }
 
@@ -175,6 +185,7 @@ struct RotationStatement {
   3: string new_signature
 }
 
+/** What the answering cloud holds of the caller after a rotation. */
 struct RotationReceipt {
   /** Sequence that the answering cloud now holds for the caller. */
   1: i64 sequence
@@ -182,11 +193,13 @@ struct RotationReceipt {
   2: binary fingerprint
 }
 
+/** Answer of getPairing. */
 struct PairingStatus {
+  /** Whether the caller has been approved. */
   1: PairingState state
-  /** From when on the answering cloud trusts the caller. */
+  /** From when on the answering cloud trusts the caller, UTC epoch milliseconds. */
   2: i64 trust_since
-  /** Until when; absent: without end. */
+  /** Until when, UTC epoch milliseconds; absent: without end. */
   3: optional i64 trust_till
 }
 
@@ -198,6 +211,7 @@ enum TrustEnd {
   REMOVED = 2
 }
 
+/** What is known of a token. */
 enum TokenStatus {
   /** The issuing Keystone says that the token is good. */
   VALID = 1
@@ -221,18 +235,21 @@ enum IndeterminateReason {
   OVERLOADED = 5
 }
 
+/** Argument of validateTokenHard and validateTokenSoft. */
 struct ValidateTokenRequest {
   /** The token as its user sent it: `[A-Za-z0-9._=-]{1,8192}`. A qualified token (`a1.`) is refused. */
   1: string token
 }
 
+/** Answer of validateTokenHard and validateTokenSoft. */
 struct TokenValidation {
+  /** Read this one first: the other members depend on it. */
   1: TokenStatus status
   /** Only with INDETERMINATE. */
   2: optional IndeterminateReason reason
-  /** When the token expires; only with VALID. */
+  /** When the token expires, UTC epoch milliseconds; only with VALID. */
   3: optional i64 expires_at
-  /** When Keystone was asked. */
+  /** When Keystone was asked, UTC epoch milliseconds; absent when nothing is known. */
   4: optional i64 checked_at
   /**
    * Body of Keystone's answer, verbatim JSON (Identity API v3, GET /v3/auth/tokens?nocatalog), at most 1 MiB; only with VALID, only from
@@ -243,20 +260,27 @@ struct TokenValidation {
 
 /** A user or project by id, or by name and domain; exactly one of id and name is set. */
 struct NamedReference {
+  /** Keystone's id, 1 to 255 bytes. */
   1: optional string id
+  /** 1 to 255 bytes. */
   2: optional string name
   /** Of the domain that the name is in; exactly one of domain_id and domain_name goes with a name. */
   3: optional string domain_id
+  /** The same by name, 1 to 255 bytes. */
   4: optional string domain_name
 }
 
+/** Login by password. */
 struct PasswordCredentials {
+  /** Who logs in. */
   1: NamedReference user
   /** At most 4 KiB; never logged, never stored. */
   2: string password
 }
 
+/** Login by application credential. */
 struct ApplicationCredentials {
+  /** Keystone's id of the application credential, 1 to 255 bytes. */
   1: string id
   /** At most 4 KiB; never logged, never stored. */
   2: string secret
@@ -264,51 +288,69 @@ struct ApplicationCredentials {
 
 /** Exactly one of password and application_credential is set; a project goes with password only. */
 struct AuthenticateRequest {
+  /** Login by password. */
   1: optional PasswordCredentials password
+  /** Login by application credential, which has a project of its own. */
   2: optional ApplicationCredentials application_credential
   /** Scope of the token; absent: the user's default project, or unscoped. */
   3: optional NamedReference project
 }
 
+/** Answer of authenticate. */
 struct IssuedToken {
   /** The token (X-Subject-Token of the answering cloud's Keystone). */
   1: string token
+  /** When it expires, UTC epoch milliseconds. */
   2: i64 expires_at
   /** Body of Keystone's answer, verbatim JSON without the catalog, at most 1 MiB. */
   3: string body
 }
 
-/** What is set must match exactly. */
+/** Which services to list. What is set must match exactly; nothing set means all. */
 struct ServiceFilter {
   /** Service type of the OpenStack service-types authority, e.g. "image". */
   1: optional string type
+  /** Name of the service in Keystone. */
   2: optional string name
 }
 
+/** One service of the answering cloud. */
 struct ServiceInfo {
+  /** Keystone's id. */
   1: string id
+  /** Service type, e.g. "image". */
   2: string type
+  /** May be empty. */
   3: string name
+  /** As the operator wrote it. */
   4: optional string description
 }
 
-/** What is set must match exactly. */
+/** Which endpoints to list. What is set must match exactly; nothing set means all. */
 struct EndpointFilter {
   /** Service type, e.g. "image". */
   1: optional string type
+  /** Id of the region. */
   2: optional string region
   /** public, internal or admin. */
   3: optional string interface_name
 }
 
+/** One endpoint of a service of the answering cloud. */
 struct EndpointInfo {
+  /** Keystone's id. */
   1: string id
+  /** Keystone's id of the service. */
   2: string service_id
+  /** Service type, e.g. "image". */
   3: string service_type
+  /** May be empty. */
   4: string service_name
   /** public, internal or admin; by default only public ones are exported. */
   5: string interface_name
+  /** Id of the region; absent where the endpoint has none. */
   6: optional string region
+  /** As registered in Keystone; templates such as $(project_id)s are not filled in. */
   7: string url
 }
 

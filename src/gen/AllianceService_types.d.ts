@@ -33,6 +33,9 @@ declare enum TrustEnd {
   REMOVED = 2,
 }
 
+/**
+ * What is known of a token.
+ */
 declare enum TokenStatus {
   VALID = 1,
   INVALID = 2,
@@ -76,6 +79,9 @@ declare class SessionTKT {
       constructor(args?: { cloud_id: string; signature: string; pki_data: string; });
   }
 
+/**
+ * Argument of ping.
+ */
 declare class PingRequest {
     public cloud_id: string;
     public request_data: string;
@@ -83,6 +89,9 @@ declare class PingRequest {
       constructor(args?: { cloud_id: string; request_data: string; });
   }
 
+/**
+ * Answer of ping.
+ */
 declare class PingResponse {
     public cloud_id: string;
     public response_data: string;
@@ -134,7 +143,7 @@ declare class PairResult {
   }
 
 /**
- * Exactly one member is set.
+ * One of the two calls of pairing: exactly one member is set.
  */
 declare class PairRequest {
     public open?: PairOpen;
@@ -153,6 +162,9 @@ declare class PairResponse {
       constructor(args?: { offer?: PairOffer; result?: PairResult; });
   }
 
+/**
+ * Argument of attach.
+ */
 declare class AttachRequest {
     public sid: Buffer;
     public epk: Buffer;
@@ -162,6 +174,9 @@ declare class AttachRequest {
       constructor(args?: { sid: Buffer; epk: Buffer; nonce: Buffer; mac: Buffer; });
   }
 
+/**
+ * Answer of attach.
+ */
 declare class AttachResponse {
     public epk: Buffer;
     public nonce: Buffer;
@@ -170,6 +185,9 @@ declare class AttachResponse {
       constructor(args?: { epk: Buffer; nonce: Buffer; mac: Buffer; });
   }
 
+/**
+ * One certificate of a trust bundle.
+ */
 declare class IdentityCertificate {
     public certificate: Buffer;
     public state: CertificateState;
@@ -202,6 +220,9 @@ declare class RotationStatement {
       constructor(args?: { payload: string; old_signature: string; new_signature: string; });
   }
 
+/**
+ * What the answering cloud holds of the caller after a rotation.
+ */
 declare class RotationReceipt {
     public sequence: Int64;
     public fingerprint: Buffer;
@@ -209,6 +230,9 @@ declare class RotationReceipt {
       constructor(args?: { sequence: Int64; fingerprint: Buffer; });
   }
 
+/**
+ * Answer of getPairing.
+ */
 declare class PairingStatus {
     public state: PairingState;
     public trust_since: Int64;
@@ -217,12 +241,18 @@ declare class PairingStatus {
       constructor(args?: { state: PairingState; trust_since: Int64; trust_till?: Int64; });
   }
 
+/**
+ * Argument of validateTokenHard and validateTokenSoft.
+ */
 declare class ValidateTokenRequest {
     public token: string;
 
       constructor(args?: { token: string; });
   }
 
+/**
+ * Answer of validateTokenHard and validateTokenSoft.
+ */
 declare class TokenValidation {
     public status: TokenStatus;
     public reason?: IndeterminateReason;
@@ -245,6 +275,9 @@ declare class NamedReference {
       constructor(args?: { id?: string; name?: string; domain_id?: string; domain_name?: string; });
   }
 
+/**
+ * Login by password.
+ */
 declare class PasswordCredentials {
     public user: NamedReference;
     public password: string;
@@ -252,6 +285,9 @@ declare class PasswordCredentials {
       constructor(args?: { user: NamedReference; password: string; });
   }
 
+/**
+ * Login by application credential.
+ */
 declare class ApplicationCredentials {
     public id: string;
     public secret: string;
@@ -270,6 +306,9 @@ declare class AuthenticateRequest {
       constructor(args?: { password?: PasswordCredentials; application_credential?: ApplicationCredentials; project?: NamedReference; });
   }
 
+/**
+ * Answer of authenticate.
+ */
 declare class IssuedToken {
     public token: string;
     public expires_at: Int64;
@@ -279,7 +318,7 @@ declare class IssuedToken {
   }
 
 /**
- * What is set must match exactly.
+ * Which services to list. What is set must match exactly; nothing set means all.
  */
 declare class ServiceFilter {
     public type?: string;
@@ -288,6 +327,9 @@ declare class ServiceFilter {
       constructor(args?: { type?: string; name?: string; });
   }
 
+/**
+ * One service of the answering cloud.
+ */
 declare class ServiceInfo {
     public id: string;
     public type: string;
@@ -298,7 +340,7 @@ declare class ServiceInfo {
   }
 
 /**
- * What is set must match exactly.
+ * Which endpoints to list. What is set must match exactly; nothing set means all.
  */
 declare class EndpointFilter {
     public type?: string;
@@ -308,6 +350,9 @@ declare class EndpointFilter {
       constructor(args?: { type?: string; region?: string; interface_name?: string; });
   }
 
+/**
+ * One endpoint of a service of the answering cloud.
+ */
 declare class EndpointInfo {
     public id: string;
     public service_id: string;
