@@ -354,6 +354,7 @@ struct EndpointInfo {
   7: string url
 }
 
+/** What a cloud's broker answers to the brokers of its partners. */
 service AllianceService {
   /** Handshake: agree on a session (docs/protocol.md, section 2). Plain. Errors 1101 to 1104, 1106, 1107. */
   SessionTKT getSession(1: SessionTKT ticket) throws (1: AException error)

@@ -44,6 +44,9 @@ import ServiceInfo = ttypes.ServiceInfo
 import EndpointFilter = ttypes.EndpointFilter
 import EndpointInfo = ttypes.EndpointInfo
 
+/**
+ * What a cloud's broker answers to the brokers of its partners.
+ */
 export declare class Client {
     private output: thrift.TTransport;
     private pClass: thrift.TProtocol;
