@@ -169,20 +169,29 @@ export class ServerConnection implements Peer {
     this.#run(method, seqid, call);
   }
 
+  /** Little but the waiting, because everything a function holds across an `await` is allocated for each call. */
   async #run(method: MethodName, seqid: number, call: InboundCall): Promise<void> {
     let value: unknown;
     let failure: AllianceError | undefined;
     try {
-      if (this.#draining) throw new AllianceError('shutting_down', { retryAfterMs: 1000 });
-      if (this.#link.sealed && methodFacts(method).plain && method !== 'ping')
-        throw new AllianceError('bad_request', { details: `${method} does not travel over a channel.` });
-      value = await this.#options.run(call);
+      value = await this.#start(method, call);
     } catch (thrown) {
       failure = toAllianceError(thrown);
     }
+    this.#answer(method, seqid, call.requestId, value, failure);
+  }
+
+  #start(method: MethodName, call: InboundCall): Promise<unknown> {
+    if (this.#draining) throw new AllianceError('shutting_down', { retryAfterMs: 1000 });
+    if (this.#link.sealed && methodFacts(method).plain && method !== 'ping')
+      throw new AllianceError('bad_request', { details: `${method} does not travel over a channel.` });
+    return this.#options.run(call);
+  }
+
+  #answer(method: MethodName, seqid: number, requestId: string, value: unknown, failure?: AllianceError): void {
     this.#inFlight--;
     if (this.#link.closed) return;
-    if (failure) this.#answerError(method, seqid, failure, call.requestId);
+    if (failure) this.#answerError(method, seqid, failure, requestId);
     else
       try {
         const { writer } = this.#link;
@@ -190,7 +199,7 @@ export class ServerConnection implements Peer {
         encodeResult(writer, seqid, method, value as never);
         this.#link.commit(mark);
       } catch (thrown) {
-        this.#answerError(method, seqid, toAllianceError(thrown), call.requestId);
+        this.#answerError(method, seqid, toAllianceError(thrown), requestId);
       }
     this.#afterReply();
   }

@@ -11,25 +11,27 @@ type ServerInterceptor = Interceptor<InboundCall>;
 
 /** Counts and logs every call; what nobody foresaw is logged whole here and leaves as `internal`. */
 const observe =
-  ({ telemetry, log }: ServerContext): ServerInterceptor =>
+  (context: ServerContext): ServerInterceptor =>
   async (call, next) => {
-    const { method, startedAt } = call;
     try {
       const value = await next(call);
-      telemetry.call(method, 'in', 'ok', performance.now() - startedAt);
+      context.telemetry.call(call.method, 'in', 'ok', performance.now() - call.startedAt);
       return value;
     } catch (thrown) {
-      const error = toAllianceError(thrown);
-      telemetry.call(method, 'in', error.errorName, performance.now() - startedAt);
-      const { cloudId, requestId, peer } = call;
-      const line = { method, partner: cloudId, requestId, remoteAddress: peer.remoteAddress, err: error };
-      if (error.errorName === 'internal') log.error(line, 'A call failed for a reason of ours.');
-      // No partner can mend that, and nobody else sees it.
-      else if (error.errorName === 'keystone_refused') log.warn(line, 'A call failed.');
-      else log.info(line, 'A call failed.');
-      throw error;
+      throw failed(context, call, toAllianceError(thrown));
     }
   };
+
+function failed({ telemetry, log }: ServerContext, call: InboundCall, error: AllianceError): AllianceError {
+  const { method, startedAt, cloudId, requestId, peer } = call;
+  telemetry.call(method, 'in', error.errorName, performance.now() - startedAt);
+  const line = { method, partner: cloudId, requestId, remoteAddress: peer.remoteAddress, err: error };
+  if (error.errorName === 'internal') log.error(line, 'A call failed for a reason of ours.');
+  // No partner can mend that, and nobody else sees it.
+  else if (error.errorName === 'keystone_refused') log.warn(line, 'A call failed.');
+  else log.info(line, 'A call failed.');
+  return error;
+}
 
 /** Plain calls: only the bootstrap ones, within the limits of strangers, and no new trust without a database. Calls over a channel: as the one table says. */
 const admit =
