@@ -7,7 +7,6 @@ import { ClientConnection } from '../../src/client/connection.ts';
 import { dial } from '../../src/client/dial.ts';
 import { createDialPolicy } from '../../src/client/dialPolicy.ts';
 import { fromTicket, toStored, toTicket } from '../../src/client/session.ts';
-import { AllianceError } from '../../src/core/errors.ts';
 import { createLogger } from '../../src/core/log.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import { PingRequest, TokenStatus, ValidateTokenRequest } from '../../src/wire/types.ts';
@@ -106,13 +105,8 @@ function handshaking(load: Load, { installation, partner }: Caller): Connection 
     await attachChannel({ connection, session, partner, identity, clock });
     connection.close();
   };
-  // A partner holds few sessions at a time, and one that others pushed out before its attach is agreed anew.
-  const again = (error: unknown): Promise<void> => (isPushedOut(error) ? once().catch(again) : Promise.reject(error));
-  return { call: (done, fail) => void once().catch(again).then(done, fail), close: () => undefined };
+  return { call: (done, fail) => void once().then(done, fail), close: () => undefined };
 }
-
-const isPushedOut = (error: unknown): boolean =>
-  error instanceof AllianceError && error.remote && error.errorName === 'session_invalid';
 
 export const handshakes: Contender = {
   measure: (load) => withCaller(load, (caller) => closedLoop(load, async () => handshaking(load, caller))),

@@ -78,6 +78,9 @@ export const sessionLimits = {
   replayMs: 10 * MINUTE,
   livePerPartner: 8,
   continuityPerPartner: 8,
+  /** Beside those, for as long as a session that was just agreed may wait for its first channel. */
+  pendingPerPartner: 8,
+  pendingMs: 5 * SECOND,
   continuityMs: 30 * DAY,
   fallbackEveryMs: MINUTE,
   renewAtShare: 0.8,

@@ -129,18 +129,33 @@ async function refuseUntrusted(trx: Transaction<Tables>, session: StoredSession)
   if (!key) throw new AllianceError('ticket_refused', { details: "The partner's key was retired." });
 }
 
-/** Beyond the limits those never confirmed go first, then the oldest; the one just agreed stays, for it is about to be used. */
+/**
+ * Beyond the limits those never confirmed go first, then the oldest. Those just agreed are counted apart, for they are about to be used:
+ * several handshakes at a time would otherwise push each other out before any of them could attach.
+ */
 async function keepWithinLimits(trx: Transaction<Tables>, added: SessionRow): Promise<void> {
-  const rows = await ofPartner(trx, added.partner_uid, added.direction).execute();
-  const others = rows.filter(({ sid }) => sid !== added.sid).sort(worthKeeping);
   const now = added.created_at;
-
-  const live = others.filter((row) => row.secret && row.valid_till > now);
-  await wipe(trx, 'secret', live.slice(sessionLimits.livePerPartner - 1));
-  const continuous = others.filter((row) => row.continuity && row.continuity_till > now);
-  await wipe(trx, 'continuity', continuous.slice(sessionLimits.continuityPerPartner - 1));
+  const rows = (await ofPartner(trx, added.partner_uid, added.direction).execute()).sort(worthKeeping);
+  const live = rows.filter((row) => row.secret && row.valid_till > now);
+  const continuous = rows.filter((row) => row.continuity && row.continuity_till > now);
+  await wipe(trx, 'secret', beyond(sessionLimits.livePerPartner, live, added));
+  await wipe(trx, 'continuity', beyond(sessionLimits.continuityPerPartner, continuous, added));
   if (rows.length > sessionLimits.livePerPartner) await deleteEmpty(trx);
 }
+
+/** What must go of these, best first; never the one that was added. */
+function beyond(limit: number, rows: readonly SessionRow[], added: SessionRow): SessionRow[] {
+  const pending = rows.filter((row) => isPending(row, added.created_at));
+  const settled = rows.filter((row) => !pending.includes(row));
+  const room = (ofThese: readonly SessionRow[], most: number) => {
+    const others = ofThese.filter(({ sid }) => sid !== added.sid);
+    return others.slice(most - (ofThese.length - others.length));
+  };
+  return [...room(settled, limit), ...room(pending, sessionLimits.pendingPerPartner)];
+}
+
+const isPending = (row: SessionRow, now: number): boolean =>
+  row.confirmed_at === null && row.created_at > now - sessionLimits.pendingMs;
 
 /** Order: confirmed ones first, newer ones first. */
 function worthKeeping(a: SessionRow, b: SessionRow): number {

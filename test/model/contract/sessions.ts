@@ -67,18 +67,36 @@ export function describeSessions(bench: Bench): void {
 
     it('are at most 8 a partner and direction: never confirmed ones go first, oldest first, the new one stays', async () => {
       const { sessions } = bench.store;
+      const { livePerPartner, pendingMs } = sessionLimits;
       const confirmed = await insert(4, { confirmedAt: testStart });
       const unconfirmed = await insert(4, { createdAt: testStart + 100 });
       const others = await insert(8, { direction: 'initiator' });
-      await insert(1, { createdAt: testStart + 200 });
+      const later = testStart + 200 + pendingMs;
+      await insert(1, { createdAt: later, confirmedAt: later });
       expect(await live(unconfirmed)).to.deep.equal([false, true, true, true]);
-      await insert(3, { createdAt: testStart + 300, confirmedAt: testStart });
+      await insert(3, { createdAt: later + 100, confirmedAt: later });
       expect(await live(unconfirmed)).to.deep.equal([false, false, false, false]);
       expect(await live(confirmed)).to.deep.equal([true, true, true, true]);
-      const [last] = await insert(1, { createdAt: testStart });
+      const [last] = await insert(1, { createdAt: testStart, confirmedAt: testStart });
       expect(await live([last!])).to.deep.equal([true]);
       expect(await live(others)).to.deep.equal(others.map(() => true));
-      expect(await sessions.countLive(east.uid, 'responder', testStart)).to.equal(sessionLimits.livePerPartner);
+      expect(await sessions.countLive(east.uid, 'responder', testStart)).to.equal(livePerPartner);
+    });
+
+    it('just agreed do not push each other out before they can attach: up to 8 are counted apart, for 5 s', async () => {
+      const { sessions } = bench.store;
+      const { pendingPerPartner, pendingMs } = sessionLimits;
+      const confirmed = await insert(8, { confirmedAt: testStart });
+      const pending = await insert(pendingPerPartner, { createdAt: testStart + 100 });
+      expect(await live([...confirmed, ...pending])).to.not.include(false);
+      await insert(1, { createdAt: testStart + 200 });
+      expect(await live(pending)).to.deep.equal([false, ...pending.slice(1).map(() => true)]);
+      expect(await live(confirmed)).to.not.include(false);
+
+      await sessions.confirm(pending[7]!.sid, testStart + 300);
+      await insert(1, { createdAt: testStart + 200 + pendingMs });
+      expect(await live(pending)).to.deep.equal(pending.map(({ sid }) => sid === pending[7]!.sid));
+      expect(await live(confirmed)).to.deep.equal([false, ...confirmed.slice(1).map(() => true)]);
     });
 
     it('of eight processes that keep confirming them are replaced oldest first', async () => {
@@ -102,15 +120,17 @@ export function describeSessions(bench: Bench): void {
       expect(await sessions.list()).to.deep.equal([]);
     });
 
-    it('leave at most 8 continuity keys; the confirmed and newest is used next', async () => {
+    it('leave at most 8 continuity keys besides those just agreed; the confirmed and newest is used next', async () => {
       const { store, clock } = bench;
-      const old = await insert(6, { confirmedAt: testStart });
+      const old = await insert(10, { confirmedAt: testStart });
       await store.prune(clock.advance(sessionLimits.lifeMs));
       const recent = await insert(4, { createdAt: clock.now() });
       const facts = await store.sessions.list(east.uid);
-      expect(facts.filter(({ hasContinuity }) => hasContinuity)).to.have.length(sessionLimits.continuityPerPartner);
+      const kept = facts.filter(({ hasContinuity }) => hasContinuity).map(({ sid }) => sid);
+      const expected = [...old.slice(-sessionLimits.continuityPerPartner), ...recent].map(({ sid }) => sid);
+      expect(kept).to.have.members(expected);
       const next = await store.sessions.findContinuity(east.uid, 'responder', null, clock.now());
-      expect(next?.sid).to.equal(old[5]!.sid);
+      expect(next?.sid).to.equal(old[9]!.sid);
       await store.sessions.confirm(recent[3]!.sid, clock.now());
       const then = await store.sessions.findContinuity(east.uid, 'responder', null, clock.now());
       expect(then).to.deep.equal({ sid: recent[3]!.sid, key: recent[3]!.continuity });
@@ -120,9 +140,10 @@ export function describeSessions(bench: Bench): void {
       const { store, clock } = bench;
       await insert(8, { confirmedAt: testStart });
       await store.prune(clock.advance(sessionLimits.lifeMs));
-      const recent = await insert(2, { createdAt: clock.now() });
-      const first = await store.sessions.findLive(recent[0]!.sid, 'responder', clock.now());
-      expect(first).to.deep.equal({ ...recent[0], continuity: null });
+      const [recent] = await insert(1, { createdAt: clock.now() });
+      await insert(1, { createdAt: clock.now() + sessionLimits.pendingMs });
+      const found = await store.sessions.findLive(recent!.sid, 'responder', clock.now());
+      expect(found).to.deep.equal({ ...recent, continuity: null });
     });
 
     it('belong to one partner and direction, also for continuity', async () => {
