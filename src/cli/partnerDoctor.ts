@@ -12,8 +12,8 @@ export function addDoctor(group: Command, cli: Cli): void {
   addCommand(group, {
     usage: 'doctor <partner>',
     summary: 'find out what keeps a partner from answering, step by step',
-    more: `Checks trust, DNS, TCP, TLS and pin of each endpoint, session, clocks, version and the partner's Keystone, one line
-each with the remedy. Exit code 1 if any of them fails.`,
+    more: `Checks trust, whether the partner knows our key, DNS, TCP, TLS and pin of each endpoint, session, clocks, version and
+the partner's Keystone, one line each with the remedy. Exit code 1 if any of them fails.`,
     examples: ['partner doctor west'],
   }).action((name: string) =>
     finish(

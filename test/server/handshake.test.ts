@@ -166,6 +166,13 @@ describe('getSession', () => {
     await peer.agree(await peer.connect());
   });
 
+  it('whoever captured a ticket cannot spend the rate of the partner with it', async () => {
+    const { ticket } = await peer.request();
+    await (await peer.connect()).call('getSession', fromTicket(ticket));
+    for (let n = 0; n < 12; n++) await refused(fromTicket(ticket), 'ticket_refused');
+    await peer.agree(await peer.connect());
+  });
+
   describe('attempts', () => {
     it('optimistic carries continuity on; without the key it is 1102, and unproven', async () => {
       const first = await peer.agree(await peer.connect());

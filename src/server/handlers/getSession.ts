@@ -18,8 +18,9 @@ export const getSession: Handler<'getSession'> = async (context, argument, call)
 
   const state = view.stateOf(partner);
   if (!mayAttach(state)) throw new AllianceError('partner_not_active', { details: `${partner.cloudId} is ${state}.` });
-  limitRate(context, partner);
+  // Before the rate, so that nobody can spend it with a partner's old tickets.
   await refuseReplay(context, partner, request, call.startedAt);
+  limitRate(context, partner);
   const previousContinuity = await followAttempt(context, partner, request);
 
   const { ticket, session } = await context.sign(() =>
