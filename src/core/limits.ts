@@ -79,7 +79,7 @@ export const sessionLimits = {
   livePerPartner: 8,
   continuityPerPartner: 8,
   /** Beside those, for as long as a session that was just agreed may wait for its first channel. */
-  pendingPerPartner: 8,
+  pendingPerPartner: 16,
   pendingMs: 5 * SECOND,
   continuityMs: 30 * DAY,
   fallbackEveryMs: MINUTE,
