@@ -33,6 +33,11 @@ function fieldsOf(body, enums, optionalByDefault) {
   );
 }
 
+const resultOf = (type, errors, enums) => [
+  ...(type === 'void' ? [] : [{ id: 0, name: 'success', required: false, type: typeOf(type, enums) }]),
+  ...fieldsOf(errors, enums, true),
+];
+
 /** {enums, structs, methods} of an IDL without typedefs, includes and default values. */
 export function shapesOf(idl) {
   const text = idl.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(\/\/|#).*$/gm, '');
@@ -44,17 +49,13 @@ export function shapesOf(idl) {
     structs[name] = fieldsOf(body, enums, kind === 'union');
   const methods = {};
   const service = /^service \w+\s*\{([^}]*)\}/m.exec(text)[1];
+  // A oneway method is a void one without errors, and has no result.
   for (const [, result, name, body, errors] of service.matchAll(
-    /([\w<>, ]+?)\s+(\w+)\(([^)]*)\)\s*throws\s*\(([^)]*)\)/g,
+    /(oneway void|[\w<>, ]+?)\s+(\w+)\(([^)]*)\)(?:\s*throws\s*\(([^)]*)\))?/g,
   ))
     methods[name] = {
       arguments: fieldsOf(body, enums, false),
-      result: [
-        ...(result.trim() === 'void'
-          ? []
-          : [{ id: 0, name: 'success', required: false, type: typeOf(result.trim(), enums) }]),
-        ...fieldsOf(errors, enums, true),
-      ],
+      result: errors === undefined ? undefined : resultOf(result.trim(), errors, enums),
     };
   return { enums, structs, methods };
 }
@@ -64,10 +65,10 @@ const table = (entries) => entries.map(([name, fields]) => `  ${name}: [${fields
 
 /** The shapes as a CommonJS module. */
 export function shapesModule({ enums, structs, methods }) {
-  const methodRows = Object.entries(methods).map(
-    ([name, m]) =>
-      `  ${name}: { arguments: [${m.arguments.map(row).join(', ')}], result: [${m.result.map(row).join(', ')}] },`,
-  );
+  const methodRows = Object.entries(methods).map(([name, m]) => {
+    const result = m.result === undefined ? 'undefined' : `[${m.result.map(row).join(', ')}]`;
+    return `  ${name}: { arguments: [${m.arguments.map(row).join(', ')}], result: ${result} },`;
+  });
   return `"use strict";
 exports.enums = {
 ${Object.entries(enums)
@@ -87,7 +88,8 @@ ${methodRows.join('\n')}
 export const shapesDeclaration = `/** ['i32'], ['list', element], ['map', key, value], ['struct', name], ['enum', name]. */
 export type TypeText = readonly [string, ...(string | TypeText)[]];
 export interface FieldShape { readonly id: number; readonly name: string; readonly required: boolean; readonly type: TypeText }
-export interface MethodShape { readonly arguments: readonly FieldShape[]; readonly result: readonly FieldShape[] }
+/** A oneway method has no result. */
+export interface MethodShape { readonly arguments: readonly FieldShape[]; readonly result: readonly FieldShape[] | undefined }
 export declare const enums: Readonly<Record<string, readonly number[]>>;
 export declare const structs: Readonly<Record<string, readonly FieldShape[]>>;
 export declare const methods: Readonly<Record<string, MethodShape>>;

@@ -163,6 +163,14 @@ struct IdentityCertificate {
   4: i64 not_after
 }
 
+/** A key that the answering cloud's Keystone signs tokens with (its JWS token provider). */
+struct TokenSigningKey {
+  /** ES256, ES384, ES512 or EdDSA (RFC 7518, RFC 8037). */
+  1: string algorithm
+  /** SubjectPublicKeyInfo, DER, at most 1 KiB. */
+  2: binary public_key
+}
+
 /** Identity certificates of the answering cloud, after the SPIFFE trust bundle. */
 struct TrustBundle {
   /** cloud_id of the answering cloud. */
@@ -173,6 +181,8 @@ struct TrustBundle {
   3: i32 refresh_hint_s
   /** One or two certificates. */
   4: list<IdentityCertificate> certificates
+  /** Keys of the answering cloud's JWS tokens, at most 16; absent where its Keystone issues none. */
+  5: optional list<TokenSigningKey> token_keys
 }
 
 /** A rotation of the caller's identity: one payload, signed by the old and by the new key (both typ alliance-rotate). */
@@ -239,6 +249,8 @@ enum IndeterminateReason {
 struct ValidateTokenRequest {
   /** The token as its user sent it: `[A-Za-z0-9._=-]{1,8192}`. A qualified token (`a1.`) is refused. */
   1: string token
+  /** Also a token that has expired, within Keystone's window (Keystone's `allow_expired`); only for validateTokenHard. */
+  2: optional bool allow_expired
 }
 
 /** Answer of validateTokenHard and validateTokenSoft. */
@@ -256,6 +268,99 @@ struct TokenValidation {
    * validateTokenHard. It has no catalog: getEndpoints tells what partners may see of that.
    */
   5: optional string body
+  /** Sequence of the newest revocation in getRevocations when this was answered. */
+  6: optional i64 revocation_head
+}
+
+/** Argument of revokeToken. */
+struct RevokeTokenRequest {
+  /** The token as its user sent it: `[A-Za-z0-9._=-]{1,8192}`. */
+  1: string token
+}
+
+/** Answer of revokeToken. */
+struct RevokeTokenResult {
+  /** False when the token was not valid any more; it is not valid now in either case. */
+  1: bool was_valid
+}
+
+/** One event of Keystone's OS-REVOKE API: every token that agrees with all members that are set is revoked. */
+struct Revocation {
+  /** Grows by at least one from each revocation to the next. */
+  1: i64 sequence
+  /** UTC epoch milliseconds. */
+  2: i64 revoked_at
+  /** Tokens issued at this time or earlier, UTC epoch milliseconds. */
+  3: i64 issued_before
+  /** First of the token's audit_ids, 1 to 64 bytes. */
+  4: optional string audit_id
+  /** Last of the token's audit_ids, 1 to 64 bytes. */
+  5: optional string audit_chain_id
+  /** Keystone's ids, 1 to 255 bytes, as are all that follow. */
+  6: optional string user_id
+  7: optional string project_id
+  /** Domain of the user or of the project. */
+  8: optional string domain_id
+  /** Domain that the token is scoped to. */
+  9: optional string domain_scope_id
+  10: optional string role_id
+  11: optional string trust_id
+  /** Tokens that expire at exactly this time, UTC epoch milliseconds. */
+  12: optional i64 expires_at
+}
+
+/** Argument of getRevocations. */
+struct RevocationQuery {
+  /** Sequence of the last revocation that the caller has; 0: from the oldest one kept; -1: only tell the head. */
+  1: i64 after
+  /** How long to wait for one when there is none, 0 to 30,000 milliseconds. */
+  2: i32 wait_ms
+  /** At most so many, 1 to 1,000. */
+  3: i32 limit
+  /** Whether the caller wants pushToken for fresh tokens until a minute after this call. */
+  4: optional bool announce_tokens
+}
+
+/** Answer of getRevocations. */
+struct RevocationPage {
+  /** In their order. */
+  1: list<Revocation> revocations
+  /** What to give as `after` next time. */
+  2: i64 next_after
+  /** Sequence of the newest one. */
+  3: i64 head
+  /** True when revocations after `after` are no longer kept: whatever the caller remembers of tokens is void. */
+  4: bool gap
+  /** Milliseconds since the answering cloud last asked its Keystone for revocations, with success; absent: not yet. */
+  5: optional i64 age_ms
+}
+
+/** Wakes the reader of getRevocations; losing one costs time and nothing else. */
+struct RevocationNotice {
+  /** Sequence of the newest revocation. */
+  1: i64 head
+}
+
+/** A fresh token of the calling cloud: how it can be recognised, not the token. */
+struct TokenAnnouncement {
+  /** Hint of the token for this pair of clouds (docs/protocol.md), 32 bytes. */
+  1: binary hint
+  /** When the token expires, UTC epoch milliseconds. */
+  2: i64 expires_at
+}
+
+/** Does the answering cloud know the token of this hint? */
+struct TokenClaimRequest {
+  /** Hint of the token for this pair of clouds (docs/protocol.md), 32 bytes. */
+  1: binary hint
+  /** 32 fresh random bytes. */
+  2: binary nonce
+}
+
+/** Answer of claimToken. */
+struct TokenClaim {
+  /** HMAC-SHA-256 that only one who holds the token can make (docs/protocol.md), 32 bytes; absent: the token is not known. */
+  1: optional binary proof
 }
 
 /** A user or project by id, or by name and domain; exactly one of id and name is set. */
@@ -354,6 +459,52 @@ struct EndpointInfo {
   7: string url
 }
 
+/** Argument of provision. */
+struct ProvisionRequest {
+  /** Chosen by the caller, 1 to 64 bytes: a repeat with the same id and content gives the same project. */
+  1: string request_id
+  /** Name of the project, 1 to 64 bytes; the answering cloud says which names it takes. */
+  2: string name
+  /** User of the calling cloud, by its Keystone's id, 1 to 255 bytes; absent: every user of the calling cloud whom a mapping admits. */
+  3: optional string user_id
+  /** Names of roles that the user has there; absent: those that the answering cloud gives by default. At most 16. */
+  4: optional list<string> roles
+  /** When it is to be removed, UTC epoch milliseconds; absent: as late as the answering cloud allows. */
+  5: optional i64 expires_at
+}
+
+/** A project that was made for a partner. */
+struct ProvisionedProject {
+  /** Of the request that made it. */
+  1: string request_id
+  /** Keystone's id of the project. */
+  2: string project_id
+  /** Its name. */
+  3: string name
+  /** Keystone's id of its domain. */
+  4: string domain_id
+  /** Names of the roles that the user has there. */
+  5: list<string> roles
+  /** As in the request. */
+  6: optional string user_id
+  /** When it will be removed, UTC epoch milliseconds; absent: when it is asked for. */
+  7: optional i64 expires_at
+}
+
+/** Argument of deprovision. */
+struct DeprovisionRequest {
+  /** Keystone's id of a project that was made for the calling cloud. */
+  1: string project_id
+}
+
+/** What a cloud says of its audit at one time, signed; the other one keeps it. */
+struct AuditCheckpoint {
+  /** base64url(JSON {v, iss, aud, seq, head, at}), at most 1 KiB: number and hash of the latest record, UTC epoch milliseconds. */
+  1: string payload
+  /** Detached JWS (typ alliance-checkpoint) of the identity, at most 1 KiB. */
+  2: string signature
+}
+
 /** What a cloud's broker answers to the brokers of its partners. */
 service AllianceService {
   /** Handshake: agree on a session (docs/protocol.md, section 2). Plain. Errors 1101 to 1104, 1106, 1107. */
@@ -394,4 +545,28 @@ service AllianceService {
 
   /** Endpoints that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503. */
   list<EndpointInfo> getEndpoints(1: EndpointFilter filter) throws (1: AException error)
+
+  /** End a token of the answering cloud. Consumers. Errors 400, 1402, 1501 to 1503. */
+  RevokeTokenResult revokeToken(1: RevokeTokenRequest request) throws (1: AException error)
+
+  /** Revocations of the answering cloud's tokens, as they happen (long poll). Consumers. Error 400. */
+  RevocationPage getRevocations(1: RevocationQuery query) throws (1: AException error)
+
+  /** The caller has new revocations; whoever follows them reads them now. Providers. */
+  oneway void popToken(1: RevocationNotice notice)
+
+  /** The caller issued a token; whoever meets it may ask the caller. Providers that were asked to. */
+  oneway void pushToken(1: TokenAnnouncement announcement)
+
+  /** Whose token is it? Proves that the answering cloud issued or validated it, without telling it. Consumers. Error 400. */
+  TokenClaim claimToken(1: TokenClaimRequest request) throws (1: AException error)
+
+  /** Make a project for the caller's users, within this cloud's limits. Consumers, where switched on. Errors 400, 1404 to 1406, 1501 to 1503. */
+  ProvisionedProject provision(1: ProvisionRequest request) throws (1: AException error)
+
+  /** Remove a project that provision made for the caller. Consumers. Errors 400, 1407, 1501 to 1503. */
+  void deprovision(1: DeprovisionRequest request) throws (1: AException error)
+
+  /** Exchange signed heads of both audits. Any active partner. Errors 400, 1103. */
+  AuditCheckpoint exchangeCheckpoint(1: AuditCheckpoint checkpoint) throws (1: AException error)
 }

@@ -20,6 +20,8 @@ const askedByUs: readonly PartnerRole[] = ['provider', 'both'];
 const between: Rule = { in: everyone, out: everyone, states: ['active'] };
 const evenPending: Rule = { in: everyone, out: everyone, states: ['pending', 'active'] };
 const service: Rule = { in: askedOfUs, out: askedByUs, states: ['active'] };
+/** What one who is asked tells those who ask, unasked. */
+const notice: Rule = { in: askedByUs, out: askedOfUs, states: ['active'] };
 /** Makes channels; never travels over one. */
 const bootstrapOnly: Rule = { in: nobody, out: nobody, states: [] };
 
@@ -37,6 +39,14 @@ const rules: Readonly<Record<MethodName, Rule>> = {
   authenticate: service,
   getServices: service,
   getEndpoints: service,
+  revokeToken: service,
+  getRevocations: service,
+  claimToken: service,
+  provision: service,
+  deprovision: service,
+  popToken: notice,
+  pushToken: notice,
+  exchangeCheckpoint: between,
 };
 
 /** Whether a partner in this state may hold a channel at all. */

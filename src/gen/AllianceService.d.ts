@@ -28,12 +28,22 @@ import PairResponse = ttypes.PairResponse
 import AttachRequest = ttypes.AttachRequest
 import AttachResponse = ttypes.AttachResponse
 import IdentityCertificate = ttypes.IdentityCertificate
+import TokenSigningKey = ttypes.TokenSigningKey
 import TrustBundle = ttypes.TrustBundle
 import RotationStatement = ttypes.RotationStatement
 import RotationReceipt = ttypes.RotationReceipt
 import PairingStatus = ttypes.PairingStatus
 import ValidateTokenRequest = ttypes.ValidateTokenRequest
 import TokenValidation = ttypes.TokenValidation
+import RevokeTokenRequest = ttypes.RevokeTokenRequest
+import RevokeTokenResult = ttypes.RevokeTokenResult
+import Revocation = ttypes.Revocation
+import RevocationQuery = ttypes.RevocationQuery
+import RevocationPage = ttypes.RevocationPage
+import RevocationNotice = ttypes.RevocationNotice
+import TokenAnnouncement = ttypes.TokenAnnouncement
+import TokenClaimRequest = ttypes.TokenClaimRequest
+import TokenClaim = ttypes.TokenClaim
 import NamedReference = ttypes.NamedReference
 import PasswordCredentials = ttypes.PasswordCredentials
 import ApplicationCredentials = ttypes.ApplicationCredentials
@@ -43,6 +53,10 @@ import ServiceFilter = ttypes.ServiceFilter
 import ServiceInfo = ttypes.ServiceInfo
 import EndpointFilter = ttypes.EndpointFilter
 import EndpointInfo = ttypes.EndpointInfo
+import ProvisionRequest = ttypes.ProvisionRequest
+import ProvisionedProject = ttypes.ProvisionedProject
+import DeprovisionRequest = ttypes.DeprovisionRequest
+import AuditCheckpoint = ttypes.AuditCheckpoint
 
 /**
  * What a cloud's broker answers to the brokers of its partners.
@@ -183,6 +197,86 @@ export declare class Client {
      * Endpoints that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503.
      */
     getEndpoints(filter: EndpointFilter, callback?: (error: ttypes.AException, response: EndpointInfo[])=>void): void;
+
+    /**
+     * End a token of the answering cloud. Consumers. Errors 400, 1402, 1501 to 1503.
+     */
+    revokeToken(request: RevokeTokenRequest): Promise<RevokeTokenResult>;
+
+    /**
+     * End a token of the answering cloud. Consumers. Errors 400, 1402, 1501 to 1503.
+     */
+    revokeToken(request: RevokeTokenRequest, callback?: (error: ttypes.AException, response: RevokeTokenResult)=>void): void;
+
+    /**
+     * Revocations of the answering cloud's tokens, as they happen (long poll). Consumers. Error 400.
+     */
+    getRevocations(query: RevocationQuery): Promise<RevocationPage>;
+
+    /**
+     * Revocations of the answering cloud's tokens, as they happen (long poll). Consumers. Error 400.
+     */
+    getRevocations(query: RevocationQuery, callback?: (error: ttypes.AException, response: RevocationPage)=>void): void;
+
+    /**
+     * The caller has new revocations; whoever follows them reads them now. Providers.
+     */
+    popToken(notice: RevocationNotice): Promise<void>;
+
+    /**
+     * The caller has new revocations; whoever follows them reads them now. Providers.
+     */
+    popToken(notice: RevocationNotice, callback?: (error: void, response: void)=>void): void;
+
+    /**
+     * The caller issued a token; whoever meets it may ask the caller. Providers that were asked to.
+     */
+    pushToken(announcement: TokenAnnouncement): Promise<void>;
+
+    /**
+     * The caller issued a token; whoever meets it may ask the caller. Providers that were asked to.
+     */
+    pushToken(announcement: TokenAnnouncement, callback?: (error: void, response: void)=>void): void;
+
+    /**
+     * Whose token is it? Proves that the answering cloud issued or validated it, without telling it. Consumers. Error 400.
+     */
+    claimToken(request: TokenClaimRequest): Promise<TokenClaim>;
+
+    /**
+     * Whose token is it? Proves that the answering cloud issued or validated it, without telling it. Consumers. Error 400.
+     */
+    claimToken(request: TokenClaimRequest, callback?: (error: ttypes.AException, response: TokenClaim)=>void): void;
+
+    /**
+     * Make a project for the caller's users, within this cloud's limits. Consumers, where switched on. Errors 400, 1404 to 1406, 1501 to 1503.
+     */
+    provision(request: ProvisionRequest): Promise<ProvisionedProject>;
+
+    /**
+     * Make a project for the caller's users, within this cloud's limits. Consumers, where switched on. Errors 400, 1404 to 1406, 1501 to 1503.
+     */
+    provision(request: ProvisionRequest, callback?: (error: ttypes.AException, response: ProvisionedProject)=>void): void;
+
+    /**
+     * Remove a project that provision made for the caller. Consumers. Errors 400, 1407, 1501 to 1503.
+     */
+    deprovision(request: DeprovisionRequest): Promise<void>;
+
+    /**
+     * Remove a project that provision made for the caller. Consumers. Errors 400, 1407, 1501 to 1503.
+     */
+    deprovision(request: DeprovisionRequest, callback?: (error: ttypes.AException, response: void)=>void): void;
+
+    /**
+     * Exchange signed heads of both audits. Any active partner. Errors 400, 1103.
+     */
+    exchangeCheckpoint(checkpoint: AuditCheckpoint): Promise<AuditCheckpoint>;
+
+    /**
+     * Exchange signed heads of both audits. Any active partner. Errors 400, 1103.
+     */
+    exchangeCheckpoint(checkpoint: AuditCheckpoint, callback?: (error: ttypes.AException, response: AuditCheckpoint)=>void): void;
   }
 
 export declare class Processor {
@@ -203,6 +297,14 @@ export declare class Processor {
     process_authenticate(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
     process_getServices(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
     process_getEndpoints(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_revokeToken(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_getRevocations(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_popToken(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_pushToken(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_claimToken(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_provision(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_deprovision(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_exchangeCheckpoint(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
 }
 
 interface StructClass { new (args?: object): { read(input: object): void; write(output: object): void; [member: string]: unknown } }
@@ -220,4 +322,12 @@ export declare const methods: {
   authenticate: { Args: StructClass; Result: StructClass };
   getServices: { Args: StructClass; Result: StructClass };
   getEndpoints: { Args: StructClass; Result: StructClass };
+  revokeToken: { Args: StructClass; Result: StructClass };
+  getRevocations: { Args: StructClass; Result: StructClass };
+  popToken: { Args: StructClass; Result: StructClass };
+  pushToken: { Args: StructClass; Result: StructClass };
+  claimToken: { Args: StructClass; Result: StructClass };
+  provision: { Args: StructClass; Result: StructClass };
+  deprovision: { Args: StructClass; Result: StructClass };
+  exchangeCheckpoint: { Args: StructClass; Result: StructClass };
 };

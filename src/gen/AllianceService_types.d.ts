@@ -198,6 +198,16 @@ declare class IdentityCertificate {
   }
 
 /**
+ * A key that the answering cloud's Keystone signs tokens with (its JWS token provider).
+ */
+declare class TokenSigningKey {
+    public algorithm: string;
+    public public_key: Buffer;
+
+      constructor(args?: { algorithm: string; public_key: Buffer; });
+  }
+
+/**
  * Identity certificates of the answering cloud, after the SPIFFE trust bundle.
  */
 declare class TrustBundle {
@@ -205,8 +215,9 @@ declare class TrustBundle {
     public sequence: Int64;
     public refresh_hint_s: number;
     public certificates: IdentityCertificate[];
+    public token_keys?: TokenSigningKey[];
 
-      constructor(args?: { cloud_id: string; sequence: Int64; refresh_hint_s: number; certificates: IdentityCertificate[]; });
+      constructor(args?: { cloud_id: string; sequence: Int64; refresh_hint_s: number; certificates: IdentityCertificate[]; token_keys?: TokenSigningKey[]; });
   }
 
 /**
@@ -246,8 +257,9 @@ declare class PairingStatus {
  */
 declare class ValidateTokenRequest {
     public token: string;
+    public allow_expired?: boolean;
 
-      constructor(args?: { token: string; });
+      constructor(args?: { token: string; allow_expired?: boolean; });
   }
 
 /**
@@ -259,8 +271,110 @@ declare class TokenValidation {
     public expires_at?: Int64;
     public checked_at?: Int64;
     public body?: string;
+    public revocation_head?: Int64;
 
-      constructor(args?: { status: TokenStatus; reason?: IndeterminateReason; expires_at?: Int64; checked_at?: Int64; body?: string; });
+      constructor(args?: { status: TokenStatus; reason?: IndeterminateReason; expires_at?: Int64; checked_at?: Int64; body?: string; revocation_head?: Int64; });
+  }
+
+/**
+ * Argument of revokeToken.
+ */
+declare class RevokeTokenRequest {
+    public token: string;
+
+      constructor(args?: { token: string; });
+  }
+
+/**
+ * Answer of revokeToken.
+ */
+declare class RevokeTokenResult {
+    public was_valid: boolean;
+
+      constructor(args?: { was_valid: boolean; });
+  }
+
+/**
+ * One event of Keystone's OS-REVOKE API: every token that agrees with all members that are set is revoked.
+ */
+declare class Revocation {
+    public sequence: Int64;
+    public revoked_at: Int64;
+    public issued_before: Int64;
+    public audit_id?: string;
+    public audit_chain_id?: string;
+    public user_id?: string;
+    public project_id?: string;
+    public domain_id?: string;
+    public domain_scope_id?: string;
+    public role_id?: string;
+    public trust_id?: string;
+    public expires_at?: Int64;
+
+      constructor(args?: { sequence: Int64; revoked_at: Int64; issued_before: Int64; audit_id?: string; audit_chain_id?: string; user_id?: string; project_id?: string; domain_id?: string; domain_scope_id?: string; role_id?: string; trust_id?: string; expires_at?: Int64; });
+  }
+
+/**
+ * Argument of getRevocations.
+ */
+declare class RevocationQuery {
+    public after: Int64;
+    public wait_ms: number;
+    public limit: number;
+    public announce_tokens?: boolean;
+
+      constructor(args?: { after: Int64; wait_ms: number; limit: number; announce_tokens?: boolean; });
+  }
+
+/**
+ * Answer of getRevocations.
+ */
+declare class RevocationPage {
+    public revocations: Revocation[];
+    public next_after: Int64;
+    public head: Int64;
+    public gap: boolean;
+    public age_ms?: Int64;
+
+      constructor(args?: { revocations: Revocation[]; next_after: Int64; head: Int64; gap: boolean; age_ms?: Int64; });
+  }
+
+/**
+ * Wakes the reader of getRevocations; losing one costs time and nothing else.
+ */
+declare class RevocationNotice {
+    public head: Int64;
+
+      constructor(args?: { head: Int64; });
+  }
+
+/**
+ * A fresh token of the calling cloud: how it can be recognised, not the token.
+ */
+declare class TokenAnnouncement {
+    public hint: Buffer;
+    public expires_at: Int64;
+
+      constructor(args?: { hint: Buffer; expires_at: Int64; });
+  }
+
+/**
+ * Does the answering cloud know the token of this hint?
+ */
+declare class TokenClaimRequest {
+    public hint: Buffer;
+    public nonce: Buffer;
+
+      constructor(args?: { hint: Buffer; nonce: Buffer; });
+  }
+
+/**
+ * Answer of claimToken.
+ */
+declare class TokenClaim {
+    public proof?: Buffer;
+
+      constructor(args?: { proof?: Buffer; });
   }
 
 /**
@@ -363,4 +477,51 @@ declare class EndpointInfo {
     public url: string;
 
       constructor(args?: { id: string; service_id: string; service_type: string; service_name: string; interface_name: string; region?: string; url: string; });
+  }
+
+/**
+ * Argument of provision.
+ */
+declare class ProvisionRequest {
+    public request_id: string;
+    public name: string;
+    public user_id?: string;
+    public roles?: string[];
+    public expires_at?: Int64;
+
+      constructor(args?: { request_id: string; name: string; user_id?: string; roles?: string[]; expires_at?: Int64; });
+  }
+
+/**
+ * A project that was made for a partner.
+ */
+declare class ProvisionedProject {
+    public request_id: string;
+    public project_id: string;
+    public name: string;
+    public domain_id: string;
+    public roles: string[];
+    public user_id?: string;
+    public expires_at?: Int64;
+
+      constructor(args?: { request_id: string; project_id: string; name: string; domain_id: string; roles: string[]; user_id?: string; expires_at?: Int64; });
+  }
+
+/**
+ * Argument of deprovision.
+ */
+declare class DeprovisionRequest {
+    public project_id: string;
+
+      constructor(args?: { project_id: string; });
+  }
+
+/**
+ * What a cloud says of its audit at one time, signed; the other one keeps it.
+ */
+declare class AuditCheckpoint {
+    public payload: string;
+    public signature: string;
+
+      constructor(args?: { payload: string; signature: string; });
   }

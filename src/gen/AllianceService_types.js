@@ -1092,12 +1092,78 @@ const IdentityCertificate = module.exports.IdentityCertificate = class {
   }
 
 };
+const TokenSigningKey = module.exports.TokenSigningKey = class {
+  constructor(args) {
+    this.algorithm = undefined;
+    this.public_key = undefined;
+    if (args) {
+      if (args.algorithm !== undefined && args.algorithm !== null) {
+        this.algorithm = args.algorithm;
+      }
+      if (args.public_key !== undefined && args.public_key !== null) {
+        this.public_key = args.public_key;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.algorithm = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRING) {
+          this.public_key = input.readBinary();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('TokenSigningKey');
+    if (this.algorithm !== null && this.algorithm !== undefined) {
+      output.writeFieldBegin('algorithm', Thrift.Type.STRING, 1);
+      output.writeString(this.algorithm);
+      output.writeFieldEnd();
+    }
+    if (this.public_key !== null && this.public_key !== undefined) {
+      output.writeFieldBegin('public_key', Thrift.Type.STRING, 2);
+      output.writeBinary(this.public_key);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
 const TrustBundle = module.exports.TrustBundle = class {
   constructor(args) {
     this.cloud_id = undefined;
     this.sequence = undefined;
     this.refresh_hint_s = undefined;
     this.certificates = undefined;
+    this.token_keys = undefined;
     if (args) {
       if (args.cloud_id !== undefined && args.cloud_id !== null) {
         this.cloud_id = args.cloud_id;
@@ -1110,6 +1176,9 @@ const TrustBundle = module.exports.TrustBundle = class {
       }
       if (args.certificates !== undefined && args.certificates !== null) {
         this.certificates = Thrift.copyList(args.certificates, [ttypes.IdentityCertificate]);
+      }
+      if (args.token_keys !== undefined && args.token_keys !== null) {
+        this.token_keys = Thrift.copyList(args.token_keys, [ttypes.TokenSigningKey]);
       }
     }
   }
@@ -1161,6 +1230,22 @@ const TrustBundle = module.exports.TrustBundle = class {
           input.skip(ftype);
         }
         break;
+        case 5:
+        if (ftype == Thrift.Type.LIST) {
+          this.token_keys = [];
+          const _rtmp35 = input.readListBegin();
+          const _size4 = _rtmp35.size || 0;
+          for (let _i6 = 0; _i6 < _size4; ++_i6) {
+            let elem7 = null;
+            elem7 = new ttypes.TokenSigningKey();
+            elem7.read(input);
+            this.token_keys.push(elem7);
+          }
+          input.readListEnd();
+        } else {
+          input.skip(ftype);
+        }
+        break;
         default:
           input.skip(ftype);
       }
@@ -1190,10 +1275,22 @@ const TrustBundle = module.exports.TrustBundle = class {
     if (this.certificates !== null && this.certificates !== undefined) {
       output.writeFieldBegin('certificates', Thrift.Type.LIST, 4);
       output.writeListBegin(Thrift.Type.STRUCT, this.certificates.length);
-      for (let iter4 in this.certificates) {
-        if (this.certificates.hasOwnProperty(iter4)) {
-          iter4 = this.certificates[iter4];
-          iter4.write(output);
+      for (let iter8 in this.certificates) {
+        if (this.certificates.hasOwnProperty(iter8)) {
+          iter8 = this.certificates[iter8];
+          iter8.write(output);
+        }
+      }
+      output.writeListEnd();
+      output.writeFieldEnd();
+    }
+    if (this.token_keys !== null && this.token_keys !== undefined) {
+      output.writeFieldBegin('token_keys', Thrift.Type.LIST, 5);
+      output.writeListBegin(Thrift.Type.STRUCT, this.token_keys.length);
+      for (let iter9 in this.token_keys) {
+        if (this.token_keys.hasOwnProperty(iter9)) {
+          iter9 = this.token_keys[iter9];
+          iter9.write(output);
         }
       }
       output.writeListEnd();
@@ -1435,9 +1532,13 @@ const PairingStatus = module.exports.PairingStatus = class {
 const ValidateTokenRequest = module.exports.ValidateTokenRequest = class {
   constructor(args) {
     this.token = undefined;
+    this.allow_expired = undefined;
     if (args) {
       if (args.token !== undefined && args.token !== null) {
         this.token = args.token;
+      }
+      if (args.allow_expired !== undefined && args.allow_expired !== null) {
+        this.allow_expired = args.allow_expired;
       }
     }
   }
@@ -1459,9 +1560,13 @@ const ValidateTokenRequest = module.exports.ValidateTokenRequest = class {
           input.skip(ftype);
         }
         break;
-        case 0:
+        case 2:
+        if (ftype == Thrift.Type.BOOL) {
+          this.allow_expired = input.readBool();
+        } else {
           input.skip(ftype);
-          break;
+        }
+        break;
         default:
           input.skip(ftype);
       }
@@ -1478,6 +1583,11 @@ const ValidateTokenRequest = module.exports.ValidateTokenRequest = class {
       output.writeString(this.token);
       output.writeFieldEnd();
     }
+    if (this.allow_expired !== null && this.allow_expired !== undefined) {
+      output.writeFieldBegin('allow_expired', Thrift.Type.BOOL, 2);
+      output.writeBool(this.allow_expired);
+      output.writeFieldEnd();
+    }
     output.writeFieldStop();
     output.writeStructEnd();
     return;
@@ -1491,6 +1601,7 @@ const TokenValidation = module.exports.TokenValidation = class {
     this.expires_at = undefined;
     this.checked_at = undefined;
     this.body = undefined;
+    this.revocation_head = undefined;
     if (args) {
       if (args.status !== undefined && args.status !== null) {
         this.status = args.status;
@@ -1506,6 +1617,9 @@ const TokenValidation = module.exports.TokenValidation = class {
       }
       if (args.body !== undefined && args.body !== null) {
         this.body = args.body;
+      }
+      if (args.revocation_head !== undefined && args.revocation_head !== null) {
+        this.revocation_head = args.revocation_head;
       }
     }
   }
@@ -1555,6 +1669,13 @@ const TokenValidation = module.exports.TokenValidation = class {
           input.skip(ftype);
         }
         break;
+        case 6:
+        if (ftype == Thrift.Type.I64) {
+          this.revocation_head = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
         default:
           input.skip(ftype);
       }
@@ -1589,6 +1710,800 @@ const TokenValidation = module.exports.TokenValidation = class {
     if (this.body !== null && this.body !== undefined) {
       output.writeFieldBegin('body', Thrift.Type.STRING, 5);
       output.writeString(this.body);
+      output.writeFieldEnd();
+    }
+    if (this.revocation_head !== null && this.revocation_head !== undefined) {
+      output.writeFieldBegin('revocation_head', Thrift.Type.I64, 6);
+      output.writeI64(this.revocation_head);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const RevokeTokenRequest = module.exports.RevokeTokenRequest = class {
+  constructor(args) {
+    this.token = undefined;
+    if (args) {
+      if (args.token !== undefined && args.token !== null) {
+        this.token = args.token;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.token = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('RevokeTokenRequest');
+    if (this.token !== null && this.token !== undefined) {
+      output.writeFieldBegin('token', Thrift.Type.STRING, 1);
+      output.writeString(this.token);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const RevokeTokenResult = module.exports.RevokeTokenResult = class {
+  constructor(args) {
+    this.was_valid = undefined;
+    if (args) {
+      if (args.was_valid !== undefined && args.was_valid !== null) {
+        this.was_valid = args.was_valid;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.BOOL) {
+          this.was_valid = input.readBool();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('RevokeTokenResult');
+    if (this.was_valid !== null && this.was_valid !== undefined) {
+      output.writeFieldBegin('was_valid', Thrift.Type.BOOL, 1);
+      output.writeBool(this.was_valid);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const Revocation = module.exports.Revocation = class {
+  constructor(args) {
+    this.sequence = undefined;
+    this.revoked_at = undefined;
+    this.issued_before = undefined;
+    this.audit_id = undefined;
+    this.audit_chain_id = undefined;
+    this.user_id = undefined;
+    this.project_id = undefined;
+    this.domain_id = undefined;
+    this.domain_scope_id = undefined;
+    this.role_id = undefined;
+    this.trust_id = undefined;
+    this.expires_at = undefined;
+    if (args) {
+      if (args.sequence !== undefined && args.sequence !== null) {
+        this.sequence = args.sequence;
+      }
+      if (args.revoked_at !== undefined && args.revoked_at !== null) {
+        this.revoked_at = args.revoked_at;
+      }
+      if (args.issued_before !== undefined && args.issued_before !== null) {
+        this.issued_before = args.issued_before;
+      }
+      if (args.audit_id !== undefined && args.audit_id !== null) {
+        this.audit_id = args.audit_id;
+      }
+      if (args.audit_chain_id !== undefined && args.audit_chain_id !== null) {
+        this.audit_chain_id = args.audit_chain_id;
+      }
+      if (args.user_id !== undefined && args.user_id !== null) {
+        this.user_id = args.user_id;
+      }
+      if (args.project_id !== undefined && args.project_id !== null) {
+        this.project_id = args.project_id;
+      }
+      if (args.domain_id !== undefined && args.domain_id !== null) {
+        this.domain_id = args.domain_id;
+      }
+      if (args.domain_scope_id !== undefined && args.domain_scope_id !== null) {
+        this.domain_scope_id = args.domain_scope_id;
+      }
+      if (args.role_id !== undefined && args.role_id !== null) {
+        this.role_id = args.role_id;
+      }
+      if (args.trust_id !== undefined && args.trust_id !== null) {
+        this.trust_id = args.trust_id;
+      }
+      if (args.expires_at !== undefined && args.expires_at !== null) {
+        this.expires_at = args.expires_at;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.I64) {
+          this.sequence = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.I64) {
+          this.revoked_at = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.I64) {
+          this.issued_before = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 4:
+        if (ftype == Thrift.Type.STRING) {
+          this.audit_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 5:
+        if (ftype == Thrift.Type.STRING) {
+          this.audit_chain_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 6:
+        if (ftype == Thrift.Type.STRING) {
+          this.user_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 7:
+        if (ftype == Thrift.Type.STRING) {
+          this.project_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 8:
+        if (ftype == Thrift.Type.STRING) {
+          this.domain_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 9:
+        if (ftype == Thrift.Type.STRING) {
+          this.domain_scope_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 10:
+        if (ftype == Thrift.Type.STRING) {
+          this.role_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 11:
+        if (ftype == Thrift.Type.STRING) {
+          this.trust_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 12:
+        if (ftype == Thrift.Type.I64) {
+          this.expires_at = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('Revocation');
+    if (this.sequence !== null && this.sequence !== undefined) {
+      output.writeFieldBegin('sequence', Thrift.Type.I64, 1);
+      output.writeI64(this.sequence);
+      output.writeFieldEnd();
+    }
+    if (this.revoked_at !== null && this.revoked_at !== undefined) {
+      output.writeFieldBegin('revoked_at', Thrift.Type.I64, 2);
+      output.writeI64(this.revoked_at);
+      output.writeFieldEnd();
+    }
+    if (this.issued_before !== null && this.issued_before !== undefined) {
+      output.writeFieldBegin('issued_before', Thrift.Type.I64, 3);
+      output.writeI64(this.issued_before);
+      output.writeFieldEnd();
+    }
+    if (this.audit_id !== null && this.audit_id !== undefined) {
+      output.writeFieldBegin('audit_id', Thrift.Type.STRING, 4);
+      output.writeString(this.audit_id);
+      output.writeFieldEnd();
+    }
+    if (this.audit_chain_id !== null && this.audit_chain_id !== undefined) {
+      output.writeFieldBegin('audit_chain_id', Thrift.Type.STRING, 5);
+      output.writeString(this.audit_chain_id);
+      output.writeFieldEnd();
+    }
+    if (this.user_id !== null && this.user_id !== undefined) {
+      output.writeFieldBegin('user_id', Thrift.Type.STRING, 6);
+      output.writeString(this.user_id);
+      output.writeFieldEnd();
+    }
+    if (this.project_id !== null && this.project_id !== undefined) {
+      output.writeFieldBegin('project_id', Thrift.Type.STRING, 7);
+      output.writeString(this.project_id);
+      output.writeFieldEnd();
+    }
+    if (this.domain_id !== null && this.domain_id !== undefined) {
+      output.writeFieldBegin('domain_id', Thrift.Type.STRING, 8);
+      output.writeString(this.domain_id);
+      output.writeFieldEnd();
+    }
+    if (this.domain_scope_id !== null && this.domain_scope_id !== undefined) {
+      output.writeFieldBegin('domain_scope_id', Thrift.Type.STRING, 9);
+      output.writeString(this.domain_scope_id);
+      output.writeFieldEnd();
+    }
+    if (this.role_id !== null && this.role_id !== undefined) {
+      output.writeFieldBegin('role_id', Thrift.Type.STRING, 10);
+      output.writeString(this.role_id);
+      output.writeFieldEnd();
+    }
+    if (this.trust_id !== null && this.trust_id !== undefined) {
+      output.writeFieldBegin('trust_id', Thrift.Type.STRING, 11);
+      output.writeString(this.trust_id);
+      output.writeFieldEnd();
+    }
+    if (this.expires_at !== null && this.expires_at !== undefined) {
+      output.writeFieldBegin('expires_at', Thrift.Type.I64, 12);
+      output.writeI64(this.expires_at);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const RevocationQuery = module.exports.RevocationQuery = class {
+  constructor(args) {
+    this.after = undefined;
+    this.wait_ms = undefined;
+    this.limit = undefined;
+    this.announce_tokens = undefined;
+    if (args) {
+      if (args.after !== undefined && args.after !== null) {
+        this.after = args.after;
+      }
+      if (args.wait_ms !== undefined && args.wait_ms !== null) {
+        this.wait_ms = args.wait_ms;
+      }
+      if (args.limit !== undefined && args.limit !== null) {
+        this.limit = args.limit;
+      }
+      if (args.announce_tokens !== undefined && args.announce_tokens !== null) {
+        this.announce_tokens = args.announce_tokens;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.I64) {
+          this.after = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.I32) {
+          this.wait_ms = input.readI32();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.I32) {
+          this.limit = input.readI32();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 4:
+        if (ftype == Thrift.Type.BOOL) {
+          this.announce_tokens = input.readBool();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('RevocationQuery');
+    if (this.after !== null && this.after !== undefined) {
+      output.writeFieldBegin('after', Thrift.Type.I64, 1);
+      output.writeI64(this.after);
+      output.writeFieldEnd();
+    }
+    if (this.wait_ms !== null && this.wait_ms !== undefined) {
+      output.writeFieldBegin('wait_ms', Thrift.Type.I32, 2);
+      output.writeI32(this.wait_ms);
+      output.writeFieldEnd();
+    }
+    if (this.limit !== null && this.limit !== undefined) {
+      output.writeFieldBegin('limit', Thrift.Type.I32, 3);
+      output.writeI32(this.limit);
+      output.writeFieldEnd();
+    }
+    if (this.announce_tokens !== null && this.announce_tokens !== undefined) {
+      output.writeFieldBegin('announce_tokens', Thrift.Type.BOOL, 4);
+      output.writeBool(this.announce_tokens);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const RevocationPage = module.exports.RevocationPage = class {
+  constructor(args) {
+    this.revocations = undefined;
+    this.next_after = undefined;
+    this.head = undefined;
+    this.gap = undefined;
+    this.age_ms = undefined;
+    if (args) {
+      if (args.revocations !== undefined && args.revocations !== null) {
+        this.revocations = Thrift.copyList(args.revocations, [ttypes.Revocation]);
+      }
+      if (args.next_after !== undefined && args.next_after !== null) {
+        this.next_after = args.next_after;
+      }
+      if (args.head !== undefined && args.head !== null) {
+        this.head = args.head;
+      }
+      if (args.gap !== undefined && args.gap !== null) {
+        this.gap = args.gap;
+      }
+      if (args.age_ms !== undefined && args.age_ms !== null) {
+        this.age_ms = args.age_ms;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.LIST) {
+          this.revocations = [];
+          const _rtmp311 = input.readListBegin();
+          const _size10 = _rtmp311.size || 0;
+          for (let _i12 = 0; _i12 < _size10; ++_i12) {
+            let elem13 = null;
+            elem13 = new ttypes.Revocation();
+            elem13.read(input);
+            this.revocations.push(elem13);
+          }
+          input.readListEnd();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.I64) {
+          this.next_after = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.I64) {
+          this.head = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 4:
+        if (ftype == Thrift.Type.BOOL) {
+          this.gap = input.readBool();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 5:
+        if (ftype == Thrift.Type.I64) {
+          this.age_ms = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('RevocationPage');
+    if (this.revocations !== null && this.revocations !== undefined) {
+      output.writeFieldBegin('revocations', Thrift.Type.LIST, 1);
+      output.writeListBegin(Thrift.Type.STRUCT, this.revocations.length);
+      for (let iter14 in this.revocations) {
+        if (this.revocations.hasOwnProperty(iter14)) {
+          iter14 = this.revocations[iter14];
+          iter14.write(output);
+        }
+      }
+      output.writeListEnd();
+      output.writeFieldEnd();
+    }
+    if (this.next_after !== null && this.next_after !== undefined) {
+      output.writeFieldBegin('next_after', Thrift.Type.I64, 2);
+      output.writeI64(this.next_after);
+      output.writeFieldEnd();
+    }
+    if (this.head !== null && this.head !== undefined) {
+      output.writeFieldBegin('head', Thrift.Type.I64, 3);
+      output.writeI64(this.head);
+      output.writeFieldEnd();
+    }
+    if (this.gap !== null && this.gap !== undefined) {
+      output.writeFieldBegin('gap', Thrift.Type.BOOL, 4);
+      output.writeBool(this.gap);
+      output.writeFieldEnd();
+    }
+    if (this.age_ms !== null && this.age_ms !== undefined) {
+      output.writeFieldBegin('age_ms', Thrift.Type.I64, 5);
+      output.writeI64(this.age_ms);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const RevocationNotice = module.exports.RevocationNotice = class {
+  constructor(args) {
+    this.head = undefined;
+    if (args) {
+      if (args.head !== undefined && args.head !== null) {
+        this.head = args.head;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.I64) {
+          this.head = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('RevocationNotice');
+    if (this.head !== null && this.head !== undefined) {
+      output.writeFieldBegin('head', Thrift.Type.I64, 1);
+      output.writeI64(this.head);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const TokenAnnouncement = module.exports.TokenAnnouncement = class {
+  constructor(args) {
+    this.hint = undefined;
+    this.expires_at = undefined;
+    if (args) {
+      if (args.hint !== undefined && args.hint !== null) {
+        this.hint = args.hint;
+      }
+      if (args.expires_at !== undefined && args.expires_at !== null) {
+        this.expires_at = args.expires_at;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.hint = input.readBinary();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.I64) {
+          this.expires_at = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('TokenAnnouncement');
+    if (this.hint !== null && this.hint !== undefined) {
+      output.writeFieldBegin('hint', Thrift.Type.STRING, 1);
+      output.writeBinary(this.hint);
+      output.writeFieldEnd();
+    }
+    if (this.expires_at !== null && this.expires_at !== undefined) {
+      output.writeFieldBegin('expires_at', Thrift.Type.I64, 2);
+      output.writeI64(this.expires_at);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const TokenClaimRequest = module.exports.TokenClaimRequest = class {
+  constructor(args) {
+    this.hint = undefined;
+    this.nonce = undefined;
+    if (args) {
+      if (args.hint !== undefined && args.hint !== null) {
+        this.hint = args.hint;
+      }
+      if (args.nonce !== undefined && args.nonce !== null) {
+        this.nonce = args.nonce;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.hint = input.readBinary();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRING) {
+          this.nonce = input.readBinary();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('TokenClaimRequest');
+    if (this.hint !== null && this.hint !== undefined) {
+      output.writeFieldBegin('hint', Thrift.Type.STRING, 1);
+      output.writeBinary(this.hint);
+      output.writeFieldEnd();
+    }
+    if (this.nonce !== null && this.nonce !== undefined) {
+      output.writeFieldBegin('nonce', Thrift.Type.STRING, 2);
+      output.writeBinary(this.nonce);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const TokenClaim = module.exports.TokenClaim = class {
+  constructor(args) {
+    this.proof = undefined;
+    if (args) {
+      if (args.proof !== undefined && args.proof !== null) {
+        this.proof = args.proof;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.proof = input.readBinary();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('TokenClaim');
+    if (this.proof !== null && this.proof !== undefined) {
+      output.writeFieldBegin('proof', Thrift.Type.STRING, 1);
+      output.writeBinary(this.proof);
       output.writeFieldEnd();
     }
     output.writeFieldStop();
@@ -2378,5 +3293,410 @@ const EndpointInfo = module.exports.EndpointInfo = class {
   }
 
 };
+const ProvisionRequest = module.exports.ProvisionRequest = class {
+  constructor(args) {
+    this.request_id = undefined;
+    this.name = undefined;
+    this.user_id = undefined;
+    this.roles = undefined;
+    this.expires_at = undefined;
+    if (args) {
+      if (args.request_id !== undefined && args.request_id !== null) {
+        this.request_id = args.request_id;
+      }
+      if (args.name !== undefined && args.name !== null) {
+        this.name = args.name;
+      }
+      if (args.user_id !== undefined && args.user_id !== null) {
+        this.user_id = args.user_id;
+      }
+      if (args.roles !== undefined && args.roles !== null) {
+        this.roles = Thrift.copyList(args.roles, [null]);
+      }
+      if (args.expires_at !== undefined && args.expires_at !== null) {
+        this.expires_at = args.expires_at;
+      }
+    }
+  }
 
-0 && (module.exports = { PairingState, CertificateState, TrustEnd, TokenStatus, IndeterminateReason, AException, SessionTKT, PingRequest, PingResponse, PairOpen, PairOffer, PairProof, PairResult, PairRequest, PairResponse, AttachRequest, AttachResponse, IdentityCertificate, TrustBundle, RotationStatement, RotationReceipt, PairingStatus, ValidateTokenRequest, TokenValidation, NamedReference, PasswordCredentials, ApplicationCredentials, AuthenticateRequest, IssuedToken, ServiceFilter, ServiceInfo, EndpointFilter, EndpointInfo });
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.request_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRING) {
+          this.name = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.STRING) {
+          this.user_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 4:
+        if (ftype == Thrift.Type.LIST) {
+          this.roles = [];
+          const _rtmp316 = input.readListBegin();
+          const _size15 = _rtmp316.size || 0;
+          for (let _i17 = 0; _i17 < _size15; ++_i17) {
+            let elem18 = null;
+            elem18 = input.readString();
+            this.roles.push(elem18);
+          }
+          input.readListEnd();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 5:
+        if (ftype == Thrift.Type.I64) {
+          this.expires_at = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ProvisionRequest');
+    if (this.request_id !== null && this.request_id !== undefined) {
+      output.writeFieldBegin('request_id', Thrift.Type.STRING, 1);
+      output.writeString(this.request_id);
+      output.writeFieldEnd();
+    }
+    if (this.name !== null && this.name !== undefined) {
+      output.writeFieldBegin('name', Thrift.Type.STRING, 2);
+      output.writeString(this.name);
+      output.writeFieldEnd();
+    }
+    if (this.user_id !== null && this.user_id !== undefined) {
+      output.writeFieldBegin('user_id', Thrift.Type.STRING, 3);
+      output.writeString(this.user_id);
+      output.writeFieldEnd();
+    }
+    if (this.roles !== null && this.roles !== undefined) {
+      output.writeFieldBegin('roles', Thrift.Type.LIST, 4);
+      output.writeListBegin(Thrift.Type.STRING, this.roles.length);
+      for (let iter19 in this.roles) {
+        if (this.roles.hasOwnProperty(iter19)) {
+          iter19 = this.roles[iter19];
+          output.writeString(iter19);
+        }
+      }
+      output.writeListEnd();
+      output.writeFieldEnd();
+    }
+    if (this.expires_at !== null && this.expires_at !== undefined) {
+      output.writeFieldBegin('expires_at', Thrift.Type.I64, 5);
+      output.writeI64(this.expires_at);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ProvisionedProject = module.exports.ProvisionedProject = class {
+  constructor(args) {
+    this.request_id = undefined;
+    this.project_id = undefined;
+    this.name = undefined;
+    this.domain_id = undefined;
+    this.roles = undefined;
+    this.user_id = undefined;
+    this.expires_at = undefined;
+    if (args) {
+      if (args.request_id !== undefined && args.request_id !== null) {
+        this.request_id = args.request_id;
+      }
+      if (args.project_id !== undefined && args.project_id !== null) {
+        this.project_id = args.project_id;
+      }
+      if (args.name !== undefined && args.name !== null) {
+        this.name = args.name;
+      }
+      if (args.domain_id !== undefined && args.domain_id !== null) {
+        this.domain_id = args.domain_id;
+      }
+      if (args.roles !== undefined && args.roles !== null) {
+        this.roles = Thrift.copyList(args.roles, [null]);
+      }
+      if (args.user_id !== undefined && args.user_id !== null) {
+        this.user_id = args.user_id;
+      }
+      if (args.expires_at !== undefined && args.expires_at !== null) {
+        this.expires_at = args.expires_at;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.request_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRING) {
+          this.project_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.STRING) {
+          this.name = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 4:
+        if (ftype == Thrift.Type.STRING) {
+          this.domain_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 5:
+        if (ftype == Thrift.Type.LIST) {
+          this.roles = [];
+          const _rtmp321 = input.readListBegin();
+          const _size20 = _rtmp321.size || 0;
+          for (let _i22 = 0; _i22 < _size20; ++_i22) {
+            let elem23 = null;
+            elem23 = input.readString();
+            this.roles.push(elem23);
+          }
+          input.readListEnd();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 6:
+        if (ftype == Thrift.Type.STRING) {
+          this.user_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 7:
+        if (ftype == Thrift.Type.I64) {
+          this.expires_at = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ProvisionedProject');
+    if (this.request_id !== null && this.request_id !== undefined) {
+      output.writeFieldBegin('request_id', Thrift.Type.STRING, 1);
+      output.writeString(this.request_id);
+      output.writeFieldEnd();
+    }
+    if (this.project_id !== null && this.project_id !== undefined) {
+      output.writeFieldBegin('project_id', Thrift.Type.STRING, 2);
+      output.writeString(this.project_id);
+      output.writeFieldEnd();
+    }
+    if (this.name !== null && this.name !== undefined) {
+      output.writeFieldBegin('name', Thrift.Type.STRING, 3);
+      output.writeString(this.name);
+      output.writeFieldEnd();
+    }
+    if (this.domain_id !== null && this.domain_id !== undefined) {
+      output.writeFieldBegin('domain_id', Thrift.Type.STRING, 4);
+      output.writeString(this.domain_id);
+      output.writeFieldEnd();
+    }
+    if (this.roles !== null && this.roles !== undefined) {
+      output.writeFieldBegin('roles', Thrift.Type.LIST, 5);
+      output.writeListBegin(Thrift.Type.STRING, this.roles.length);
+      for (let iter24 in this.roles) {
+        if (this.roles.hasOwnProperty(iter24)) {
+          iter24 = this.roles[iter24];
+          output.writeString(iter24);
+        }
+      }
+      output.writeListEnd();
+      output.writeFieldEnd();
+    }
+    if (this.user_id !== null && this.user_id !== undefined) {
+      output.writeFieldBegin('user_id', Thrift.Type.STRING, 6);
+      output.writeString(this.user_id);
+      output.writeFieldEnd();
+    }
+    if (this.expires_at !== null && this.expires_at !== undefined) {
+      output.writeFieldBegin('expires_at', Thrift.Type.I64, 7);
+      output.writeI64(this.expires_at);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const DeprovisionRequest = module.exports.DeprovisionRequest = class {
+  constructor(args) {
+    this.project_id = undefined;
+    if (args) {
+      if (args.project_id !== undefined && args.project_id !== null) {
+        this.project_id = args.project_id;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.project_id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('DeprovisionRequest');
+    if (this.project_id !== null && this.project_id !== undefined) {
+      output.writeFieldBegin('project_id', Thrift.Type.STRING, 1);
+      output.writeString(this.project_id);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AuditCheckpoint = module.exports.AuditCheckpoint = class {
+  constructor(args) {
+    this.payload = undefined;
+    this.signature = undefined;
+    if (args) {
+      if (args.payload !== undefined && args.payload !== null) {
+        this.payload = args.payload;
+      }
+      if (args.signature !== undefined && args.signature !== null) {
+        this.signature = args.signature;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.payload = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRING) {
+          this.signature = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AuditCheckpoint');
+    if (this.payload !== null && this.payload !== undefined) {
+      output.writeFieldBegin('payload', Thrift.Type.STRING, 1);
+      output.writeString(this.payload);
+      output.writeFieldEnd();
+    }
+    if (this.signature !== null && this.signature !== undefined) {
+      output.writeFieldBegin('signature', Thrift.Type.STRING, 2);
+      output.writeString(this.signature);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+
+0 && (module.exports = { PairingState, CertificateState, TrustEnd, TokenStatus, IndeterminateReason, AException, SessionTKT, PingRequest, PingResponse, PairOpen, PairOffer, PairProof, PairResult, PairRequest, PairResponse, AttachRequest, AttachResponse, IdentityCertificate, TokenSigningKey, TrustBundle, RotationStatement, RotationReceipt, PairingStatus, ValidateTokenRequest, TokenValidation, RevokeTokenRequest, RevokeTokenResult, Revocation, RevocationQuery, RevocationPage, RevocationNotice, TokenAnnouncement, TokenClaimRequest, TokenClaim, NamedReference, PasswordCredentials, ApplicationCredentials, AuthenticateRequest, IssuedToken, ServiceFilter, ServiceInfo, EndpointFilter, EndpointInfo, ProvisionRequest, ProvisionedProject, DeprovisionRequest, AuditCheckpoint });

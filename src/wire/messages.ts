@@ -4,7 +4,7 @@ import { methods as structClasses } from '../gen/AllianceService.js';
 import { methods as methodShapes } from '../gen/AllianceService_shapes.js';
 import { malformed, ThriftType } from './compactTypes.ts';
 import { fromApplicationException, fromException, toException } from './exceptions.ts';
-import { type Argument, type MethodName, methodNames, type Result } from './methods.ts';
+import { type Argument, type MethodName, methodFacts, methodNames, type Result } from './methods.ts';
 import { checkOutgoing } from './outgoing.ts';
 import type { CompactReader } from './reader.ts';
 import { checkStruct, type StructShape, structShape } from './shape.ts';
@@ -42,8 +42,8 @@ const codecs = new Map<MethodName, Codec>(
       {
         argumentName: shape.arguments[0]?.name,
         argumentShape: structShape(shape.arguments),
-        resultShape: structShape(shape.result),
-        isVoid: shape.result[0]?.name !== 'success',
+        resultShape: structShape(shape.result ?? []),
+        isVoid: shape.result?.[0]?.name !== 'success',
         ...structClasses[method],
       },
     ];
@@ -58,7 +58,8 @@ const codecOf = (method: MethodName): Codec => codecs.get(method) as Codec;
  */
 export function encodeCall<M extends MethodName>(w: CompactWriter, seqid: number, method: M, arg: Argument<M>): void {
   const { Args, argumentName, argumentShape } = codecOf(method);
-  writeFrame(w, method, MessageType.call, seqid, 'bad_request', () => {
+  const type = methodFacts(method).oneway ? MessageType.oneway : MessageType.call;
+  writeFrame(w, method, type, seqid, 'bad_request', () => {
     writeChecked(w, new Args(argumentName === undefined ? undefined : { [argumentName]: arg }), argumentShape);
   });
 }

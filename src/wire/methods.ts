@@ -2,7 +2,9 @@
 import type {
   AttachRequest,
   AttachResponse,
+  AuditCheckpoint,
   AuthenticateRequest,
+  DeprovisionRequest,
   EndpointFilter,
   EndpointInfo,
   IssuedToken,
@@ -11,11 +13,21 @@ import type {
   PairResponse,
   PingRequest,
   PingResponse,
+  ProvisionedProject,
+  ProvisionRequest,
+  RevocationNotice,
+  RevocationPage,
+  RevocationQuery,
+  RevokeTokenRequest,
+  RevokeTokenResult,
   RotationReceipt,
   RotationStatement,
   ServiceFilter,
   ServiceInfo,
   SessionTKT,
+  TokenAnnouncement,
+  TokenClaim,
+  TokenClaimRequest,
   TokenValidation,
   TrustBundle,
   TrustEnd,
@@ -36,6 +48,14 @@ export interface Contract {
   authenticate: { args: AuthenticateRequest; result: IssuedToken };
   getServices: { args: ServiceFilter; result: ServiceInfo[] };
   getEndpoints: { args: EndpointFilter; result: EndpointInfo[] };
+  revokeToken: { args: RevokeTokenRequest; result: RevokeTokenResult };
+  getRevocations: { args: RevocationQuery; result: RevocationPage };
+  popToken: { args: RevocationNotice; result: undefined };
+  pushToken: { args: TokenAnnouncement; result: undefined };
+  claimToken: { args: TokenClaimRequest; result: TokenClaim };
+  provision: { args: ProvisionRequest; result: ProvisionedProject };
+  deprovision: { args: DeprovisionRequest; result: undefined };
+  exchangeCheckpoint: { args: AuditCheckpoint; result: AuditCheckpoint };
 }
 
 export type MethodName = keyof Contract;
@@ -47,6 +67,8 @@ export interface MethodFacts {
   readonly idempotent: boolean;
   /** Whether it may be called before `attach`. */
   readonly plain: boolean;
+  /** Nobody waits for an answer, and none comes, not even of a failure. */
+  readonly oneway?: true;
 }
 
 const facts: Readonly<Record<MethodName, MethodFacts>> = {
@@ -66,6 +88,15 @@ const facts: Readonly<Record<MethodName, MethodFacts>> = {
   authenticate: { idempotent: false, plain: false },
   getServices: { idempotent: true, plain: false },
   getEndpoints: { idempotent: true, plain: false },
+  revokeToken: { idempotent: true, plain: false },
+  getRevocations: { idempotent: true, plain: false },
+  popToken: { idempotent: true, plain: false, oneway: true },
+  pushToken: { idempotent: true, plain: false, oneway: true },
+  claimToken: { idempotent: true, plain: false },
+  // By their request id and their project.
+  provision: { idempotent: true, plain: false },
+  deprovision: { idempotent: true, plain: false },
+  exchangeCheckpoint: { idempotent: true, plain: false },
 };
 
 const factsByName: ReadonlyMap<string, MethodFacts> = new Map(Object.entries(facts));

@@ -22,20 +22,29 @@ const allow = (
     for (const role of who) for (const state of when) allowed.add(`${method} ${direction} ${role} ${state}`);
 };
 const forEveryone: MethodName[] = ['ping', 'getPairing', 'endTrust'];
-const betweenActive: MethodName[] = ['getTrustBundle', 'updateIdentity'];
+const betweenActive: MethodName[] = ['getTrustBundle', 'updateIdentity', 'exchangeCheckpoint'];
 const services: MethodName[] = [
   'validateTokenHard',
   'validateTokenSoft',
   'authenticate',
   'getServices',
   'getEndpoints',
+  'revokeToken',
+  'getRevocations',
+  'claimToken',
+  'provision',
+  'deprovision',
 ];
+/** What those who are asked tell those who ask. */
+const notices: readonly MethodName[] = ['popToken', 'pushToken'];
 for (const direction of directions) {
   allow(forEveryone, direction, roles, ['pending', 'active']);
   allow(betweenActive, direction, roles, ['active']);
 }
 allow(services, 'in', ['consumer', 'both'], ['active']);
 allow(services, 'out', ['provider', 'both'], ['active']);
+allow(notices, 'in', ['provider', 'both'], ['active']);
+allow(notices, 'out', ['consumer', 'both'], ['active']);
 
 function verdict(method: MethodName, direction: 'in' | 'out', role: PartnerRole, state: string): string {
   try {
@@ -50,7 +59,8 @@ function verdict(method: MethodName, direction: 'in' | 'out', role: PartnerRole,
 describe('permissions', () => {
   it('names every method of the contract', () => {
     const bootstrap = ['getSession', 'attach', 'pair'];
-    expect([...forEveryone, ...betweenActive, ...services, ...bootstrap].sort()).to.deep.equal([...methodNames].sort());
+    const all = [...forEveryone, ...betweenActive, ...services, ...notices, ...bootstrap];
+    expect(all.sort()).to.deep.equal([...methodNames].sort());
   });
 
   for (const method of methodNames)
