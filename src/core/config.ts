@@ -56,6 +56,9 @@ const pathKeys = [
   ['keystone', 'application_credential_secret_file'],
   ['keystone', 'cacert'],
   ['database', 'kek_file'],
+  ['facade', 'certificate_file'],
+  ['facade', 'key_file'],
+  ['tokens', 'jws_keys'],
 ] as const;
 
 export interface LoadOptions {

@@ -102,6 +102,27 @@ const exported = z.strictObject({
   regions: z.array(text()).default([]).describe('Regions that partners may see; empty means all.'),
 });
 
+const catalogInjection = z.strictObject({
+  regions: z
+    .array(z.strictObject({ region: text(), as: text() }))
+    .default([])
+    .describe("Regions of the partner's to show, each with its name here: `{region: RegionOne, as: east}`."),
+  hosts: z.array(text()).default([]).describe('Hosts that the URLs may name, all of them https.'),
+});
+
+const provisioning = z.strictObject({
+  projects: z.int().min(0).max(100_000).default(0).describe('At most so many at a time; 0: none.'),
+  name_pattern: text()
+    .default('[A-Za-z0-9][A-Za-z0-9_.-]*')
+    .describe('Regular expression that the whole name must match.'),
+  domain: text().default('Default').describe('Domain, by name, that they are made in.'),
+  roles: z
+    .array(text())
+    .default(['member'])
+    .describe('Roles that may be asked for; all of them are given when none is asked for.'),
+  life_days: z.int().min(1).max(3650).optional().describe('Longest life; without end when not given.'),
+});
+
 const partner = z.strictObject({
   authenticate: z
     .boolean()
@@ -118,6 +139,69 @@ const partner = z.strictObject({
   channels: count(partnerLimits.channels).describe('Channels at a time.'),
   handshakes_per_s: rate(partnerLimits.handshakesPerS).describe('New sessions per second; 0 means no limit.'),
   handshakes_burst: count(partnerLimits.handshakesBurst).describe('New sessions at once before the rate applies.'),
+  announce_tokens: z
+    .boolean()
+    .default(false)
+    .describe('Whether to ask the partner to announce its fresh tokens, so that they are recognised here.'),
+  stale_ms: z
+    .int()
+    .min(0)
+    .max(tokenLimits.staleMs)
+    .default(0)
+    .describe('Milliseconds that an answer about a token counts while the partner cannot be reached; 0: not at all.'),
+  stale_roles: z
+    .array(text())
+    .optional()
+    .describe('Roles that are left of such an answer; all of them when not given.'),
+  catalog_injection: catalogInjection.prefault({}).describe("The partner's endpoints in the catalog of its own users."),
+  provision: provisioning.prefault({}).describe('Projects that the partner may have made here for its users.'),
+});
+
+const facade = z.strictObject({
+  listen: listenAddress('off').describe(
+    'Where services of this cloud reach the Keystone-compatible face: `HOST:PORT`, or `off`. By custom port 5000.',
+  ),
+  url: text()
+    .refine(isKeystoneUrl, 'must be an http:// or https:// URL without credentials in it')
+    .optional()
+    .describe('URL that services reach it by, as the catalog is to tell it; made of `facade.listen` when not given.'),
+  certificate_file: text().optional().describe('PEM certificate chain, for HTTPS. Goes with `facade.key_file`.'),
+  key_file: text().optional().describe('PEM private key of that certificate.'),
+});
+
+const tokens = z.strictObject({
+  qualified: z.boolean().default(true).describe('Whether `a1.<cloud_id>.<token>` says whose a token is.'),
+  jws: z
+    .boolean()
+    .default(true)
+    .describe("Whether a JWS token is recognised by the keys that partners publish of their Keystone's."),
+  known: z
+    .boolean()
+    .default(true)
+    .describe('Whether a token is recognised that a partner announced or that was validated before.'),
+  ask: z
+    .union([z.enum(['none', 'hint']), z.array(parsed(z.string(), (value): CloudId => parseCloudId(value)))])
+    .default('none')
+    .describe(
+      'Whom to ask about a token that nothing else recognises: `none`; `hint`, every provider by a hash of the token; or a list of cloud_ids to which such tokens may be sent.',
+    ),
+  jws_keys: text()
+    .optional()
+    .describe("Directory of the public keys (PEM) of this cloud's JWS tokens, to publish to partners."),
+  cache_ms: count(tokenLimits.foreignCacheMs).describe('Milliseconds that an answer about a foreign token counts.'),
+  cache_entries: count(tokenLimits.foreignCacheEntries).describe('Foreign tokens that are remembered.'),
+  privileged_roles: z
+    .array(text())
+    .default([])
+    .describe('Roles that a mapping gives only with `allow_privileged`, besides admin, manager and service.'),
+  service_token_roles: z
+    .array(text())
+    .default(['service'])
+    .describe('The same of the services behind the facade (`service_token_roles`): they are privileged, too.'),
+  allow_local_users: z
+    .boolean()
+    .default(false)
+    .describe('Whether a mapping may turn a foreign user into a user of this cloud (`type: local`).'),
 });
 
 const dial = z.strictObject({
@@ -181,6 +265,8 @@ export const configSchema = z.strictObject({
   listen: listen.prefault({}).describe('Where partners reach this broker.'),
   http: http.prefault({}).describe('The HTTP face for operators.'),
   keystone: keystone.prefault({}).describe("This cloud's Keystone and the broker's own user there."),
+  facade: facade.prefault({}).describe('The Keystone-compatible face for the services of this cloud.'),
+  tokens: tokens.prefault({}).describe('Tokens of partner clouds.'),
   exports: exported.prefault({}).describe('What partners see of the service catalog of this cloud.'),
   partners: z
     .record(z.string(), partner)

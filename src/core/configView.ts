@@ -6,7 +6,7 @@ import { formatHostPort, type HostPort } from './endpoint.ts';
 import { redacted } from './log.ts';
 
 /** What a running broker can take over, as beginnings of paths; some keys in there need a restart all the same. */
-const reloadable = [['log', 'level'], ['exports'], ['partners'], ['limits'], ['dial']];
+const reloadable = [['log', 'level'], ['exports'], ['partners'], ['limits'], ['dial'], ['tokens']];
 
 /** Whether SIGHUP applies a change of this key to a running broker. */
 export const isReloadable = (path: readonly string[]): boolean =>

@@ -170,6 +170,11 @@ export const tokenLimits = {
   nameBytes: 255,
   /** Logins per partner and user. */
   authenticatePerMinute: 5,
+  /** Absolute age of what is remembered of a foreign token. */
+  foreignCacheMs: MINUTE,
+  foreignCacheEntries: 50_000,
+  /** Longest age of an answer that an operator may let count while its issuer cannot be reached. */
+  staleMs: DAY,
 } as const;
 
 export const storeLimits = {

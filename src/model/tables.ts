@@ -93,6 +93,28 @@ export interface SessionRow {
   continuity_till: number;
 }
 
+interface TokenKeyRow {
+  /** SHA-256 of the SubjectPublicKeyInfo. */
+  thumbprint: Buffer;
+  partner_uid: PartnerUid;
+  algorithm: 'ES256' | 'ES384' | 'ES512' | 'EdDSA';
+  spki: Buffer;
+  /** `disputed`: known of another cloud, too; used for nothing until the operator decides. */
+  state: 'active' | 'disputed';
+  created_at: number;
+}
+
+/** How far the revocations of a partner were read. */
+interface FollowerRow {
+  partner_uid: PartnerUid;
+  cursor: number;
+  head: number;
+  /** When the head was last confirmed to be the newest; null: never. */
+  confirmed_at: number | null;
+  last_error: string | null;
+  updated_at: number;
+}
+
 export interface Tables {
   partners: PartnerRow;
   partner_keys: PartnerKeyRow;
@@ -103,6 +125,9 @@ export interface Tables {
   replays: { issuer: CloudId; jti: Buffer; keep_till: number };
   leases: { name: string; holder: string; till: number };
   feed: { seq: number; subject: string; payload: string; at: number };
+  mappings: { partner_uid: PartnerUid; rules: string; updated_at: number };
+  token_keys: TokenKeyRow;
+  followers: FollowerRow;
   settings: { key: string; value: string };
   counters: { name: 'trust_epoch' | 'feed_head' | 'feed_cut'; value: number };
   schema_version: { version: number; applied_at: number };

@@ -1,6 +1,7 @@
 /** Every migration, in order; the version of the schema is the number of the last one. A migration that was released is never edited. */
 import type { Kysely } from 'kysely';
 import { up as foundation } from './0001-foundation.ts';
+import { up as tokens } from './0002-tokens.ts';
 
 /** What engines name differently. */
 export interface ColumnTypes {
@@ -9,4 +10,4 @@ export interface ColumnTypes {
 
 type Migration = <T>(db: Kysely<T>, types: ColumnTypes) => Promise<void>;
 
-export const migrations: readonly Migration[] = [foundation];
+export const migrations: readonly Migration[] = [foundation, tokens];
