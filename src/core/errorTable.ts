@@ -213,6 +213,13 @@ const table = {
     'This cloud does not offer that to this partner.',
     'Ask the other operator to switch it on in `exports` or `partners`.',
   ),
+  mapping_invalid: entry(
+    1410,
+    400,
+    false,
+    'The mapping is wrong.',
+    'Correct what the message names; docs/mapping.md says what a rule may hold.',
+  ),
 
   // This cloud's Keystone
   keystone_unreachable: entry(

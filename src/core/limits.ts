@@ -177,6 +177,33 @@ export const tokenLimits = {
   staleMs: DAY,
 } as const;
 
+/** Mappings of foreign users, and the values that they are fed. */
+export const mappingLimits = {
+  /** Of one mapping as JSON. */
+  bytes: 64 * KIB,
+  rules: 500,
+  /** Of any list within a rule. */
+  listItems: 1000,
+  textCharacters: 1024,
+  patternCharacters: 512,
+  /** Of one attribute of a foreign token. */
+  values: 1000,
+  /** Of one value, and of every name that a mapping yields. */
+  valueCharacters: 255,
+} as const;
+
+/** What is remembered of this cloud's projects, roles and catalog while foreign users are given theirs. */
+export const localiseLimits = {
+  knownMs: 30 * SECOND,
+  /** What was not there is looked for again after this long. */
+  missingMs: 5 * SECOND,
+  entries: 10_000,
+  /** A partner's endpoints for the catalog of its own users. */
+  remoteEndpointsMs: MINUTE,
+  /** How long one waits for them before the catalog goes without. */
+  remoteEndpointsWaitMs: 2 * SECOND,
+} as const;
+
 export const storeLimits = {
   busyTimeoutMs: 5 * SECOND,
   leaseMs: 15 * SECOND,
@@ -199,11 +226,65 @@ export const storeLimits = {
   checkAtOpenBytes: 64 * MIB,
 } as const;
 
+export const auditLimits = {
+  keepDays: 400,
+  /** Acts that wait for their record. */
+  queue: 10_000,
+  /** Waiting records that share one transaction. */
+  batch: 256,
+  detailsBytes: 64 * KIB,
+  /** Actor, subject, outcome, rule and the like. */
+  wordBytes: 1024,
+  pageRows: 1000,
+  /** Records that are cut away in one transaction. */
+  cutRows: 10_000,
+  /** What others can make happen as often as they like is recorded at most so often for each partner and outcome. */
+  repeatMs: 10 * MINUTE,
+  repeatsTracked: 10_000,
+  /** A checkpoint that another one overtook is no fault; an older one is. */
+  overtakenMs: MINUTE,
+  /** A line of an exported file. */
+  lineBytes: 256 * KIB,
+  /** How long a fault in a partner's checkpoints is shown. */
+  alarmMs: 7 * DAY,
+} as const;
+
 export const httpLimits = {
   bodyBytes: 64 * KIB,
   headerBytes: 16 * KIB,
   requestTimeoutMs: 10 * SECOND,
   connections: 256,
+} as const;
+
+/** The Keystone-compatible face for the services of this cloud. */
+export const facadeLimits = {
+  /** Two qualified tokens of the longest form, and what else clients send. */
+  headerBytes: 32 * KIB,
+  /** Of a request; more than Keystone itself takes by default (112 KiB). */
+  requestBytes: 1 * MIB,
+  /** Of an answer that is read as a whole, because URLs in it are rewritten. */
+  answerBytes: 4 * MIB,
+  /** Of an error that is read to see whether Keystone itself gave it. */
+  errorBytes: 64 * KIB,
+  headersTimeoutMs: 10 * SECOND,
+  /** For a whole request, body included. */
+  requestTimeoutMs: 60 * SECOND,
+  /** A connection on which nothing moves, in either direction, is closed; more than Keystone may take to answer. */
+  idleTimeoutMs: 90 * SECOND,
+  keepAliveMs: 65 * SECOND,
+  /** How often the time-outs above are looked at. */
+  checkEveryMs: SECOND,
+  connections: 2048,
+  /** Requests at a time; more are refused with 503. */
+  inFlight: 1024,
+  upstreamConnections: 64,
+  /** How long Keystone may take to begin its answer, and between two pieces of it. */
+  upstreamTimeoutMs: 60 * SECOND,
+  /** For one question whether a caller may validate tokens. */
+  callerTimeoutMs: 15 * SECOND,
+  callerMs: 10 * SECOND,
+  callers: 10_000,
+  retryAfterMs: SECOND,
 } as const;
 
 /** Signed texts (JWS in compact form), and the keys that sign them. */
@@ -231,4 +312,5 @@ export const taskLimits = {
   noticeGiveUpMs: 7 * DAY,
   rotationMs: 5 * SECOND,
   bundleMs: 5 * MINUTE,
+  checkpointMs: HOUR,
 } as const;
