@@ -17,9 +17,11 @@ import {
 } from './keystoneBodies.ts';
 import { type Call, createKeystoneCalls, query, unexpected } from './keystoneCalls.ts';
 import type { HttpAnswer } from './keystoneHttp.ts';
+import { createLookups } from './keystoneLookups.ts';
 import type { Keystone, KeystoneOptions, TokenAnswer, ValidateOptions } from './keystoneTypes.ts';
 
 export type { Credentials, Reference, Scope } from './keystoneBodies.ts';
+export type * from './keystoneRows.ts';
 export type * from './keystoneTypes.ts';
 
 const tokenForm = new RegExp(`^[A-Za-z0-9._=-]{1,${tokenLimits.tokenBytes}}$`);
@@ -104,7 +106,9 @@ export function createKeystone(options: KeystoneOptions): Keystone {
     listServices,
     listEndpoints,
     listRegions: () => calls.list('regions', { key: 'regions', row: regionRow }),
+    ...createLookups(calls),
     endpointUrl,
+    ownToken: (stale) => calls.ownToken(stale),
     version: () => calls.run('version', readVersion),
     close: () => calls.close(),
   };

@@ -208,6 +208,10 @@ export function parsePage<T>(text: string, key: string, row: RowSchema<T>) {
   return { rows, next: page.links?.next ?? null };
 }
 
+/** The one resource of an answer, under its `key`. */
+export const parseMember = <T>(text: string, key: string, row: RowSchema<T>) =>
+  parseBody(z.object({ [key]: row }), parseJson(text))[key]!;
+
 const versionBody = z.object({ version: z.object({ id: z.string(), status: z.string() }) });
 
 export const parseVersion = (text: string) => parseBody(versionBody, parseJson(text)).version;

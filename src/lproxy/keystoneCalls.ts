@@ -19,11 +19,26 @@ export interface Call {
 export interface KeystoneCalls {
   run<T>(operation: KeystoneOperation, work: (call: Call) => Promise<T>): Promise<T>;
   list<T>(operation: KeystoneOperation, list: ListRequest<T>): Promise<T[]>;
+  /** The broker's own token, other than `stale`. */
+  ownToken(stale?: string): Promise<string>;
   close(): Promise<void>;
 }
 
+type ListKey =
+  | 'services'
+  | 'endpoints'
+  | 'regions'
+  | 'projects'
+  | 'domains'
+  | 'users'
+  | 'groups'
+  | 'roles'
+  | 'role_inferences'
+  | 'role_assignments';
+
 export interface ListRequest<T> {
-  readonly key: 'services' | 'endpoints' | 'regions';
+  /** Of the list, and its path. */
+  readonly key: ListKey;
   readonly row: RowSchema<T>;
   readonly filter?: Readonly<Record<string, string | undefined>>;
 }
@@ -134,6 +149,7 @@ export function createKeystoneCalls(options: KeystoneOptions): KeystoneCalls {
 
   return {
     run,
+    ownToken: (stale) => (stale === undefined ? login.token() : login.replace(stale)),
     list: (operation, list) => run(operation, (call) => readPages(call, list, limits.listItems)),
     async close() {
       closed = true;

@@ -10,6 +10,14 @@ import type {
   Scope,
 } from './keystoneBodies.ts';
 import type { KeystoneLimits } from './keystoneHttp.ts';
+import type {
+  KeystoneAssignment,
+  KeystoneDomain,
+  KeystoneGroup,
+  KeystoneProject,
+  KeystoneRole,
+  KeystoneUser,
+} from './keystoneRows.ts';
 
 export type KeystoneOperation =
   | 'login'
@@ -19,6 +27,12 @@ export type KeystoneOperation =
   | 'services'
   | 'endpoints'
   | 'regions'
+  | 'projects'
+  | 'domains'
+  | 'users'
+  | 'groups'
+  | 'roles'
+  | 'assignments'
   | 'version';
 export type KeystoneOutcome = 'ok' | 'invalid' | ErrorName;
 
@@ -81,8 +95,25 @@ export interface Keystone {
   listServices(filter?: { readonly type?: string; readonly name?: string }): Promise<KeystoneService[]>;
   listEndpoints(filter?: EndpointFilter): Promise<KeystoneEndpoint[]>;
   listRegions(): Promise<KeystoneRegion[]>;
+  /** Projects that act as a domain are left out. */
+  listProjects(filter: { readonly name: string; readonly domainId: string }): Promise<KeystoneProject[]>;
+  /** Null where there is none that is switched on, as are all finders. */
+  findProject(id: string): Promise<KeystoneProject | null>;
+  listDomains(filter: { readonly name: string }): Promise<KeystoneDomain[]>;
+  findDomain(id: string): Promise<KeystoneDomain | null>;
+  listUsers(filter: { readonly name: string; readonly domainId: string }): Promise<KeystoneUser[]>;
+  findUser(id: string): Promise<KeystoneUser | null>;
+  listGroups(filter: { readonly name: string; readonly domainId: string }): Promise<KeystoneGroup[]>;
+  /** Those of the whole cloud, without those of single domains. */
+  listRoles(): Promise<KeystoneRole[]>;
+  /** Ids of the roles that each role brings with it, one step deep; roles that bring none are missing. */
+  roleInferences(): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** Roles on projects: of a user, implied ones and those of its groups included; or of a group, as they are assigned. */
+  listAssignments(actor: { readonly userId: string } | { readonly groupId: string }): Promise<KeystoneAssignment[]>;
   /** URL of a service of this cloud, by the configured region and interface; null where there is none. */
   endpointUrl(serviceType: string): Promise<string | null>;
+  /** The broker's own token, which has not expired; other than `stale`, where Keystone no longer knows that one. */
+  ownToken(stale?: string): Promise<string>;
   /** Needs no login. */
   version(): Promise<{ readonly id: string; readonly status: string }>;
   close(): Promise<void>;

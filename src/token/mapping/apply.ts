@@ -15,6 +15,7 @@ import type {
   MappedUser,
   MappingAcceptance,
   MappingOutcome,
+  Omission,
 } from './outcome.ts';
 import { comparable, isServiceProject } from './privilege.ts';
 import { fire } from './remote.ts';
@@ -60,10 +61,14 @@ export function applyMapping(mapping: Mapping, identity: ForeignIdentity, option
 }
 
 function collect(yields: readonly Yields[], { privileged, allowLocalUsers }: MappingOptions): Result {
-  const notes: string[] = [];
+  const omissions: Omission[] = [];
   const permitted = (role: MappedRole): boolean => {
     const refused = !role.allowPrivileged && privileged.has(comparable(role.name));
-    if (refused) notes.push(`Role ${role.name} is privileged, and rule ${role.rule} does not say allow_privileged.`);
+    if (refused)
+      omissions.push({
+        reason: 'role_refused',
+        details: `Role ${role.name} is privileged, and rule ${role.rule} does not say allow_privileged.`,
+      });
     return !refused;
   };
   const groups = yields.flatMap((item) => item.groups());
@@ -71,7 +76,10 @@ function collect(yields: readonly Yields[], { privileged, allowLocalUsers }: Map
   const projects = (yields.findLast((item) => item.namesProjects)?.projects() ?? [])
     .filter(({ name, rule }) => {
       if (!isServiceProject(name)) return true;
-      notes.push(`Project ${name} of rule ${rule} is never given to foreign users.`);
+      omissions.push({
+        reason: 'project_refused',
+        details: `Project ${name} of rule ${rule} is never given to foreign users.`,
+      });
       return false;
     })
     .map((project) => ({ ...project, roles: project.roles.filter(permitted) }));
@@ -83,7 +91,7 @@ function collect(yields: readonly Yields[], { privileged, allowLocalUsers }: Map
       'local_users_not_allowed',
       `Rule ${user.rule} names a local user, and tokens.allow_local_users is off.`,
     );
-  return { user, groups, projects, roles, notes };
+  return { user, groups, projects, roles, omissions };
 }
 
 /** What one local item of a rule that fired yields. */

@@ -71,6 +71,12 @@ export type DenialReason =
   /** The token carries a restriction that cannot be carried over. */
   | 'restricted';
 
+/** What a foreign user does not get although a rule names it. */
+export interface Omission {
+  readonly reason: DenialReason;
+  readonly details: string;
+}
+
 export interface MappingAcceptance {
   readonly kind: 'accepted';
   /** Numbers of the rules that fired: `1, 3`. */
@@ -81,8 +87,8 @@ export interface MappingAcceptance {
   /** For the project that the user gets, whichever it is. */
   readonly roles: readonly MappedRole[];
   readonly trace: readonly RuleTrace[];
-  /** What was left out, and why. */
-  readonly notes: readonly string[];
+  /** What was left out. */
+  readonly omissions: readonly Omission[];
 }
 
 export interface MappingDenial {
