@@ -22,7 +22,7 @@ const only: readonly [mention: RegExp, ...owners: string[]][] = [
   [/^(node-forge|jose)$/, 'crypto/'],
   [/^(thrift|node-int64|src\/gen\/.*)$/, 'wire/'],
   [/^(better-sqlite3|kysely)$/, 'model/'],
-  [/^node:(net|tls|dgram|http|https|http2)$/, 'client/', 'server/'],
+  [/^node:(net|tls|dgram|http|https|http2)$/, 'client/', 'server/', 'http/facade/'],
   [/^undici$/, 'lproxy/'],
   [/^fastify$/, 'http/', 'sandbox/'],
   [/^commander$/, 'cli/', 'main.ts'],

@@ -9,6 +9,10 @@ export interface Telemetry {
   /** Channels now open. */
   channels(direction: 'in' | 'out', change: 1 | -1): void;
   keystoneCall(operation: string, outcome: string, durationMs: number): void;
+  /** A request at the facade was answered. `route` is a name from a closed set. */
+  facadeRequest(route: string, status: number, durationMs: number): void;
+  /** An answer about a foreign token was decided; `source` says how it was known: cache, live, stale or none. */
+  foreignAnswer(outcome: string, source: string): void;
 }
 
 export const silentTelemetry: Telemetry = {
@@ -17,4 +21,6 @@ export const silentTelemetry: Telemetry = {
   refusal: () => {},
   channels: () => {},
   keystoneCall: () => {},
+  facadeRequest: () => {},
+  foreignAnswer: () => {},
 };

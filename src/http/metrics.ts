@@ -63,6 +63,25 @@ export function createMetrics(): Metrics {
     buckets: seconds,
     registers,
   });
+  const facadeRequests = new Counter({
+    name: 'alliance_facade_requests_total',
+    help: 'Requests at the facade, by route and status.',
+    labelNames: ['route', 'status'],
+    registers,
+  });
+  const facadeDurations = new Histogram({
+    name: 'alliance_facade_request_duration_seconds',
+    help: 'Time of a request at the facade, by route.',
+    labelNames: ['route'],
+    buckets: seconds,
+    registers,
+  });
+  const foreignAnswers = new Counter({
+    name: 'alliance_foreign_answers_total',
+    help: 'Answers about foreign tokens, by outcome and by how they were known (cache, live, stale, none).',
+    labelNames: ['outcome', 'source'],
+    registers,
+  });
   const certificateDays = new Gauge({
     name: 'alliance_certificate_expiry_days',
     help: "Days until this broker's certificate expires.",
@@ -122,5 +141,10 @@ export function createMetrics(): Metrics {
       keystoneCalls.inc({ operation, outcome });
       keystoneDurations.observe({ operation }, durationMs / 1000);
     },
+    facadeRequest: (route, status, durationMs) => {
+      facadeRequests.inc({ route, status });
+      facadeDurations.observe({ route }, durationMs / 1000);
+    },
+    foreignAnswer: (outcome, source) => foreignAnswers.inc({ outcome, source }),
   };
 }

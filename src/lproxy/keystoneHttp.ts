@@ -33,6 +33,18 @@ export interface KeystoneHttp {
   close(): Promise<void>;
 }
 
+/**
+ * Whatever a facade of a broker answers carries this header, and so does what it sends to its Keystone. What is behind a facade may be
+ * the word of another cloud, so a broker never takes one for its Keystone.
+ */
+export const facadeHeader = 'x-alliance-facade';
+
+export const behindFacade = (): AllianceError =>
+  new AllianceError('configuration', {
+    field: 'keystone.auth_url',
+    details: "keystone.auth_url leads to the facade of a broker; it must be this cloud's Keystone itself.",
+  });
+
 /** Where requests go: origin, and path up to and including `/v3`. `authUrl` may end with `/v3` or not. */
 export function parseAuthUrl(authUrl: string): { readonly origin: string; readonly base: string } {
   const refuse = (details: string): never => {
@@ -48,7 +60,7 @@ export function parseAuthUrl(authUrl: string): { readonly origin: string; readon
 }
 
 /** Errors of undici and the system that say that no connection came about or that it broke. */
-const brokenConnection: ReadonlySet<string> = new Set([
+export const brokenConnection: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
@@ -61,12 +73,13 @@ const brokenConnection: ReadonlySet<string> = new Set([
 const unreadable =
   /^(UND_ERR_RES_EXCEEDED_MAX_SIZE|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|HPE_.*)$/;
 
-function codeOf(thrown: unknown): string {
+export function codeOf(thrown: unknown): string {
   const { code, name } = (thrown ?? {}) as { code?: unknown; name?: unknown };
   return typeof code === 'string' ? code : String(name);
 }
 
 function toTypedError(thrown: unknown, signal: AbortSignal, limits: KeystoneLimits): AllianceError {
+  if (thrown instanceof AllianceError) return thrown;
   const code = codeOf(thrown);
   if (signal.aborted)
     return new AllianceError('keystone_unreachable', { details: `No answer within ${limits.requestTimeoutMs} ms.` });
@@ -115,6 +128,7 @@ export function createKeystoneHttp(options: {
       signal: request.signal,
     });
     const text = await answer.body.text();
+    if (answer.headers[facadeHeader] !== undefined) throw behindFacade();
     const header = (name: string) => {
       const value = answer.headers[name];
       return Array.isArray(value) ? value[0] : value;

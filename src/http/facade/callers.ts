@@ -1,0 +1,112 @@
+/**
+ * Whether a caller may validate tokens, in the local Keystone's eyes. Answers about foreign tokens are for those only, or the facade
+ * would tell anybody what any token is worth.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../core/clock.ts';
+import { AllianceError } from '../../core/errors.ts';
+import { facadeLimits } from '../../core/limits.ts';
+import { hmacSha256 } from '../../crypto/bytes.ts';
+import type { Keystone } from '../../lproxy/keystone.ts';
+import type { Upstream, UpstreamAnswer } from '../../lproxy/upstream.ts';
+import { type Answer, keystoneError, unauthorised } from './answers.ts';
+import { headerOf } from './headers.ts';
+import { readText } from './relay.ts';
+
+export type Caller =
+  | { readonly kind: 'may'; readonly user: { readonly id: string; readonly name: string } }
+  | { readonly kind: 'refused'; readonly answer: Answer };
+
+interface Known {
+  readonly caller: Extract<Caller, { kind: 'may' }>;
+  readonly checkedAt: number;
+}
+
+export interface CallersOptions {
+  readonly upstream: Upstream;
+  readonly keystone: Pick<Keystone, 'ownToken' | 'validateToken'>;
+  readonly clock: Clock;
+  readonly root: string;
+}
+
+export class Callers {
+  readonly #options: CallersOptions;
+  readonly #key = randomBytes(32);
+  readonly #known = new Map<string, Known>();
+  readonly #asking = new Map<string, Promise<Caller>>();
+
+  constructor(options: CallersOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * What Keystone says of this caller, at most 10 s old where it said yes.
+   * @throws AllianceError where Keystone does not answer
+   */
+  check(token: string | undefined): Caller | Promise<Caller> {
+    if (!token) return { kind: 'refused', answer: unauthorised(this.#options.root) };
+    const id = hmacSha256(this.#key, token).toString('base64');
+    const known = this.#known.get(id);
+    const age = known === undefined ? Number.NaN : this.#options.clock.now() - known.checkedAt;
+    if (known && age >= 0 && age < facadeLimits.callerMs) return known.caller;
+    return this.#askOnce(id, token);
+  }
+
+  #askOnce(id: string, token: string): Promise<Caller> {
+    const asking = this.#asking.get(id);
+    if (asking) return asking;
+    const asked = this.#ask(id, token).finally(() => this.#asking.delete(id));
+    this.#asking.set(id, asked);
+    return asked;
+  }
+
+  async #ask(id: string, token: string): Promise<Caller> {
+    const { keystone, clock } = this.#options;
+    const checkedAt = clock.now();
+    const own = await keystone.ownToken();
+    let answer = await this.#probe(token, own);
+    // Our own token may be gone at Keystone before its time.
+    if (answer.status === 404) answer = await this.#probe(token, await keystone.ownToken(own));
+    if (answer.status === 401 || answer.status === 403) return { kind: 'refused', answer: asGiven(answer) };
+    if (answer.status !== 200)
+      throw new AllianceError('keystone_unreachable', {
+        details: `Asked about a caller, it answered ${answer.status}.`,
+      });
+    const named = await keystone.validateToken(token, { catalog: false });
+    if (named.status !== 'valid') return { kind: 'refused', answer: unauthorised(this.#options.root) };
+    const { id: userId, name } = named.token.user;
+    const caller = { kind: 'may', user: { id: userId, name } } as const;
+    this.#remember(id, { caller, checkedAt });
+    return caller;
+  }
+
+  /** May this caller see a token of somebody else's, ours? */
+  async #probe(token: string, own: string) {
+    const signal = AbortSignal.timeout(facadeLimits.callerTimeoutMs);
+    const answer: UpstreamAnswer = await this.#options.upstream.send({
+      method: 'GET',
+      path: '/v3/auth/tokens?nocatalog',
+      headers: ['accept', 'application/json', 'x-auth-token', token, 'x-subject-token', own],
+      signal,
+    });
+    return { ...answer, text: await readText(answer, facadeLimits.errorBytes) };
+  }
+
+  #remember(id: string, known: Known): void {
+    this.#known.delete(id);
+    this.#known.set(id, known);
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= facadeLimits.callers) return;
+      this.#known.delete(oldest);
+    }
+  }
+}
+
+/** A refusal with Keystone's own words. */
+function asGiven({ status, headers, text }: UpstreamAnswer & { readonly text: string }): Answer {
+  const kept = ['content-type', 'www-authenticate'].flatMap((name) => {
+    const value = headerOf(headers, name);
+    return value === undefined ? [] : [name, value];
+  });
+  return text === '' ? keystoneError(status, '', kept) : { status, headers: kept, body: text };
+}

@@ -1,0 +1,44 @@
+/** One request at the facade with its answer, and what the whole facade works with. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../../core/clock.ts';
+import type { Logger } from '../../core/log.ts';
+import type { Telemetry } from '../../core/telemetry.ts';
+import type { Upstream } from '../../lproxy/upstream.ts';
+import type { AuditEntry } from '../../model/audit.ts';
+import type { ForeignTokens } from '../../token/foreign.ts';
+import type { Localiser } from '../../token/localise.ts';
+import type { Callers } from './callers.ts';
+import type { CallerHeaders } from './headers.ts';
+import type { Target } from './target.ts';
+
+export interface Audit {
+  /** Resolves once it is stored. */
+  append(entry: AuditEntry): Promise<void>;
+}
+
+export interface Facade {
+  readonly upstream: Upstream;
+  readonly callers: Callers;
+  readonly foreign: ForeignTokens;
+  readonly localiser: Localiser;
+  readonly audit: Audit;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly telemetry: Telemetry;
+  /** URL that services know the facade by, without `/v3` and without a slash at its end. */
+  readonly root: string;
+  readonly rootUrl: URL;
+  /** Header of every answer: which facade it came from. */
+  readonly mark: readonly string[];
+}
+
+export type Route = 'versions' | 'login' | 'validate' | 'revoke' | 'relay' | 'refused';
+
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly target: Target;
+  readonly headers: CallerHeaders;
+  /** As in `x-openstack-request-id`. */
+  readonly requestId: string;
+}
