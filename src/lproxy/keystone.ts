@@ -20,7 +20,7 @@ import type { HttpAnswer } from './keystoneHttp.ts';
 import { createLookups } from './keystoneLookups.ts';
 import type { Keystone, KeystoneOptions, TokenAnswer, ValidateOptions } from './keystoneTypes.ts';
 
-export type { Credentials, Reference, Scope } from './keystoneBodies.ts';
+export type { Credentials, KeystoneEndpoint, KeystoneService, Reference, Scope } from './keystoneBodies.ts';
 export type * from './keystoneRows.ts';
 export type * from './keystoneTypes.ts';
 

@@ -2,6 +2,8 @@
 import { type Clock, systemClock } from '../core/clock.ts';
 import { storeLimits } from '../core/limits.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import type { Audit } from './audit.ts';
+import { createAudit } from './audits.ts';
 import { readCounter } from './counters.ts';
 import { openDatabase } from './database.ts';
 import type { Feed } from './feed.ts';
@@ -12,6 +14,8 @@ import { createIdentities } from './identityRecords.ts';
 import type { Invitations } from './invitation.ts';
 import { createInvitations } from './invitations.ts';
 import { createLeases, type Leases } from './lease.ts';
+import type { Mappings } from './mapping.ts';
+import { createMappings } from './mappings.ts';
 import type { Partners } from './partner.ts';
 import { createPartners } from './partners.ts';
 import { createReplays, type Replays } from './replay.ts';
@@ -42,6 +46,8 @@ export interface Store {
   readonly leases: Leases;
   readonly feed: Feed;
   readonly identities: Identities;
+  readonly audit: Audit;
+  readonly mappings: Mappings;
   readonly settings: Settings;
   /** Grows with every change of partners, their keys, our identity, and with every revocation of sessions. */
   trustEpoch(): Promise<number>;
@@ -64,7 +70,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { url, keyring, clock = systemClock, busyTimeoutMs = storeLimits.busyTimeoutMs, restored = false } = options;
   const db = await openDatabase(url, { now: clock.now(), busyTimeoutMs });
   try {
-    if (restored) await startAnew(db, keyring);
+    if (restored) await startAnew(db, keyring, clock.now());
     await checkSeal(db, keyring);
   } catch (error) {
     await db.close();
@@ -73,13 +79,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
   const feed = createFeed(db, clock);
   const replays = createReplays(db);
+  const audit = createAudit(db, clock);
   return {
     partners: createPartners(db, clock),
     invitations: createInvitations(db, keyring, clock),
-    sessions: createSessions(db, keyring),
+    sessions: createSessions(db, keyring, clock),
     leases: createLeases(db, clock),
     identities: createIdentities(db, clock),
+    mappings: createMappings(db, clock),
     settings: createSettings(db),
+    audit,
     feed,
     replays,
     trustEpoch: () => readCounter(db.reader, 'trust_epoch'),
@@ -91,6 +100,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     backup: (file) => db.backup(file),
     close: async () => {
       feed.close();
+      await audit.close();
       await db.close();
     },
   };

@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { AllianceError } from '../../core/errors.ts';
+import { mappingLimits } from '../../core/limits.ts';
 import { compilePattern, type Matcher, PatternRefusal } from './pattern.ts';
 import { type LocalSource, mappingSchema, type RemoteSource, type RuleSource, ruleSchemas } from './schema.ts';
 import { parseListTemplate, parseTemplate, type Template, TemplateRefusal } from './template.ts';
@@ -94,6 +95,18 @@ export function parseMapping(json: unknown): Mapping {
   return {
     rules: rules.map((rule, index) => parseRule(read(ruleSchemas[version], rule, ['rules', index]), index)),
   };
+}
+
+/** The same from text. @throws AllianceError mapping_invalid */
+export function readMapping(text: string): Mapping {
+  if (Buffer.byteLength(text) > mappingLimits.bytes)
+    throw invalid([], `It is larger than ${mappingLimits.bytes} bytes.`);
+  try {
+    return parseMapping(JSON.parse(text));
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) throw invalid([], 'It is not JSON.');
+    throw thrown;
+  }
 }
 
 function parseRule(source: RuleSource, index: number): Rule {

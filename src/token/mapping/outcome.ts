@@ -58,6 +58,7 @@ export type DenialReason =
   | 'no_user'
   | 'local_users_not_allowed'
   | 'user_missing'
+  | 'group_missing'
   | 'no_project'
   | 'project_missing'
   | 'project_refused'

@@ -1,0 +1,220 @@
+/**
+ * A foreign token's body as this cloud's services get to see it: with local ids, roles and catalog, and nothing of the issuer's but
+ * its times, its audit ids and its restrictions. Done anew on each read, so that a change of mapping, role or trust counts at once.
+ */
+import type { ClientPool } from '../client/pool.ts';
+import type { Clock } from '../core/clock.ts';
+import { type Config, partnerConfig } from '../core/config.ts';
+import type { PartnerUid } from '../core/ids.ts';
+import type { Logger } from '../core/log.ts';
+import type { Keystone, KeystoneRole } from '../lproxy/keystone.ts';
+import type { Partner } from '../model/partner.ts';
+import type { Store } from '../model/store.ts';
+import { effectiveState } from '../model/trust.ts';
+import { type CatalogService, injectEndpoints, type LocalCatalog, localCatalog } from './catalog.ts';
+import { foreignCatalogId, foreignDomain, foreignUserId } from './foreignUser.ts';
+import { LocalDirectory } from './localDirectory.ts';
+import { applyMapping, type MappingOptions } from './mapping/apply.ts';
+import { type ForeignIdentity, type ForeignSubject, foreignIdentity } from './mapping/identity.ts';
+import { type Mapping, readMapping } from './mapping/mapping.ts';
+import type { DenialReason, MappingAcceptance, Omission, RuleTrace } from './mapping/outcome.ts';
+import { privilegedNames } from './mapping/privilege.ts';
+import { Remembered } from './remembered.ts';
+import { createRemoteCatalog } from './remoteCatalog.ts';
+import { type ExtraProject, type LocalProject, Resolution } from './resolve.ts';
+import { carryOver } from './restrictions.ts';
+
+/** What is asked to be localised: the issuer's own words about a token of its. */
+export interface ForeignBody {
+  readonly partner: Partner;
+  readonly body: string;
+  /** `stale`: it counts although the partner cannot be reached. */
+  readonly source: 'cache' | 'live' | 'stale';
+}
+
+export interface LocaliseOptions {
+  /** False leaves the service catalog out. */
+  readonly catalog: boolean;
+  /** Whether whoever asks enforces access rules. */
+  readonly accessRules: boolean;
+}
+
+export interface LocaliseTrace {
+  readonly rules: readonly RuleTrace[];
+  /** What was left out, and why. */
+  readonly omissions: readonly Omission[];
+}
+
+export type Localised =
+  | {
+      readonly kind: 'accepted';
+      readonly body: string;
+      /** Numbers of the rules that fired. */
+      readonly rule: string;
+      readonly subject: ForeignSubject;
+      readonly trace: LocaliseTrace;
+    }
+  | {
+      readonly kind: 'denied';
+      readonly reason: DenialReason;
+      /** What exactly, for log, audit and terminal; the asking service learns none of it. */
+      readonly details: string;
+      readonly subject: ForeignSubject;
+      readonly trace: LocaliseTrace;
+    };
+
+export interface Localiser {
+  /** Throws keystone_*, overloaded where this cloud's Keystone cannot be asked, and wire_malformed for what is no token's body. */
+  localise(foreign: ForeignBody, options: LocaliseOptions): Promise<Localised>;
+}
+
+export interface LocaliserOptions {
+  readonly keystone: Keystone;
+  readonly store: Pick<Store, 'mappings'>;
+  readonly pool: ClientPool;
+  readonly config: () => Config;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Projects of the user beyond those of the mapping. */
+  readonly extraProjects?: (partnerUid: PartnerUid, userId: string) => Promise<readonly ExtraProject[]>;
+}
+
+/** How the configuration bounds what a mapping yields. */
+export const mappingOptions = ({ tokens }: Pick<Config, 'tokens'>): MappingOptions => ({
+  privileged: privilegedNames(tokens),
+  allowLocalUsers: tokens.allowLocalUsers,
+});
+
+/** What the body says of the user, once all is found. */
+interface Findings {
+  readonly user: { readonly id: string; readonly name: string; readonly domain: { id: string; name: string } };
+  readonly project: LocalProject;
+  readonly roles: readonly KeystoneRole[];
+}
+
+export function createLocaliser(options: LocaliserOptions): Localiser {
+  const { keystone, store, config, clock, log, extraProjects } = options;
+  const directory = new LocalDirectory(keystone, clock);
+  const catalogs = new Remembered<LocalCatalog>(clock);
+  const remoteCatalog = createRemoteCatalog(options);
+  const parsed = new Map<PartnerUid, { readonly rules: string; readonly mapping: Mapping }>();
+
+  async function mappingOf({ uid, cloudId }: Partner): Promise<Mapping | Omission> {
+    const stored = await store.mappings.get(uid);
+    if (!stored) return { reason: 'no_mapping', details: `There is no mapping for ${cloudId}.` };
+    const known = parsed.get(uid);
+    if (known?.rules === stored.rules) return known.mapping;
+    try {
+      const mapping = readMapping(stored.rules);
+      parsed.set(uid, { rules: stored.rules, mapping });
+      return mapping;
+    } catch (error) {
+      log.error(
+        { partner: cloudId, err: error },
+        'The stored mapping cannot be read; nobody of this partner has access.',
+      );
+      return { reason: 'mapping_unreadable', details: `The mapping for ${cloudId} cannot be read any more.` };
+    }
+  }
+
+  async function find(outcome: MappingAcceptance, identity: ForeignIdentity, foreign: ForeignBody) {
+    const resolution = new Resolution({ directory, privileged: mappingOptions(config()).privileged });
+    const { omissions } = resolution;
+    const { partner } = foreign;
+    const home = foreignDomain(partner);
+    const taken = (await directory.domain({ id: home.id })) ?? (await directory.domain({ name: home.name }));
+    if (taken) {
+      const details = `This cloud has a domain ${home.name}, which is kept for users of ${partner.cloudId}.`;
+      return { found: null, omissions: [{ reason: 'domain_taken', details } as const] };
+    }
+    const local = outcome.user.type === 'local' ? await resolution.localUser(outcome.user) : null;
+    if (outcome.user.type === 'local' && !local) return { found: null, omissions };
+    const extra = (await extraProjects?.(partner.uid, identity.subject.user.id)) ?? [];
+    const place = await resolution.collect(outcome, local, extra);
+    const user = local
+      ? { id: local.id, name: local.name, domain: local.domain }
+      : {
+          id: foreignUserId(partner.uid, identity.subject.user.id),
+          name: outcome.user.name ?? outcome.user.id ?? '',
+          domain: home,
+        };
+    return { found: place && withoutStaleRoles({ user, ...place }, foreign), omissions };
+  }
+
+  /** While the partner cannot be reached, an operator may want less to be done in its users' names. */
+  function withoutStaleRoles(findings: Findings, { partner, source }: ForeignBody): Findings | null {
+    const left = source === 'stale' ? partnerConfig(config(), partner.cloudId).staleRoles : undefined;
+    const roles = findings.roles.filter(({ name }) => left === undefined || left.includes(name));
+    return roles.length > 0 ? { ...findings, roles } : null;
+  }
+
+  async function catalogFor({ user, project }: Findings, identity: ForeignIdentity, partner: Partner) {
+    const source = await catalogs.get('', async () => {
+      const [services, endpoints] = await Promise.all([keystone.listServices(), keystone.listEndpoints()]);
+      return { services, endpoints };
+    });
+    const own: CatalogService[] = localCatalog(source!, { projectId: project.id, userId: user.id });
+    const { regions, hosts } = partnerConfig(config(), partner.cloudId).catalogInjection;
+    if (regions.length === 0) return own;
+    const { subject } = identity;
+    return injectEndpoints(own, {
+      regions,
+      hosts,
+      endpoints: await remoteCatalog.endpointsOf(partner),
+      values: { projectId: subject.project?.id ?? null, userId: subject.user.id },
+      idOf: (kind, id) => foreignCatalogId(partner.uid, kind, id),
+    });
+  }
+
+  return {
+    async localise(foreign, { catalog, accessRules }) {
+      const { partner, body } = foreign;
+      const identity = foreignIdentity(body, partner.cloudId);
+      const denied = ({ reason, details }: Omission, trace: Partial<LocaliseTrace> = {}): Localised => ({
+        kind: 'denied',
+        reason,
+        details,
+        subject: identity.subject,
+        trace: { rules: [], omissions: [], ...trace },
+      });
+      if (effectiveState(partner, clock.now()) !== 'active' || partner.role === 'consumer' || partner.removed)
+        return denied({ reason: 'partner_not_active', details: `${partner.cloudId} is no active provider.` });
+      const carried = carryOver(JSON.parse(body), accessRules);
+      if ('reason' in carried) return denied(carried);
+      const mapping = await mappingOf(partner);
+      if ('reason' in mapping) return denied(mapping);
+      const outcome = applyMapping(mapping, identity, mappingOptions(config()));
+      if (outcome.kind === 'denied') return denied(outcome, { rules: outcome.trace });
+
+      const { found, omissions: further } = await find(outcome, identity, foreign);
+      const trace = { rules: outcome.trace, omissions: [...outcome.omissions, ...further] };
+      if (!found)
+        return denied(
+          trace.omissions[0] ?? { reason: 'no_roles', details: 'No role is left while the partner cannot be reached.' },
+          trace,
+        );
+      const { user, project, roles } = found;
+      const { application_credential: credential, ...times } = carried;
+      const token = {
+        methods: times.methods,
+        user: { ...user, password_expires_at: null },
+        audit_ids: times.audit_ids,
+        expires_at: times.expires_at,
+        issued_at: times.issued_at,
+        project,
+        is_domain: false,
+        roles,
+        is_admin_project: false,
+        ...(catalog && { catalog: await catalogFor(found, identity, partner) }),
+        ...(credential && { application_credential: credential }),
+      };
+      return {
+        kind: 'accepted',
+        body: JSON.stringify({ token }),
+        rule: outcome.rule,
+        subject: identity.subject,
+        trace,
+      };
+    },
+  };
+}

@@ -1,0 +1,42 @@
+/** Answers that count for a short while, by key: bounded in age and number, and asked for once however many wait. */
+import type { Clock } from '../core/clock.ts';
+import { localiseLimits } from '../core/limits.ts';
+
+interface Entry<T> {
+  readonly answer: Promise<T | null>;
+  /** Infinity while it is under way. */
+  till: number;
+}
+
+export class Remembered<T> {
+  readonly #clock: Clock;
+  readonly #knownMs: number;
+  readonly #entries = new Map<string, Entry<T>>();
+
+  constructor(clock: Clock, knownMs: number = localiseLimits.knownMs) {
+    this.#clock = clock;
+    this.#knownMs = knownMs;
+  }
+
+  /** Null, which is asked for again soon, is what is not there. A failure is not remembered. */
+  get(key: string, ask: () => Promise<T | null>): Promise<T | null> {
+    const known = this.#entries.get(key);
+    if (known && this.#clock.now() < known.till) return known.answer;
+    const entry: Entry<T> = { answer: ask(), till: Number.POSITIVE_INFINITY };
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    if (this.#entries.size > localiseLimits.entries) {
+      const [oldest] = this.#entries.keys();
+      this.#entries.delete(oldest!);
+    }
+    entry.answer.then(
+      (answer) => {
+        entry.till = this.#clock.now() + (answer === null ? localiseLimits.missingMs : this.#knownMs);
+      },
+      () => {
+        if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      },
+    );
+    return entry.answer;
+  }
+}

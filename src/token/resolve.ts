@@ -1,0 +1,186 @@
+/** The local half: what a mapping yields by name, looked up in this cloud. The first project counts in which the user has a role. */
+import type { KeystoneRole } from '../lproxy/keystone.ts';
+import { defaultDomain, type LocalDirectory, type RoleBook } from './localDirectory.ts';
+import type { MappedDomain, MappedRole, MappedUser, MappingAcceptance, Omission } from './mapping/outcome.ts';
+import { isServiceProject } from './mapping/privilege.ts';
+
+interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface LocalProject extends Named {
+  readonly domain: Named;
+}
+
+/** A role that the user may have, before the look at privilege. */
+interface Grant {
+  readonly role: KeystoneRole;
+  readonly allowPrivileged: boolean;
+  /** For explanations: `rule 2`, `group ops`. */
+  readonly from: string;
+}
+
+interface Place {
+  readonly project: LocalProject;
+  readonly grants: Grant[];
+}
+
+export interface LocalUser extends Named {
+  readonly domain: Named;
+  readonly defaultProjectId: string | null;
+}
+
+/** Projects that are the user's by other means than the mapping. */
+export interface ExtraProject {
+  readonly projectId: string;
+  /** Names of roles; privileged ones are left out. */
+  readonly roles: readonly string[];
+}
+
+export interface ResolveOptions {
+  readonly directory: LocalDirectory;
+  /** Privileged roles in comparable form. */
+  readonly privileged: ReadonlySet<string>;
+}
+
+/** One user's look-ups, with what was left out on the way. */
+export class Resolution {
+  readonly omissions: Omission[] = [];
+  readonly #directory: LocalDirectory;
+  readonly #privileged: ReadonlySet<string>;
+  readonly #places = new Map<string, Place>();
+
+  constructor({ directory, privileged }: ResolveOptions) {
+    this.#directory = directory;
+    this.#privileged = privileged;
+  }
+
+  /** The user of this cloud that a rule of `type: local` names. */
+  async localUser(user: MappedUser): Promise<LocalUser | null> {
+    const domain = await this.#directory.domain(user.domain ?? defaultDomain);
+    const found =
+      user.id !== null
+        ? await this.#directory.userById(user.id)
+        : domain && (await this.#directory.user({ name: user.name ?? '', domainId: domain.id }));
+    const home = found && (await this.#directory.domain({ id: found.domainId }));
+    // Who is named by id and name, or by id and domain, must be that user in all of it.
+    const fits = found && (user.name === null || user.name === found.name) && (!user.domain || domain?.id === home?.id);
+    if (found && home && fits) return { ...found, domain: home };
+    this.#omit('user_missing', `There is no user ${user.name ?? user.id} of that domain, or it is switched off.`);
+    return null;
+  }
+
+  /** In order of precedence: the mapping's projects, the groups', the local user's own, the extra ones. */
+  async collect(
+    outcome: MappingAcceptance,
+    localUser: LocalUser | null,
+    extra: readonly ExtraProject[],
+  ): Promise<{ readonly project: LocalProject; readonly roles: readonly KeystoneRole[] } | null> {
+    const book = await this.#directory.roles();
+    for (const { name, domain, roles } of outcome.projects) {
+      const project = await this.#projectNamed(name, domain);
+      if (project) this.#add(project, this.#named(book, roles));
+    }
+    for (const group of outcome.groups) await this.#addGroup(book, group);
+    if (localUser) await this.#addOwn(book, localUser, outcome.user.allowPrivileged);
+    for (const { projectId, roles } of extra) {
+      const origin = { rule: 0, allowPrivileged: false };
+      await this.#addById(
+        projectId,
+        this.#named(
+          book,
+          roles.map((name) => ({ ...origin, name })),
+        ),
+      );
+    }
+    return this.#choose(book, this.#named(book, outcome.roles));
+  }
+
+  #choose(book: RoleBook, everywhere: readonly Grant[]) {
+    for (const { project, grants } of this.#places.values()) {
+      const permitted = [...grants, ...everywhere].filter((grant) => this.#permitted(book, grant));
+      const roles = new Map(permitted.flatMap(({ role }) => book.withImplied(role)).map((role) => [role.id, role]));
+      if (roles.size > 0) return { project, roles: [...roles.values()] };
+    }
+    if (this.#places.size > 0) this.#omit('no_roles', 'No role is left in any project.');
+    else this.#omit('no_project', 'No rule that matches leads to a project.');
+    return null;
+  }
+
+  #permitted(book: RoleBook, { role, allowPrivileged, from }: Grant): boolean {
+    const refused = !allowPrivileged && book.isPrivileged(role, this.#privileged);
+    if (refused)
+      this.#omit(
+        'role_refused',
+        `Role ${role.name} is, or brings with it, a privileged one, and ${from} does not say allow_privileged.`,
+      );
+    return !refused;
+  }
+
+  #named(book: RoleBook, roles: readonly MappedRole[]): Grant[] {
+    return roles.flatMap(({ name, rule, allowPrivileged }) => {
+      const role = book.byName(name);
+      if (!role) this.#omit('role_missing', `There is no role ${name}.`);
+      return role ? [{ role, allowPrivileged, from: `rule ${rule}` }] : [];
+    });
+  }
+
+  async #addGroup(book: RoleBook, group: MappingAcceptance['groups'][number]): Promise<void> {
+    const { directory, id } = { directory: this.#directory, id: group.id };
+    const domain = id === null ? await directory.domain(group.domain ?? defaultDomain) : null;
+    const groupId = id ?? (domain && (await directory.group({ name: group.name ?? '', domainId: domain.id })))?.id;
+    const label = group.name ?? id;
+    if (groupId === undefined) {
+      this.#omit('group_missing', `There is no group ${label} of that domain.`);
+      return;
+    }
+    const from = `rule ${group.rule} for group ${label}`;
+    for (const { projectId, roleId } of await directory.assignments({ groupId })) {
+      const role = book.byId(roleId);
+      if (role) await this.#addById(projectId, [{ role, allowPrivileged: group.allowPrivileged, from }]);
+    }
+  }
+
+  /** Its default project first, where it has a role. */
+  async #addOwn(book: RoleBook, user: LocalUser, allowPrivileged: boolean): Promise<void> {
+    const held = await this.#directory.assignments({ userId: user.id });
+    const first = held.filter(({ projectId }) => projectId === user.defaultProjectId);
+    for (const { projectId, roleId } of [...first, ...held.filter((each) => !first.includes(each))]) {
+      const role = book.byId(roleId);
+      const from = `the rule for user ${user.name}`;
+      if (role) await this.#addById(projectId, [{ role, allowPrivileged, from }]);
+    }
+  }
+
+  async #projectNamed(name: string, of: MappedDomain | null): Promise<LocalProject | null> {
+    const domain = await this.#directory.domain(of ?? defaultDomain);
+    const found = domain && (await this.#directory.project({ name, domainId: domain.id }));
+    if (found && domain) return { id: found.id, name: found.name, domain };
+    const where = (of ?? defaultDomain).name ?? of?.id;
+    this.#omit('project_missing', `There is no project ${name} in domain ${where}, or it is switched off.`);
+    return null;
+  }
+
+  async #addById(id: string, grants: readonly Grant[]): Promise<void> {
+    const found = await this.#directory.projectById(id);
+    const domain = found && (await this.#directory.domain({ id: found.domainId }));
+    if (found && domain) this.#add({ id: found.id, name: found.name, domain }, grants);
+    else this.#omit('project_missing', `There is no project ${id}, or it is switched off.`);
+  }
+
+  #add(project: LocalProject, grants: readonly Grant[]): void {
+    // The name that was found counts, not only the one that was looked for.
+    if (isServiceProject(project.name)) {
+      this.#omit('project_refused', `Project ${project.name} is never given to foreign users.`);
+      return;
+    }
+    const place = this.#places.get(project.id) ?? { project, grants: [] };
+    place.grants.push(...grants);
+    this.#places.set(project.id, place);
+  }
+
+  #omit(reason: Omission['reason'], details: string): void {
+    if (!this.omissions.some((known) => known.details === details)) this.omissions.push({ reason, details });
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * What a foreign token is allowed less than its roles say. Each restriction is carried over as it is, or the token is refused; a
+ * member that is not known here may be a restriction, too.
+ */
+import { z } from 'zod';
+import type { Omission } from './mapping/outcome.ts';
+
+const harmless = [
+  ...['methods', 'user', 'audit_ids', 'expires_at', 'issued_at', 'project', 'domain', 'system', 'is_domain'],
+  ...['roles', 'is_admin_project', 'catalog', 'service_providers', 'application_credential'],
+];
+
+const credentialMembers = ['id', 'name', 'restricted', 'access_rules'];
+
+/** The parts of the issuer's body that go into ours as they are. */
+const carriedBody = z.object({
+  token: z.looseObject({
+    methods: z.array(z.string()),
+    audit_ids: z.array(z.string()),
+    expires_at: z.string(),
+    issued_at: z.string(),
+    application_credential: z.looseObject({ access_rules: z.unknown().optional() }).nullish(),
+  }),
+});
+
+export interface Carried {
+  readonly methods: readonly string[];
+  readonly audit_ids: readonly string[];
+  readonly expires_at: string;
+  readonly issued_at: string;
+  readonly application_credential?: Readonly<Record<string, unknown>>;
+}
+
+const restricted = (details: string): Omission => ({ reason: 'restricted', details });
+
+/** `accessRules`: whether the caller says that it enforces access rules (OpenStack-Identity-Access-Rules). */
+export function carryOver(body: unknown, accessRules: boolean): Carried | Omission {
+  const result = carriedBody.safeParse(body);
+  if (!result.success) return restricted('The body lacks what every token has.');
+  const { token } = result.data;
+  if (token.domain || token.system || token.is_domain === true)
+    return { reason: 'scope_refused', details: 'Tokens of a domain or of the whole system are never mapped.' };
+  const unknown = Object.keys(token).find((name) => token[name] !== null && !harmless.includes(name));
+  if (unknown !== undefined) return restricted(`The token has ${unknown.slice(0, 64)}, which cannot be carried over.`);
+
+  const { methods, audit_ids, expires_at, issued_at, application_credential: credential } = token;
+  const carried = { methods, audit_ids, expires_at, issued_at };
+  if (!credential) return carried;
+  const strange = Object.keys(credential).find((name) => !credentialMembers.includes(name));
+  if (strange !== undefined)
+    return restricted(`The application credential has ${strange.slice(0, 64)}, which cannot be carried over.`);
+  if (credential.access_rules !== undefined && !accessRules)
+    return restricted('The token has access rules, and the service does not say that it enforces them.');
+  return { ...carried, application_credential: credential };
+}
