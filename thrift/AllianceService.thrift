@@ -499,9 +499,12 @@ struct DeprovisionRequest {
 
 /** What a cloud says of its audit at one time, signed; the other one keeps it. */
 struct AuditCheckpoint {
-  /** base64url(JSON {v, iss, aud, seq, head, at}), at most 1 KiB: number and hash of the latest record, UTC epoch milliseconds. */
+  /**
+   * base64url(JSON {v, iss, aud, seq, head, at, seen}): number and hash of the latest record, UTC epoch milliseconds, and number and
+   * hash of what the sender holds of the receiver's audit (null: nothing yet).
+   */
   1: string payload
-  /** Detached JWS (typ alliance-checkpoint) of the identity, at most 1 KiB. */
+  /** Detached JWS (typ alliance-checkpoint) of the identity; at most 4 KiB with the payload. */
   2: string signature
 }
 

@@ -17,6 +17,7 @@ import { partnerKeystones } from '../server/partnerKeystones.ts';
 import { Rates } from '../server/rates.ts';
 import { createSignQueue } from '../server/signQueue.ts';
 import { SoftTokens } from '../token/softTokens.ts';
+import { recordConfiguration, recordStart } from './audit.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
 import { startTasks, type TaskPauses } from './tasks.ts';
 
@@ -39,7 +40,7 @@ export interface Broker {
   readonly addresses: { readonly tls: HostPort | null; readonly tcp: HostPort | null; readonly http: HostPort | null };
   readonly keystone: Keystone | undefined;
   /** Reads the configuration again; throws, with nothing changed, when it has errors. */
-  reload(): { applied: string[]; needRestart: string[] };
+  reload(): Promise<{ applied: string[]; needRestart: string[] }>;
   /** Stops taking calls, answers those in flight, closes everything. */
   stop(): Promise<void>;
 }
@@ -54,6 +55,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   try {
     const { config, view, clock, log } = installation;
     metrics.observe(view, clock);
+    await recordStart(installation, config);
     const keystone = openKeystone(installation);
     if (keystone) stops.push(() => keystone.close());
     const server = new AllianceServer(createContext(installation, keystone, options.limits));
@@ -150,12 +152,21 @@ async function readiness({ store, view }: Installation, keystone: Keystone | und
   return { ready: database && !view.lost, checks };
 }
 
-function reload(installation: Installation, log: Installation['log']) {
+async function reload(installation: Installation, log: Installation['log']) {
   const before = installation.config;
   const after = loadConfig({ home: installation.home, env: installation.env });
   const { reloadable, needRestart } = compareConfigs(before, after);
-  const { limits, exports, partners, dial } = after;
-  installation.config = { ...before, limits, exports, partners, dial, log: { ...before.log, level: after.log.level } };
+  await recordConfiguration(installation, 'reloaded', { applied: reloadable, need_restart: needRestart });
+  const { limits, exports, partners, dial, audit } = after;
+  installation.config = {
+    ...before,
+    limits,
+    exports,
+    partners,
+    dial,
+    audit,
+    log: { ...before.log, level: after.log.level },
+  };
   installation.pool.allow = dial.allow;
   log.level = after.log.level;
   log.info({ applied: reloadable, needRestart }, 'Configuration reloaded.');

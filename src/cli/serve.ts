@@ -71,9 +71,9 @@ function endOfService(): Promise<NodeJS.Signals> {
   });
 }
 
-function reloadBroker(cli: Cli, broker: Broker): void {
+async function reloadBroker(cli: Cli, broker: Broker): Promise<void> {
   try {
-    const { applied, needRestart } = broker.reload();
+    const { applied, needRestart } = await broker.reload();
     const texts = [
       applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to apply',
       ...(needRestart.length > 0 ? [`needs a restart: ${needRestart.join(', ')}`] : []),

@@ -12,6 +12,7 @@ import { clientLimits, sessionLimits, storeLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { equalBytes } from '../crypto/bytes.ts';
+import { handshakeEntry } from '../model/auditActs.ts';
 import type { Partner } from '../model/partner.ts';
 import type { Continuity, StoredSession } from '../model/session.ts';
 import type { Store } from '../model/store.ts';
@@ -139,14 +140,18 @@ export class SessionSource {
       });
       const agreed = await request.finish(toTicket(answer), clock.now());
       const session = toStored(agreed, partner, 'initiator');
-      await store.sessions.insert(session);
+      await store.sessions.insert(session, { attempt });
       if (await store.partners.retireOldKey(partner.uid, key.fingerprint))
         log.info({ partner: partner.cloudId }, 'The partner uses its new key; the old one is retired.');
       telemetry.handshake('out', attempt);
       log.info({ partner: partner.cloudId, attempt, validTill: new Date(session.validTill) }, 'Session agreed.');
       return session;
     } catch (thrown) {
-      telemetry.handshake('out', toAllianceError(thrown).errorName);
+      const { errorName: outcome, remote } = toAllianceError(thrown);
+      telemetry.handshake('out', outcome);
+      // A partner that cannot be reached has refused nothing; one that answers falsely has not proved to be the partner.
+      if (remote || outcome === 'ticket_refused')
+        await store.audit.note(handshakeEntry('initiator', partner.cloudId, { outcome, attempt }));
       throw thrown;
     }
   }

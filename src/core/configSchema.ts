@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { formatEndpoint, parseEndpoint, parseHostPort, parseNetwork, parseUrl } from './endpoint.ts';
 import { AllianceError } from './errors.ts';
 import { type CloudId, parseCloudId } from './ids.ts';
-import { connectionLimits, keystoneLimits, pairingLimits, partnerLimits, tokenLimits } from './limits.ts';
+import { auditLimits, connectionLimits, keystoneLimits, pairingLimits, partnerLimits, tokenLimits } from './limits.ts';
 import { logLevels } from './log.ts';
 
 /** Input that a parser of ours understands; its complaint becomes the text of the problem. */
@@ -204,6 +204,15 @@ const tokens = z.strictObject({
     .describe('Whether a mapping may turn a foreign user into a user of this cloud (`type: local`).'),
 });
 
+const audit = z.strictObject({
+  keep_days: z
+    .int()
+    .min(1)
+    .max(36_500)
+    .default(auditLimits.keepDays)
+    .describe('Days that records of the audit are kept; of older ones a signed record stays of where they ended.'),
+});
+
 const dial = z.strictObject({
   allow: z
     .array(parsed(z.string(), parseNetwork))
@@ -272,6 +281,7 @@ export const configSchema = z.strictObject({
     .record(z.string(), partner)
     .default({})
     .describe('What single partners may do, by cloud_id. Others have the defaults.'),
+  audit: audit.prefault({}).describe('The record of what happened.'),
   dial: dial.prefault({}).describe('Which addresses this broker dials.'),
   limits: limits.prefault({}).describe('Bounds against overload.'),
   database: database.prefault({}).describe('Storage.'),

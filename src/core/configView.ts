@@ -6,7 +6,7 @@ import { formatHostPort, type HostPort } from './endpoint.ts';
 import { redacted } from './log.ts';
 
 /** What a running broker can take over, as beginnings of paths; some keys in there need a restart all the same. */
-const reloadable = [['log', 'level'], ['exports'], ['partners'], ['limits'], ['dial'], ['tokens']];
+const reloadable = [['log', 'level'], ['exports'], ['partners'], ['limits'], ['dial'], ['tokens'], ['audit']];
 
 /** Whether SIGHUP applies a change of this key to a running broker. */
 export const isReloadable = (path: readonly string[]): boolean =>
@@ -66,6 +66,13 @@ function flatten(config: Config): Map<string, { path: readonly string[]; value: 
     [],
   );
   return flat;
+}
+
+/** Names of the keys that are not at their defaults. */
+export function namesOfChanged(config: Config): string[] {
+  return [...flatten(config)]
+    .filter(([, { path, value }]) => value !== (valueUnnamed(path) ?? JSON.stringify(findConfigKey(path)?.default)))
+    .map(([name]) => name);
 }
 
 /** What holds where a configuration does not name the key: partners that it does not name have the defaults. */

@@ -1,5 +1,6 @@
 /** What time has ended. In several transactions, so that nobody waits long for the lock. */
 import { storeLimits } from '../core/limits.ts';
+import { recordExpiries } from './auditActs.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { Database } from './database.ts';
 import type { Feed } from './feed.ts';
@@ -14,13 +15,19 @@ export async function pruneStore(
   now: number,
 ): Promise<void> {
   await db.write(async (trx) => {
-    const { numUpdatedRows } = await trx
+    const expired = await trx
       .updateTable('partners')
       .set({ state: 'expired', updated_at: now })
       .where('state', 'in', ['active', 'suspended'])
       .where('trust_till', '<=', now)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows > 0n) await bumpTrustEpoch(trx);
+      .returning('cloud_id')
+      .execute();
+    if (expired.length > 0) await bumpTrustEpoch(trx);
+    await recordExpiries(
+      trx,
+      expired.map(({ cloud_id }) => cloud_id),
+      now,
+    );
     await endOverlaps(trx, now);
     await endOwnOverlap(trx, now);
     // A partner that cannot be told for so long has found out by itself.

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { CloudId } from '../core/ids.ts';
 import { identityLimits } from '../core/limits.ts';
+import { recordIdentity } from './auditActs.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { Database } from './database.ts';
 import type { Identities, IdentityRecord } from './identityRecord.ts';
@@ -22,7 +23,9 @@ export function createIdentities(db: Database, clock: Clock): Identities {
     init: (identity) =>
       db.write(async (trx) => {
         if ((await list(trx)).length > 0) throw new AllianceError('already_initialised');
-        return insert(trx, identity, { cloudId: identity.cloudId, sequence: 1, now: clock.now() });
+        const record = await insert(trx, identity, { cloudId: identity.cloudId, sequence: 1, now: clock.now() });
+        await recordIdentity(trx, 'identity_made', { fingerprint: record.fingerprint, sequence: 1 }, clock.now());
+        return record;
       }),
 
     rotate: (identity, { overlapTill }) =>
@@ -45,19 +48,26 @@ export function createIdentities(db: Database, clock: Clock): Identities {
           .set({ state: overlapTill === null ? 'retired' : 'overlap', overlap_till: overlapTill })
           .where('fingerprint', '=', former.fingerprint)
           .execute();
-        return insert(trx, identity, { cloudId: former.cloudId, sequence: former.sequence + 1, now });
+        const sequence = former.sequence + 1;
+        await recordIdentity(
+          trx,
+          'identity_rotated',
+          { fingerprint: identity.fingerprint, sequence, overlapTill },
+          now,
+        );
+        return insert(trx, identity, { cloudId: former.cloudId, sequence, now });
       }),
 
     retire: (fingerprint) =>
       db.write(async (trx) => {
-        await retire(trx, (identities) => identities.where('fingerprint', '=', fingerprint));
+        await retire(trx, clock.now(), (identities) => identities.where('fingerprint', '=', fingerprint));
       }),
   };
 }
 
 /** Former keys whose overlap has run out. */
 export async function endOwnOverlap(trx: Transaction<Tables>, now: number): Promise<void> {
-  await retire(trx, (identities) => identities.where('overlap_till', '<=', now));
+  await retire(trx, now, (identities) => identities.where('overlap_till', '<=', now));
 }
 
 const retirement = (trx: Transaction<Tables>) =>
@@ -65,10 +75,12 @@ const retirement = (trx: Transaction<Tables>) =>
 
 async function retire(
   trx: Transaction<Tables>,
+  now: number,
   select: (identities: ReturnType<typeof retirement>) => ReturnType<typeof retirement>,
 ): Promise<void> {
-  const { numUpdatedRows } = await select(retirement(trx)).executeTakeFirstOrThrow();
-  if (numUpdatedRows > 0n) await bumpTrustEpoch(trx);
+  const retired = await select(retirement(trx)).returning('fingerprint').execute();
+  if (retired.length > 0) await bumpTrustEpoch(trx);
+  for (const { fingerprint } of retired) await recordIdentity(trx, 'identity_retired', { fingerprint }, now);
 }
 
 function refuseOverlap(records: readonly IdentityRecord[], overlapTill: number, now: number): void {

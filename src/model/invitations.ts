@@ -6,6 +6,7 @@ import type { InvitationId } from '../core/ids.ts';
 import { pairingLimits } from '../core/limits.ts';
 import { equalBytes } from '../crypto/bytes.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import { recordInvitation, recordPairing } from './auditActs.ts';
 import type { Database } from './database.ts';
 import type { Acceptance, Consumption, Invitation, InvitationFacts, Invitations } from './invitation.ts';
 import { insertPartner, loadPartner } from './partnerRows.ts';
@@ -45,6 +46,8 @@ export function createInvitations(db: Database, keyring: Keyring, clock: Clock):
             partner_uid: null,
           })
           .execute();
+        const { id, role, forCloudId, approve } = invitation;
+        await recordInvitation(trx, 'invited', { id, role, forCloudId, approve }, now);
       }),
 
     find: async (id) => {
@@ -57,13 +60,12 @@ export function createInvitations(db: Database, keyring: Keyring, clock: Clock):
       return rows.map(toFacts);
     },
 
-    cancel: async (id) => {
-      const { numDeletedRows } = await db.writer
-        .deleteFrom('invitations')
-        .where('id', '=', id)
-        .executeTakeFirstOrThrow();
-      return numDeletedRows > 0n;
-    },
+    cancel: (id) =>
+      db.write(async (trx) => {
+        const { numDeletedRows } = await trx.deleteFrom('invitations').where('id', '=', id).executeTakeFirstOrThrow();
+        if (numDeletedRows > 0n) await recordInvitation(trx, 'cancelled', { id }, clock.now());
+        return numDeletedRows > 0n;
+      }),
 
     consume: (id, acceptance) =>
       db.write(async (trx) => (await use(trx, id, acceptance)) ?? (await repeat(trx, id, acceptance))),
@@ -89,7 +91,9 @@ async function use(trx: Transaction<Tables>, id: InvitationId, acceptance: Accep
   const replaceIdentity = row.replace_identity === 1 || partner.replaceIdentity === true;
   const uid = await insertPartner(trx, { ...partner, replaceIdentity }, now);
   await trx.updateTable('invitations').set({ partner_uid: uid }).where('id', '=', id).execute();
-  return { outcome: 'stored', partner: await loadPartner(trx, uid) };
+  const stored = await loadPartner(trx, uid);
+  await recordPairing(trx, 'stored', stored, { by: 'partner', now });
+  return { outcome: 'stored', partner: stored };
 }
 
 /**
@@ -117,6 +121,7 @@ async function repeat(
       .set({ code: code ?? null })
       .where('uid', '=', partner.uid)
       .execute();
+  await recordPairing(trx, 'repeated', partner, { by: 'partner', now });
   return { outcome: 'repeated', partner: await loadPartner(trx, partner.uid) };
 }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { identityLimits, sessionLimits } from '../core/limits.ts';
+import { recordPartnerKey } from './auditActs.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { Database } from './database.ts';
 import type { KeyRotation, Partner, Partners } from './partner.ts';
@@ -46,6 +47,7 @@ export function createPartnerKeys(
           .set({ rotation_sequence: rotation.sequence, updated_at: now })
           .where('uid', '=', uid)
           .execute();
+        await recordPartnerKey(trx, 'key_announced', uid, now);
         await bumpTrustEpoch(trx);
         return loadPartner(trx, uid);
       }),
@@ -57,7 +59,7 @@ export function createPartnerKeys(
       if (!isNext(usedFingerprint, (await loadPartner(db.reader, uid)).keys)) return false;
       return db.write(async (trx) => {
         if (!isNext(usedFingerprint, (await loadPartner(trx, uid)).keys)) return false;
-        await promoteNext(trx, uid);
+        await promoteNext(trx, uid, clock.now());
         await bumpTrustEpoch(trx);
         return true;
       });
@@ -74,16 +76,17 @@ export async function endOverlaps(trx: Transaction<Tables>, now: number, uid?: P
     .where('overlap_till', '<=', now);
   const rows = await (uid === undefined ? over : over.where('partner_uid', '=', uid)).execute();
   for (const row of rows) {
-    await promoteNext(trx, row.partner_uid);
+    await promoteNext(trx, row.partner_uid, now);
     await bumpTrustEpoch(trx);
   }
   return rows.length;
 }
 
-async function promoteNext(trx: Transaction<Tables>, uid: PartnerUid): Promise<void> {
+async function promoteNext(trx: Transaction<Tables>, uid: PartnerUid, now: number): Promise<void> {
   const keys = trx.updateTable('partner_keys').where('partner_uid', '=', uid);
   await keys.set({ state: 'retired' }).where('state', '=', 'current').execute();
   await keys.set({ state: 'current', overlap_till: null }).where('state', '=', 'next').execute();
+  await recordPartnerKey(trx, 'key_changed', uid, now);
 }
 
 /** The same statement again, after a lost answer. */

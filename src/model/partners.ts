@@ -3,6 +3,7 @@ import type { Transaction, Updateable } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import { type PartnerUid, parsePartnerName } from '../core/ids.ts';
+import { recordPairing, recordTrust } from './auditActs.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { Database } from './database.ts';
 import type { ApplyOptions, Partner, PartnerChanges, Partners } from './partner.ts';
@@ -43,7 +44,13 @@ export function createPartners(db: Database, clock: Clock): Partners {
   return {
     ...createPartnerKeys(db, clock),
 
-    add: (partner) => db.write(async (trx) => loadPartner(trx, await insertPartner(trx, partner, clock.now()))),
+    add: (partner) =>
+      db.write(async (trx) => {
+        const now = clock.now();
+        const stored = await loadPartner(trx, await insertPartner(trx, partner, now));
+        await recordPairing(trx, 'stored', stored, { by: 'us', now });
+        return stored;
+      }),
 
     get: (uid) => loadPartner(db.reader, uid),
 
@@ -68,6 +75,8 @@ export function createPartners(db: Database, clock: Clock): Partners {
     apply: (uid, event, options = {}) =>
       change(uid, async (partner, trx, now) => {
         const columns = transition(partner, event, { ...options, now });
+        const { state: to, trust_till } = columns;
+        await recordTrust(trx, event, partner, { by: options.by, now, to, trust_till });
         if (event === 'revoke') await trx.deleteFrom('sessions').where('partner_uid', '=', uid).execute();
         return columns;
       }),
@@ -76,7 +85,9 @@ export function createPartners(db: Database, clock: Clock): Partners {
       change(uid, async (partner, trx, now) => {
         if (changes.name !== undefined) await refuseKnownNames(trx, { name: parsePartnerName(changes.name) }, uid);
         if (changes.trustTill !== undefined) refuseUntrusted(partner, changes.trustTill, now);
-        return toColumns(changes);
+        const columns = toColumns(changes);
+        if (isTrustChange(changes)) await recordTrust(trx, 'changed', partner, { ...columns, now });
+        return columns;
       }),
 
     takeContinuityGrant: async (uid, now) => {
@@ -98,7 +109,8 @@ export function createPartners(db: Database, clock: Clock): Partners {
     },
 
     remove: async (uid, { notify = true } = {}) => {
-      await change(uid, async (partner, trx) => {
+      await change(uid, async (partner, trx, now) => {
+        await recordTrust(trx, 'removed', partner, { now });
         await trx.deleteFrom('sessions').where('partner_uid', '=', uid).execute();
         await bury(trx, partner);
         return {
@@ -168,6 +180,10 @@ async function bury(trx: Transaction<Tables>, { cloudId, keys }: Partner): Promi
       .execute();
   }
 }
+
+/** Whether it matters to whom we trust with what; the others are notes of ours. */
+const isTrustChange = ({ bundleSequence: _, noticePending: __, ...others }: PartnerChanges): boolean =>
+  Object.keys(others).length > 0;
 
 async function setColumns(db: Database['writer'], uid: PartnerUid, columns: Columns): Promise<void> {
   await db

@@ -4,6 +4,7 @@ import type { Transaction } from 'kysely';
 import { AllianceError } from '../core/errors.ts';
 import { storeLimits } from '../core/limits.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import { appendChecked, checkEntry, restoredEntry } from './auditChain.ts';
 import { increase, setCounter } from './counters.ts';
 import type { Database } from './database.ts';
 import { invitationAad } from './invitations.ts';
@@ -37,7 +38,7 @@ export async function checkSeal(db: Database, keyring: Keyring): Promise<void> {
 }
 
 /** After a restore; see StoreOptions.restored. */
-export async function startAnew(db: Database, keyring: Keyring): Promise<void> {
+export async function startAnew(db: Database, keyring: Keyring, now: number): Promise<void> {
   await db.write(async (trx) => {
     await trx.deleteFrom('sessions').execute();
     await trx.deleteFrom('invitations').execute();
@@ -52,6 +53,9 @@ export async function startAnew(db: Database, keyring: Keyring): Promise<void> {
     await trx.deleteFrom('feed').execute();
     await setCounter(trx, 'feed_cut', head);
     await increase(trx, 'trust_epoch', storeLimits.feedRestoreLeap);
+    // Partners may hold heads of records that the backup does not have; a later one must not take their numbers.
+    const { seq } = await trx.selectFrom('audit_head').select('seq').where('id', '=', 1).executeTakeFirstOrThrow();
+    await appendChecked(trx, [checkEntry(restoredEntry(seq), now)], storeLimits.feedRestoreLeap);
   });
 }
 

@@ -1,5 +1,6 @@
 /** Sessions as stored: keys agreed by a handshake, sealed at rest. */
 import type { PartnerUid, SessionId } from '../core/ids.ts';
+import type { HandshakeFacts } from './auditActs.ts';
 
 /** Our part: the initiator calls, the responder serves. */
 export type Direction = 'initiator' | 'responder';
@@ -35,9 +36,9 @@ export interface Continuity {
 export interface Sessions {
   /**
    * Stores a session and keeps within the limits of its partner and direction. Throws partner_not_active (revoked or removed meanwhile),
-   * ticket_refused (key retired meanwhile) and session_invalid (sid exists).
+   * ticket_refused (key retired meanwhile) and session_invalid (sid exists). `handshake` is for its record in the audit.
    */
-  insert(session: StoredSession): Promise<void>;
+  insert(session: StoredSession, handshake?: HandshakeFacts): Promise<void>;
   findLive(sid: SessionId, direction: Direction, now: number): Promise<StoredSession | null>;
   /** The live one that was agreed last. */
   newest(partnerUid: PartnerUid, direction: Direction, now: number): Promise<StoredSession | null>;

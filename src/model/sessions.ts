@@ -1,9 +1,11 @@
 /** The stored sessions. Keys are opened only for the one session that is asked for. */
 import type { Kysely, Transaction } from 'kysely';
+import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { sessionLimits } from '../core/limits.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import { recordHandshake } from './auditActs.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { Database } from './database.ts';
 import type { Direction, SessionFacts, Sessions, StoredSession } from './session.ts';
@@ -20,7 +22,7 @@ export const sessionAad = ({ direction, sid, partner_uid }: RowId, column: KeyCo
   partner_uid,
 ];
 
-export function createSessions(db: Database, keyring: Keyring): Sessions {
+export function createSessions(db: Database, keyring: Keyring, clock: Clock): Sessions {
   const open = (row: SessionRow, column: KeyColumn): Buffer => keyring.open(row[column]!, sessionAad(row, column));
   const toSession = (row: SessionRow): StoredSession => {
     const { hasSecret: _, hasContinuity: __, ...facts } = toFacts(row);
@@ -29,7 +31,7 @@ export function createSessions(db: Database, keyring: Keyring): Sessions {
   };
 
   return {
-    insert: (session) =>
+    insert: (session, handshake = { attempt: 'unknown' }) =>
       db.write(async (trx) => {
         await refuseUntrusted(trx, session);
         const row = toRow(session, keyring);
@@ -41,6 +43,7 @@ export function createSessions(db: Database, keyring: Keyring): Sessions {
         if (numInsertedOrUpdatedRows !== 1n)
           throw new AllianceError('session_invalid', { details: 'The partner chose a session id that is in use.' });
         await keepWithinLimits(trx, row);
+        await recordHandshake(trx, session, handshake, clock.now());
       }),
 
     findLive: async (sid, direction, now) => {

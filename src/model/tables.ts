@@ -1,6 +1,7 @@
 /** The tables as the database has them. Booleans are 0 and 1, times UTC epoch milliseconds, lists and objects JSON text. */
 import type { CloudId, InvitationId, PartnerUid, SessionId } from '../core/ids.ts';
 import type { SignatureAlgorithm } from '../crypto/jws.ts';
+import type { AuditKind, CheckpointAlarm, SealKind } from './audit.ts';
 import type { IdentityRecord } from './identityRecord.ts';
 import type { Partner, PartnerKey } from './partner.ts';
 import type { Direction } from './session.ts';
@@ -115,6 +116,41 @@ interface FollowerRow {
   updated_at: number;
 }
 
+export interface AuditRow {
+  seq: number;
+  at: number;
+  kind: AuditKind;
+  actor: string;
+  partner: CloudId | null;
+  subject: string | null;
+  outcome: string;
+  rule: string | null;
+  request_id: string | null;
+  /** Canonical JSON. */
+  details: string;
+  /** Hash of the record before. */
+  previous: Buffer;
+  hash: Buffer;
+}
+
+export interface AuditSealRow {
+  kind: SealKind;
+  seq: number;
+  head: Buffer;
+  at: number;
+  payload: string;
+  signature: string;
+}
+
+/** The latest checkpoint of a partner's audit. */
+export interface AuditCheckpointRow extends Omit<AuditSealRow, 'kind'> {
+  partner_uid: PartnerUid;
+  received_at: number;
+  /** What was last wrong with one. */
+  alarm: CheckpointAlarm | null;
+  alarm_at: number | null;
+}
+
 export interface Tables {
   partners: PartnerRow;
   partner_keys: PartnerKeyRow;
@@ -128,6 +164,11 @@ export interface Tables {
   mappings: { partner_uid: PartnerUid; rules: string; updated_at: number };
   token_keys: TokenKeyRow;
   followers: FollowerRow;
+  audit: AuditRow;
+  /** One row: number and hash of the latest record. */
+  audit_head: { id: number; seq: number; hash: Buffer };
+  audit_seals: AuditSealRow;
+  audit_checkpoints: AuditCheckpointRow;
   settings: { key: string; value: string };
   counters: { name: 'trust_epoch' | 'feed_head' | 'feed_cut'; value: number };
   schema_version: { version: number; applied_at: number };

@@ -4,18 +4,35 @@ import { answerRequest, proofHolds, type ReadRequest, readRequest, verifyRequest
 import { mayAttach } from '../../channel/permissions.ts';
 import { fromTicket, toStored, toTicket } from '../../client/session.ts';
 import { partnerConfig } from '../../core/config.ts';
-import { AllianceError } from '../../core/errors.ts';
+import { AllianceError, toAllianceError } from '../../core/errors.ts';
 import { newRequestId, type SessionId } from '../../core/ids.ts';
 import { sessionLimits } from '../../core/limits.ts';
 import type { Identity } from '../../crypto/identity.ts';
+import { handshakeEntry } from '../../model/auditActs.ts';
 import type { Partner } from '../../model/partner.ts';
-import type { Handler, ServerContext } from '../context.ts';
+import type { SessionTKT } from '../../wire/types.ts';
+import type { Handler, InboundCall, ServerContext } from '../context.ts';
 
 export const getSession: Handler<'getSession'> = async (context, argument, call) => {
-  const { store, view, clock, telemetry, log } = context;
   const request = readRequest(toTicket(argument));
   const { partner, identity } = await authenticate(context, request, call.startedAt);
+  try {
+    return await agree(context, request, { partner, identity }, call);
+  } catch (thrown) {
+    const { errorName: outcome } = toAllianceError(thrown);
+    const facts = { outcome, attempt: request.payload.attempt, requestId: call.requestId };
+    await context.store.audit.note(handshakeEntry('responder', partner.cloudId, facts));
+    throw thrown;
+  }
+};
 
+async function agree(
+  context: ServerContext,
+  request: ReadRequest,
+  { partner, identity }: { partner: Partner; identity: Identity },
+  call: InboundCall,
+): Promise<SessionTKT> {
+  const { store, view, clock, telemetry, log } = context;
   const state = view.stateOf(partner);
   if (!mayAttach(state)) throw new AllianceError('partner_not_active', { details: `${partner.cloudId} is ${state}.` });
   // Before the rate, so that nobody can spend it with a partner's old tickets.
@@ -31,14 +48,15 @@ export const getSession: Handler<'getSession'> = async (context, argument, call)
       ...(partner.trustTill !== null && { trustTill: partner.trustTill }),
     }),
   );
-  await store.sessions.insert(toStored(session, partner, 'responder'));
+  const { attempt } = request.payload;
+  await store.sessions.insert(toStored(session, partner, 'responder'), { attempt, requestId: call.requestId });
   if (await store.partners.retireOldKey(partner.uid, session.partnerFingerprint))
     log.info({ partner: partner.cloudId }, 'The partner uses its new key; the old one is retired.');
 
   telemetry.handshake('in', session.attempt);
   log.info({ partner: partner.cloudId, attempt: session.attempt, requestId: call.requestId }, 'Session agreed.');
   return fromTicket(ticket);
-};
+}
 
 /** Whoever cannot prove to be a partner gets one answer, `ticket_refused`, at one time after arrival, whatever was wrong. */
 async function authenticate(

@@ -6,6 +6,7 @@ import type { Handler, InboundCall, PartnerCall, PartnerHandler } from '../conte
 import { attach } from './attach.ts';
 import { authenticate } from './authenticate.ts';
 import { endTrust } from './endTrust.ts';
+import { exchangeCheckpoint } from './exchangeCheckpoint.ts';
 import { getEndpoints } from './getEndpoints.ts';
 import { getPairing } from './getPairing.ts';
 import { getServices } from './getServices.ts';
@@ -42,4 +43,5 @@ export const handlers: { readonly [M in MethodName]: Handler<M> } = {
   authenticate: forPartners(authenticate),
   getServices: forPartners(getServices),
   getEndpoints: forPartners(getEndpoints),
+  exchangeCheckpoint: forPartners(exchangeCheckpoint),
 };

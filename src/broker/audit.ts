@@ -1,0 +1,111 @@
+/** The audit as a whole: what this cloud signs about it, what retention removes, and whether all is still there. */
+import { isStatement, readCheckpoint, signStatement } from '../channel/checkpoint.ts';
+import type { Config } from '../core/config.ts';
+import { namesOfChanged } from '../core/configView.ts';
+import type { CloudId } from '../core/ids.ts';
+import { auditLimits } from '../core/limits.ts';
+import { readCertificate } from '../crypto/certificate.ts';
+import type { CheckpointAlarm, Seal, Verification, Witness } from '../model/audit.ts';
+import type { NewPartnerKey, Partner } from '../model/partner.ts';
+import type { Installation } from './installation.ts';
+
+const dayMs = 86_400_000;
+
+/** Signs how far the audit has come, for the log and the database; nothing when there is nothing new. */
+export async function signAudit({ store, view, log }: Installation): Promise<void> {
+  const { audit } = store;
+  const head = await audit.head();
+  const last = await audit.seal('checkpoint');
+  if (head.seq <= (last?.seq ?? 0)) return;
+  const statement = await signStatement('checkpoint', view.current.identity, head);
+  const { seq, hash, at } = head;
+  await audit.addCheckpoint({ seq, head: hash, at, ...statement });
+  log.info({ seq, head: hash.toString('hex'), ...statement }, 'Checkpoint of the audit.');
+}
+
+/** Removes what is older than the configuration keeps, and leaves a signed record of where that ended. */
+export async function cutAudit({ store, view, config, clock, log }: Installation): Promise<void> {
+  const { audit } = store;
+  const keepFrom = clock.now() - config.audit.keepDays * dayMs;
+  for (let point = await audit.cutPoint(keepFrom); point; point = await audit.cutPoint(keepFrom)) {
+    const { seq, hash } = point;
+    const at = clock.now();
+    const statement = await signStatement('cut', view.current.identity, { seq, hash, at });
+    await audit.cut({ seq, head: hash, at, ...statement });
+    log.info({ seq }, 'Older records of the audit were removed.');
+  }
+}
+
+/** The names of keys, never their values. */
+export const recordConfiguration = (
+  { store }: Pick<Installation, 'store'>,
+  outcome: 'loaded' | 'reloaded',
+  details: Readonly<Record<string, readonly string[]>>,
+): Promise<void> =>
+  store.audit.append({
+    kind: 'configuration',
+    actor: outcome === 'loaded' ? 'broker' : 'operator',
+    partner: null,
+    subject: null,
+    outcome,
+    rule: null,
+    requestId: null,
+    details,
+  });
+
+/** At the start: which keys are not at their defaults. */
+export const recordStart = (installation: Installation, config: Config): Promise<void> =>
+  recordConfiguration(installation, 'loaded', { keys: namesOfChanged(config) });
+
+export interface PartnerAudit {
+  readonly cloudId: CloudId;
+  /** The latest that it signed about its own audit. */
+  readonly theirs: { readonly seq: number; readonly hash: Buffer; readonly at: number; readonly receivedAt: number };
+  /** What it holds of ours; null: nothing yet. */
+  readonly ours: { readonly seq: number; readonly hash: Buffer } | null;
+  /** Only a recent one. `unsigned`: what is stored of it here is not as it signed it. */
+  readonly alarm: CheckpointAlarm | 'unsigned' | null;
+}
+
+export interface AuditReport extends Verification {
+  readonly partners: readonly PartnerAudit[];
+}
+
+/** Reads the whole audit and compares it with everything that was signed about it, by this cloud and by its partners. */
+export async function verifyAudit(installation: Installation): Promise<AuditReport> {
+  const partners = await partnerAudits(installation);
+  const witnesses = partners.flatMap(({ cloudId, ours }): Witness[] =>
+    ours ? [{ ...ours, by: `Partner ${cloudId}` }] : [],
+  );
+  const isGenuine = await ownSeals(installation);
+  return { ...(await installation.store.audit.verify({ witnesses, isGenuine })), partners };
+}
+
+/** Tells whether a seal is ours, by whichever of our identities. */
+export async function ownSeals({ store, view }: Installation): Promise<(seal: Seal) => Promise<boolean>> {
+  const keys = keysOf(await store.identities.list());
+  return (seal) => isStatement(seal.kind, { ...seal, hash: seal.head }, keys, view.cloudId);
+}
+
+const keysOf = (records: readonly NewPartnerKey[]) =>
+  records.map(({ certificateDer, algorithm }) => ({
+    algorithm,
+    publicKey: readCertificate(certificateDer).certificate.publicKey,
+  }));
+
+async function partnerAudits({ store, view, clock }: Installation): Promise<PartnerAudit[]> {
+  const partners = new Map((await store.partners.list()).map((partner) => [partner.uid, partner]));
+  const audits = (await store.audit.held()).map(async (held): Promise<PartnerAudit[]> => {
+    const partner: Partner | undefined = partners.get(held.partnerUid);
+    if (!partner) return [];
+    const { cloudId, keys } = partner;
+    const { seq, head: hash, at, receivedAt } = held;
+    const theirs = { seq, hash, at, receivedAt };
+    const parties = { issuer: cloudId, audience: view.cloudId, now: at };
+    const facts = await readCheckpoint(held, keysOf(keys), parties).catch(() => undefined);
+    if (facts?.seq !== seq || !facts.hash.equals(hash)) return [{ cloudId, theirs, ours: null, alarm: 'unsigned' }];
+    const recent = held.alarmAt !== null && clock.now() - held.alarmAt < auditLimits.alarmMs;
+    return [{ cloudId, theirs, ours: facts.seen, alarm: recent ? held.alarm : null }];
+  });
+  return (await Promise.all(audits)).flat().sort((a, b) => (a.cloudId < b.cloudId ? -1 : 1));
+}

@@ -1,0 +1,153 @@
+/** The audit: what happened, append-only, each record bound to the one before it by a hash (docs/audit.md). */
+import type { CloudId, PartnerUid } from '../core/ids.ts';
+
+export const auditKinds = [
+  'pairing',
+  'trust',
+  'handshake',
+  'validation',
+  'revocation',
+  'provisioning',
+  'configuration',
+] as const;
+export type AuditKind = (typeof auditKinds)[number];
+
+/** One act. It holds no secret: members of `details` whose names say that they are secret are replaced. */
+export interface AuditEntry {
+  readonly kind: AuditKind;
+  /** Who acted or asked: `operator`, `broker`, `partner` (the one below), or a name. */
+  readonly actor: string;
+  /** The partner that it is about. */
+  readonly partner: CloudId | null;
+  /** What or whom it is about: a session, a user, a project, a key. */
+  readonly subject: string | null;
+  /** One word. */
+  readonly outcome: string;
+  /** What decided, where a rule did. */
+  readonly rule: string | null;
+  readonly requestId: string | null;
+  /** JSON: texts, whole numbers, booleans, null, lists and objects of them; at most auditLimits.detailsBytes. */
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export interface AuditRecord extends AuditEntry {
+  /** 1 for the first, +1 with each; only a restore leaves a gap. */
+  readonly seq: number;
+  readonly at: number;
+  /** Hash of the record before, 32 bytes; zeros before the first. */
+  readonly previous: Buffer;
+  readonly hash: Buffer;
+}
+
+/** Where the chain stands: number and hash of one record. */
+export interface AuditHead {
+  readonly seq: number;
+  readonly hash: Buffer;
+}
+
+export interface AuditQuery {
+  readonly kind?: AuditKind | undefined;
+  readonly partner?: CloudId | undefined;
+  /** From this time on. */
+  readonly since?: number | undefined;
+  /** Before this time. */
+  readonly until?: number | undefined;
+  /** Only records with a larger number; default 0. */
+  readonly after?: number | undefined;
+  /** At most, and never more than auditLimits.pageRows. */
+  readonly limit?: number | undefined;
+  /** The last ones instead of the first ones. */
+  readonly newest?: boolean | undefined;
+}
+
+/** `checkpoint`: so far the chain had come. `cut`: up to here, retention removed it. */
+export type SealKind = 'checkpoint' | 'cut';
+
+/** What this cloud signed about its chain. */
+export interface Seal {
+  readonly kind: SealKind;
+  readonly seq: number;
+  readonly head: Buffer;
+  readonly at: number;
+  readonly payload: string;
+  readonly signature: string;
+}
+
+export type NewCheckpoint = Omit<Seal, 'kind'>;
+
+/** `backwards`: it ends before one that we hold. `forked`: another hash for the same record. `disputed`: it holds another head of OUR audit than we. */
+export type CheckpointAlarm = 'backwards' | 'forked' | 'disputed';
+
+/** The latest checkpoint of a partner. */
+export interface HeldCheckpoint extends NewCheckpoint {
+  readonly partnerUid: PartnerUid;
+  readonly receivedAt: number;
+  readonly alarm: CheckpointAlarm | null;
+  readonly alarmAt: number | null;
+}
+
+/** `overtaken`: an older one that came late, and was not kept. */
+export type Reception = 'kept' | 'overtaken' | 'stale' | 'backwards' | 'forked';
+
+/** A head of our chain that somebody vouches for. */
+export interface Witness extends AuditHead {
+  /** For people: `checkpoint of 2027-01-01T00:00:00Z`, `partner east`. */
+  readonly by: string;
+}
+
+/** The first thing that is wrong. `seq` is the record that is altered, missing or out of its place. */
+export interface AuditBreak {
+  readonly seq: number;
+  readonly reason: 'altered' | 'missing' | 'reordered' | 'truncated' | 'unsigned';
+  readonly details: string;
+}
+
+export interface Verification {
+  readonly broken: AuditBreak | null;
+  /** Records that were found in order. */
+  readonly records: number;
+  /** The last one of them. */
+  readonly head: AuditHead;
+  /** What the chain begins after; null: it is there from its first record. */
+  readonly cut: Seal | null;
+  /** Signed heads that were compared. */
+  readonly witnesses: number;
+  /** Numbers that a restore of a backup has skipped: what was recorded under them is lost. */
+  readonly gaps: readonly { readonly from: number; readonly till: number }[];
+}
+
+export interface VerifyOptions {
+  readonly witnesses?: readonly Witness[];
+  /** Whether a seal is signed by this cloud. */
+  readonly isGenuine: (seal: Seal) => Promise<boolean>;
+}
+
+export interface Audit {
+  /**
+   * For acts that are no transaction of the model: resolves once the record is stored, and only then may the act take effect. Many
+   * that wait share one transaction. Throws bad_request (no record can be made of it), overloaded (too many wait), and whatever
+   * the database says.
+   */
+  append(entry: AuditEntry): Promise<void>;
+  /** The same for refusals that others can provoke at will: equal ones (kind, partner, outcome) only every auditLimits.repeatMs. */
+  note(entry: AuditEntry): Promise<void>;
+  /** In the order of the chain. */
+  list(query?: AuditQuery): Promise<AuditRecord[]>;
+  /** Where the chain stands at `at`, taken under the lock, so that of two heads the one with the later time is never the shorter chain. */
+  head(): Promise<AuditHead & { readonly at: number }>;
+  /** Hash of a record; null when it is not there. */
+  hashOf(seq: number): Promise<Buffer | null>;
+  /** Newest of its kind. */
+  seal(kind: SealKind): Promise<Seal | null>;
+  addCheckpoint(checkpoint: NewCheckpoint): Promise<void>;
+  /** The newest record that may go when all from `keepFrom` on are kept, at most auditLimits.cutRows from the beginning; null: none. */
+  cutPoint(keepFrom: number): Promise<AuditHead | null>;
+  /** Removes every record up to the one that the seal names, and leaves the seal. */
+  cut(seal: NewCheckpoint): Promise<void>;
+  /** Keeps a checkpoint of a partner's, if it follows the one that is held. */
+  receive(partnerUid: PartnerUid, checkpoint: NewCheckpoint): Promise<Reception>;
+  held(): Promise<HeldCheckpoint[]>;
+  raiseAlarm(partnerUid: PartnerUid, alarm: CheckpointAlarm): Promise<void>;
+  /** Reads the whole chain. */
+  verify(options: VerifyOptions): Promise<Verification>;
+}

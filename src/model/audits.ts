@@ -1,0 +1,102 @@
+/** The stored audit. Acts without a transaction of their own share one for their records. */
+import type { Clock } from '../core/clock.ts';
+import { AllianceError } from '../core/errors.ts';
+import { auditLimits } from '../core/limits.ts';
+import type { Audit, AuditEntry, AuditQuery, AuditRecord } from './audit.ts';
+import { appendChecked, type CheckedEntry, checkEntry, toRecord } from './auditChain.ts';
+import { createSeals } from './auditSeals.ts';
+import { verifyChain } from './auditVerify.ts';
+import type { Database } from './database.ts';
+
+interface Waiting {
+  readonly entry: CheckedEntry;
+  readonly stored: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** `close` stores what waits. */
+export function createAudit(db: Database, clock: Clock): Audit & { close(): Promise<void> } {
+  const waiting: Waiting[] = [];
+  const repeats = new Map<string, number>();
+  let draining: Promise<void> | undefined;
+
+  /** One transaction after the other; whoever comes during one is in the next. */
+  const drain = async (): Promise<void> => {
+    // One turn of the event loop, so that the first of many does not go alone.
+    await Promise.resolve();
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, auditLimits.batch);
+      const entries = batch.map(({ entry }) => entry);
+      try {
+        await db.write((trx) => appendChecked(trx, entries));
+        for (const { stored } of batch) stored();
+      } catch (error) {
+        for (const { failed } of batch) failed(error);
+      }
+    }
+    draining = undefined;
+  };
+
+  const append = async (entry: AuditEntry): Promise<void> => {
+    const checked = checkEntry(entry, clock.now());
+    if (waiting.length >= auditLimits.queue)
+      throw new AllianceError('overloaded', { details: 'Too many records wait to be written to the audit.' });
+    return new Promise((stored, failed) => {
+      waiting.push({ entry: checked, stored, failed });
+      draining ??= drain();
+    });
+  };
+
+  return {
+    ...createSeals(db, clock),
+
+    append,
+
+    note: async (entry) => {
+      const now = clock.now();
+      const act = JSON.stringify([entry.kind, entry.partner, entry.outcome]);
+      const last = repeats.get(act);
+      if (last !== undefined && Math.abs(now - last) < auditLimits.repeatMs) return;
+      repeats.delete(act);
+      if (repeats.size >= auditLimits.repeatsTracked) repeats.delete(repeats.keys().next().value!);
+      repeats.set(act, now);
+      await append(entry);
+    },
+
+    list: (query = {}) => list(db, query),
+
+    head: () =>
+      db.write(async (trx) => {
+        const at = clock.now();
+        const head = await trx.selectFrom('audit_head').select(['seq', 'hash']).where('id', '=', 1);
+        return { ...(await head.executeTakeFirstOrThrow()), at };
+      }),
+
+    hashOf: async (seq) => {
+      const row = await db.reader.selectFrom('audit').select('hash').where('seq', '=', seq).executeTakeFirst();
+      return row?.hash ?? null;
+    },
+
+    verify: (options) => verifyChain(db, options),
+
+    close: async () => {
+      await draining;
+    },
+  };
+}
+
+async function list({ reader }: Database, query: AuditQuery): Promise<AuditRecord[]> {
+  const { kind, partner, since, until, after, newest = false } = query;
+  const limit = Math.max(1, Math.min(query.limit ?? auditLimits.pageRows, auditLimits.pageRows));
+  let rows = reader.selectFrom('audit').selectAll();
+  if (kind !== undefined) rows = rows.where('kind', '=', kind);
+  if (partner !== undefined) rows = rows.where('partner', '=', partner);
+  if (since !== undefined) rows = rows.where('at', '>=', since);
+  if (until !== undefined) rows = rows.where('at', '<', until);
+  if (after !== undefined) rows = rows.where('seq', '>', after);
+  const found = await rows
+    .orderBy('seq', newest ? 'desc' : 'asc')
+    .limit(limit)
+    .execute();
+  return (newest ? found.reverse() : found).map(toRecord);
+}
