@@ -3,6 +3,7 @@ import { createKeystoneApi, inDefault, type KeystoneApi, passwordLogin, type Run
 import { describeAdministration } from './keystoneContractAdministration.ts';
 import { describeAuthentication } from './keystoneContractAuthentication.ts';
 import { describeBroker } from './keystoneContractBroker.ts';
+import { describeLookups } from './keystoneContractLookups.ts';
 import { describeResources } from './keystoneContractResources.ts';
 import { describeTokens } from './keystoneContractTokens.ts';
 
@@ -58,5 +59,6 @@ export function describeKeystone(name: string, open: () => Promise<RunningKeysto
     describeResources(current);
     describeAdministration(current);
     describeBroker(current);
+    describeLookups(current);
   });
 }

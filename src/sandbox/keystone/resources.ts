@@ -5,6 +5,8 @@ import {
   type Domain,
   type Endpoint,
   formatTime,
+  type Group,
+  type GroupAssignment,
   type KeystoneState,
   type Project,
   type Region,
@@ -61,6 +63,31 @@ const roleBody = ({ id, name, description, immutable }: Role) => ({
 });
 
 export const showRole = (base: string, role: Role) => ({ ...roleBody(role), links: self(base, `roles/${role.id}`) });
+
+export const showGroup = (base: string, { id, name, domainId, description }: Group) => ({
+  description,
+  id,
+  name,
+  domain_id: domainId,
+  links: self(base, `groups/${id}`),
+});
+
+/** A role and what it brings with it. */
+export const showInference = (base: string, prior: Role, implied: readonly Role[]) => {
+  const shown = ({ id, name }: Role) => ({ id, links: self(base, `roles/${id}`), name });
+  return { prior_role: shown(prior), implies: implied.map(shown) };
+};
+
+/** A role of a group. */
+export const showGroupAssignment = (base: string, { groupId, roleId, target }: GroupAssignment) => {
+  const place = target.kind === 'system' ? 'system' : `${target.kind}s/${target.id}`;
+  return {
+    links: { assignment: `${base}/${place}/groups/${groupId}/roles/${roleId}` },
+    scope: target.kind === 'system' ? { system: { all: true } } : { [target.kind]: { id: target.id } },
+    group: { id: groupId },
+    role: { id: roleId },
+  };
+};
 
 export const showService = (base: string, { id, name, description, type, enabled }: Service) => ({
   name,

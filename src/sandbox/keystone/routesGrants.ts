@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Json } from './authentication.ts';
 import { ApiError, conflict, couldNotFind, forbidden } from './errors.ts';
-import { showApplicationCredential, showAssignment, showRole } from './resources.ts';
+import { showApplicationCredential, showAssignment, showGroupAssignment, showRole } from './resources.ts';
 import { authorise, bodyOf, type Context, optionalText, parameter, requiredText, search, showList } from './routes.ts';
-import { type ApplicationCredential, type Assignment, newId, on } from './state.ts';
+import { type ApplicationCredential, type Assignment, type KeystoneState, newId, on } from './state.ts';
 
 interface Grant {
   readonly userId: string;
@@ -67,14 +67,38 @@ function addGrants(context: Context, prefix: string, kind: Assignment['target'][
   });
 }
 
+/** What users hold in the end: what their groups hold as well, and what roles bring with them. */
+function effectiveAssignments(state: KeystoneState): Assignment[] {
+  const ofGroups = state.groupAssignments.flatMap(({ groupId, ...held }) =>
+    [...(state.groups.get(groupId)?.members ?? [])].map((userId) => ({ userId, ...held })),
+  );
+  return [...state.assignments, ...ofGroups].flatMap(({ userId, roleId, target }) =>
+    state.withImplied([roleId]).map(({ id }) => ({ userId, roleId: id, target })),
+  );
+}
+
 function addAssignments(context: Context): void {
   const { app, state, base } = context;
+  const ofGroup = (request: FastifyRequest) => {
+    const wanted = search(request);
+    if ('effective' in wanted)
+      throw new ApiError(
+        400,
+        'Bad Request',
+        'Combining effective and group filter will always result in an empty list.',
+      );
+    return state.groupAssignments
+      .filter((held) => held.groupId === wanted['group.id'])
+      .map((held) => showGroupAssignment(base(), held));
+  };
   app.get('/v3/role_assignments', (request) => {
     authorise(context, request, 'list_role_assignments');
     const wanted = search(request);
+    const effective = 'effective' in wanted;
+    if (wanted['group.id'] !== undefined) return showList(base(), request, 'role_assignments', ofGroup(request));
     const targetId = (held: Assignment, kind: string) =>
       held.target.kind === kind && 'id' in held.target ? held.target.id : undefined;
-    const found = state.assignments.filter(
+    const found = (effective ? effectiveAssignments(state) : state.assignments).filter(
       (held) =>
         (wanted['user.id'] === undefined || held.userId === wanted['user.id']) &&
         (wanted['role.id'] === undefined || held.roleId === wanted['role.id']) &&

@@ -8,6 +8,7 @@ import { notJson } from './routes.ts';
 import { addAuthRoutes } from './routesAuth.ts';
 import { addCatalogRoutes } from './routesCatalog.ts';
 import { addGrantRoutes } from './routesGrants.ts';
+import { addGroupRoutes } from './routesGroups.ts';
 import { addIdentityRoutes } from './routesIdentity.ts';
 import type { KeystoneState } from './state.ts';
 import type { Tokens } from './tokens.ts';
@@ -72,6 +73,7 @@ export function createServer({ state, tokens, faults, requests, base }: ServerOp
   addCatalogRoutes(context);
   addIdentityRoutes(context);
   addGrantRoutes(context);
+  addGroupRoutes(context);
   return app;
 }
 

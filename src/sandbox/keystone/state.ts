@@ -44,6 +44,20 @@ export interface Assignment {
   readonly target: { readonly kind: 'project' | 'domain'; readonly id: string } | { readonly kind: 'system' };
 }
 
+export interface Group {
+  readonly id: string;
+  name: string;
+  readonly domainId: string;
+  description: string;
+  /** Ids of users. */
+  readonly members: Set<string>;
+}
+
+/** A role of everyone in a group. */
+export interface GroupAssignment extends Omit<Assignment, 'userId'> {
+  readonly groupId: string;
+}
+
 export interface Service {
   readonly id: string;
   type: string;
@@ -120,7 +134,9 @@ export class KeystoneState {
   readonly applicationCredentials = new Map<string, ApplicationCredential>();
   readonly tokens = new Map<string, TokenRecord>();
   readonly events: RevocationEvent[] = [];
+  readonly groups = new Map<string, Group>();
   assignments: Assignment[] = [];
+  groupAssignments: GroupAssignment[] = [];
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -171,9 +187,16 @@ export class KeystoneState {
 
   /** Roles of a user on a target, implied ones included. */
   rolesOf(userId: string, target: Assignment['target']): Role[] {
-    const held = this.assignments.filter((each) => each.userId === userId && on(each.target, target));
+    const held = [
+      ...this.assignments.filter((each) => each.userId === userId),
+      ...this.groupAssignments.filter((each) => this.groups.get(each.groupId)?.members.has(userId)),
+    ];
+    return this.withImplied(held.filter((each) => on(each.target, target)).map((each) => each.roleId));
+  }
+
+  withImplied(roleIds: readonly string[]): Role[] {
     const found = new Set<Role>();
-    const pending = held.map((each) => each.roleId);
+    const pending = [...roleIds];
     for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
       const role = this.roles.get(id);
       if (!role || found.has(role)) continue;
@@ -181,6 +204,16 @@ export class KeystoneState {
       pending.push(...role.implies);
     }
     return [...this.roles.values()].filter((role) => found.has(role));
+  }
+
+  addGroup(name: string, values: Partial<Group> = {}): Group {
+    return put(this.groups, { id: newId(), domainId: 'default', description: '', members: new Set(), ...values, name });
+  }
+
+  removeGroup(id: string): void {
+    for (const userId of this.groups.get(id)?.members ?? []) this.revoke({ userId });
+    this.groups.delete(id);
+    this.groupAssignments = this.groupAssignments.filter((held) => held.groupId !== id);
   }
 
   revoke(what: Omit<RevocationEvent, 'issuedBefore'>): void {
@@ -200,6 +233,7 @@ export class KeystoneState {
   removeUser(id: string): void {
     this.users.delete(id);
     this.assignments = this.assignments.filter((held) => held.userId !== id);
+    for (const { members } of this.groups.values()) members.delete(id);
     this.dropApplicationCredentials((held) => held.userId === id);
     this.revoke({ userId: id });
   }
@@ -207,6 +241,7 @@ export class KeystoneState {
   removeProject(id: string): void {
     this.projects.delete(id);
     this.assignments = this.assignments.filter((held) => !on(held.target, { kind: 'project', id }));
+    this.groupAssignments = this.groupAssignments.filter((held) => !on(held.target, { kind: 'project', id }));
     this.dropApplicationCredentials((held) => held.projectId === id);
     this.revoke({ projectId: id });
   }
