@@ -163,6 +163,8 @@ function serve(server: Server | TlsServer, facade: Facade, limits: FacadeLimits)
     inFlight += 1;
     response.once('close', () => {
       inFlight -= 1;
+      // A connection that is kept alive is idle only now, and nobody else ends it.
+      if (!server.listening) setImmediate(() => server.closeIdleConnections());
     });
     void dispatch(facade, request, response, inFlight > limits.inFlight);
   });

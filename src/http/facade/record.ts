@@ -17,7 +17,14 @@ function groupsOf(body: string): string[] {
 /** Who a foreign token is of: enough to run another mapping over it later, and no secret. */
 export function identityDetails({ body, facts, source, ageMs }: Valid): Record<string, unknown> {
   const { user, project, roles } = facts;
-  return { user, project, roles: roles.map(({ name }) => name), groups: groupsOf(body), source, ageMs: Math.round(ageMs) };
+  return {
+    user,
+    project,
+    roles: roles.map(({ name }) => name),
+    groups: groupsOf(body),
+    source,
+    ageMs: Math.round(ageMs),
+  };
 }
 
 /**

@@ -31,13 +31,14 @@ export function parseTarget(raw: string): Target | undefined {
   if (!raw.startsWith('/') || !/^[\x21-\x7e]*$/.test(raw) || /[\\#]/.test(raw)) return undefined;
   const mark = raw.indexOf('?');
   const rawPath = mark < 0 ? raw : raw.slice(0, mark);
+  if (rawPath.includes('//')) return undefined;
   const segments = rawPath.slice(1).split('/');
   // One slash at the end is in use; Keystone takes it away.
   if (segments.length > 1 && segments.at(-1) === '') segments.pop();
   const decoded: string[] = [];
   for (const segment of segments) {
     const text = decodeSegment(segment);
-    if (text === undefined || (text === '' && segments.length > 1)) return undefined;
+    if (text === undefined) return undefined;
     decoded.push(text);
   }
   return { raw, path: `/${decoded.join('/')}`, query: new URLSearchParams(mark < 0 ? '' : raw.slice(mark + 1)) };

@@ -31,6 +31,7 @@ describe('facade: requests that two parsers could read in two ways', () => {
     'v3',
     '//v3/auth/tokens',
     '//keystone.example/v3',
+    '//',
     '/v3//auth/tokens',
     '/v3/auth/tokens//',
     '/v3/../v3/users',
