@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { checkDatabaseFile } from '../../src/model/database.ts';
 import { migrations } from '../../src/model/migrations/index.ts';
 import { openStore } from '../../src/model/store.ts';
+import { genuine } from '../support/audit.ts';
 import { rejection } from '../support/errors.ts';
 import {
   createTestClock,
@@ -93,6 +94,26 @@ describe('several processes on one database', function () {
     expect(await holder.message()).to.equal('done');
     await store.partners.add(newPartner('f'));
     expect(await store.partners.list()).to.have.length(1);
+  });
+
+  it('append to one chain of the audit, each act with its record', async () => {
+    expect(await together(3, 'audit')).to.deep.equal(['done', 'done', 'done']);
+    const store = await file.open();
+    expect(await store.audit.verify(genuine)).to.deep.include({ broken: null, records: 600 });
+    expect(await store.audit.list({ kind: 'pairing' })).to.have.length((await store.partners.list()).length);
+  });
+
+  it('that are killed while many records share a transaction leave a whole chain of all that were reported', async () => {
+    for (let round = 1; round <= 3; round++) {
+      const before = (await (await file.open()).audit.verify(genuine)).records;
+      const writer = start('auditFlood');
+      let reported = 0;
+      while (reported < 100 * round) reported = Number(await writer.message());
+      await writer.kill();
+      const found = await (await file.open()).audit.verify(genuine);
+      expect(found.broken).to.equal(null);
+      expect(found.records - before).to.be.at.least(reported);
+    }
   });
 
   it('that are killed within a transaction leave nothing of it', async () => {

@@ -2,6 +2,7 @@
 import type { Clock } from '../../src/core/clock.ts';
 import type { Store } from '../../src/model/store.ts';
 import { createTestClock } from '../support/store.ts';
+import { describeAudit } from './contract/audit.ts';
 import type { Bench } from './contract/bench.ts';
 import { describeFeed } from './contract/feed.ts';
 import { describeInvitations } from './contract/invitations.ts';
@@ -41,5 +42,6 @@ export function describeStore(name: string, engine: Engine): void {
     describeInvitations(bench);
     describeFeed(bench);
     describeSmall(bench);
+    describeAudit(bench);
   });
 }

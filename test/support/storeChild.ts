@@ -4,6 +4,7 @@ import type { AllianceError } from '../../src/core/errors.ts';
 import type { InvitationId } from '../../src/core/ids.ts';
 import { openDatabase } from '../../src/model/database.ts';
 import { openStore } from '../../src/model/store.ts';
+import { auditEntry } from './audit.ts';
 import { newPartner, testKeyring, testStart } from './store.ts';
 
 const [job, url, argument] = process.argv.slice(2) as [string, string, string];
@@ -55,6 +56,29 @@ const jobs: Readonly<Record<string, () => Promise<void>>> = {
     for (let i = 0; ; i++) {
       await store.partners.add(newPartner(`cloud-${i}`));
       tell(String(i + 1));
+    }
+  },
+
+  /** Appends many records at once, some of them with an act. */
+  async audit() {
+    const store = await openStore({ url, keyring: testKeyring });
+    tell('ready');
+    await go();
+    const acts = Array.from({ length: 200 }, (_, i) =>
+      i % 10 ? store.audit.append(auditEntry()) : store.partners.add(newPartner(`cloud-${process.pid}-${i}`)),
+    );
+    await Promise.all(acts);
+    await store.close();
+    tell('done');
+  },
+
+  /** Appends records, many at a time, until it is ended; reports how many are stored. */
+  async auditFlood() {
+    const store = await openStore({ url, keyring: testKeyring });
+    for (let stored = 0; ; ) {
+      const batch = Array.from({ length: 50 }, () => store.audit.append(auditEntry()).then(() => ++stored));
+      await Promise.all(batch);
+      tell(String(stored));
     }
   },
 

@@ -1,0 +1,217 @@
+/** What every engine must do about the audit. */
+import { expect } from 'chai';
+import type { CloudId } from '../../../src/core/ids.ts';
+import { auditLimits } from '../../../src/core/limits.ts';
+import type { AuditEntry } from '../../../src/model/audit.ts';
+import { auditEntry, genuine } from '../../support/audit.ts';
+import { rejection } from '../../support/errors.ts';
+import { newInvitation, newKey, newPartner, newSession, testStart } from '../../support/store.ts';
+import type { Bench } from './bench.ts';
+
+export function describeAudit(bench: Bench): void {
+  const [east, west] = ['east', 'west'] as [CloudId, CloudId];
+  const outcomes = async () => (await bench.store.audit.list()).map(({ kind, outcome }) => `${kind} ${outcome}`);
+  const sound = async () => (await bench.store.audit.verify(genuine)).broken;
+
+  describe('audit', () => {
+    it('keeps what was appended, in a chain that begins with zeros', async () => {
+      const { audit } = bench.store;
+      const entry = auditEntry({ subject: 'user \u2028 ü', details: { b: [1, { z: null, a: true }], a: 'x' } });
+      await audit.append(entry);
+      await audit.append(auditEntry());
+      const [first, second] = await audit.list();
+      expect(first).to.deep.include({ ...entry, seq: 1, at: testStart, previous: Buffer.alloc(32) });
+      expect(second!.previous).to.deep.equal(first!.hash);
+      expect(await audit.head()).to.deep.equal({ seq: 2, hash: second!.hash, at: testStart });
+      expect([await audit.hashOf(2), await audit.hashOf(3)]).to.deep.equal([second!.hash, null]);
+      expect(await audit.verify(genuine)).to.deep.include({ broken: null, records: 2, cut: null, gaps: [] });
+    });
+
+    it('lists by kind, partner and time, page by page or the last ones', async () => {
+      const { store, clock } = bench;
+      for (let i = 0; i < 12; i++) {
+        const [kind, partner] = [i % 2 ? 'trust' : 'validation', i % 3 ? east : west] as const;
+        await store.audit.append(auditEntry({ kind, partner, subject: String(i) }));
+        clock.advance(10);
+      }
+      const found = async (query: Parameters<typeof store.audit.list>[0]) =>
+        (await store.audit.list(query)).map(({ subject }) => Number(subject));
+      expect(await found({ kind: 'trust', partner: west })).to.deep.equal([3, 9]);
+      expect(await found({ since: testStart + 90, until: testStart + 110 })).to.deep.equal([9, 10]);
+      expect(await found({ limit: 3 })).to.deep.equal([0, 1, 2]);
+      expect(await found({ limit: 3, after: 3 })).to.deep.equal([3, 4, 5]);
+      expect(await found({ limit: 3, newest: true })).to.deep.equal([9, 10, 11]);
+      expect(await found({ limit: 2, newest: true, kind: 'trust' })).to.deep.equal([9, 11]);
+    });
+
+    it('refuses what no record can be made of, and hides what is named like a secret', async () => {
+      const { audit } = bench.store;
+      const unfit: Partial<AuditEntry>[] = [
+        { details: { n: 1.5 } },
+        { details: { n: Number.NaN } },
+        { details: { x: 'x'.repeat(auditLimits.detailsBytes) } },
+        { subject: 'x'.repeat(auditLimits.wordBytes + 1) },
+      ];
+      for (const changes of unfit) await rejection(audit.append(auditEntry(changes)), 'bad_request');
+      await audit.append(auditEntry({ details: { token: 'gAAA', user: { password: 'p' }, n: undefined } }));
+      const [record] = await audit.list();
+      expect(record!.details).to.deep.equal({ token: '[redacted]', user: { password: '[redacted]' } });
+    });
+
+    it('writes many at a time, in the order in which they came, and refuses more than may wait', async () => {
+      const { audit } = bench.store;
+      const many = Array.from({ length: auditLimits.queue }, (_, i) =>
+        audit.append(auditEntry({ subject: String(i) })),
+      );
+      await rejection(audit.append(auditEntry()), 'overloaded');
+      await Promise.all(many);
+      const first = await audit.list({ limit: 1000 });
+      expect(first.map(({ subject }) => subject)).to.deep.equal(first.map((_, i) => String(i)));
+      expect(await audit.verify(genuine)).to.deep.include({ broken: null, records: auditLimits.queue });
+    });
+
+    it('fails with the database, and stores what waits when the store closes', async () => {
+      const other = await bench.another();
+      const last = other.audit.append(auditEntry({ subject: 'last' }));
+      await other.close();
+      await last;
+      await rejection(other.audit.append(auditEntry()), 'shutting_down');
+      expect((await bench.store.audit.list()).map(({ subject }) => subject)).to.deep.equal(['last']);
+    });
+
+    it('is one chain whoever appends', async () => {
+      const stores = [bench.store, await bench.another()];
+      const acts = Array.from({ length: 60 }, (_, i) => {
+        const store = stores[i % 2]!;
+        return i % 5 ? store.audit.append(auditEntry()) : store.partners.add(newPartner(`cloud-${i}`));
+      });
+      await Promise.all(acts);
+      expect(await bench.store.audit.verify(genuine)).to.deep.include({ broken: null, records: 60 });
+    });
+
+    it('notes what others can provoke at will once in a while', async () => {
+      const { store, clock } = bench;
+      const refusal = auditEntry({ kind: 'handshake', partner: east, outcome: 'rate_limited' });
+      for (let i = 0; i < 5; i++) await store.audit.note(refusal);
+      await store.audit.note({ ...refusal, partner: west });
+      await store.audit.note({ ...refusal, outcome: 'continuity_required' });
+      expect(await store.audit.list()).to.have.length(3);
+      clock.advance(auditLimits.repeatMs);
+      await store.audit.note(refusal);
+      expect(await store.audit.list()).to.have.length(4);
+    });
+  });
+
+  describe('audit of acts', () => {
+    it('has every change of trust, in its transaction', async () => {
+      const { store, clock } = bench;
+      const { uid } = await store.partners.add(newPartner('east', { state: 'pending', approval: 'us' }));
+      await store.partners.apply(uid, 'approve');
+      await store.partners.apply(uid, 'suspend');
+      await rejection(store.partners.apply(uid, 'suspend'), 'illegal_transition');
+      await store.partners.apply(uid, 'resume');
+      await store.partners.update(uid, { name: 'orient', trustTill: clock.now() + 100 });
+      await store.partners.update(uid, { bundleSequence: 3 });
+      clock.advance(100);
+      await store.prune(clock.now());
+      await store.partners.apply(uid, 'renew', { trustTill: null });
+      await store.partners.apply(uid, 'revoke', { by: 'partner' });
+      await store.partners.remove(uid);
+      const words = 'approved suspended resumed changed expired renewed revoked removed'.split(' ');
+      expect(await outcomes()).to.deep.equal(['pairing stored', ...words.map((word) => `trust ${word}`)]);
+      const [paired, , , , changed, expired, , revoked] = await store.audit.list({ partner: east });
+      expect(paired!.details).to.deep.include({ role: 'both', state: 'pending' });
+      expect(changed!.details).to.deep.equal({ from: 'active', name: 'orient', trust_till: clock.now() });
+      expect([expired!.actor, revoked!.actor]).to.deep.equal(['broker', 'partner']);
+      expect(await sound()).to.equal(null);
+    });
+
+    it('has rotations of both sides, and handshakes', async () => {
+      const { store, clock } = bench;
+      await store.identities.init({ ...newKey(), cloudId: west });
+      const partner = await store.partners.add(newPartner('east'));
+      const session = newSession(partner);
+      await store.sessions.insert(session, { attempt: 'bootstrap', requestId: 'r1' });
+      await rejection(store.sessions.insert(session), 'session_invalid');
+      const [next, last] = [newKey(), newKey()];
+      const overlapTill = clock.now() + 1000;
+      await store.partners.rotateKeys(partner.uid, { sequence: 1, key: next, overlapTill });
+      await store.partners.retireOldKey(partner.uid, next.fingerprint);
+      await store.partners.rotateKeys(partner.uid, { sequence: 2, key: last, overlapTill });
+      await store.identities.rotate(newKey(), { overlapTill });
+      clock.advance(1000);
+      await store.prune(clock.now());
+      expect(await outcomes()).to.deep.equal([
+        ...['trust identity_made', 'pairing stored', 'handshake agreed'],
+        ...['trust key_announced', 'trust key_changed', 'trust key_announced'],
+        ...['trust identity_rotated', 'trust key_changed', 'trust identity_retired'],
+      ]);
+      const [handshake] = await store.audit.list({ kind: 'handshake' });
+      expect(handshake).to.deep.include({ actor: 'partner', partner: east, subject: session.sid, requestId: 'r1' });
+      expect(handshake!.details).to.deep.equal({ attempt: 'bootstrap', direction: 'in' });
+    });
+
+    it('has invitations, without what would let another accept them', async () => {
+      const { store } = bench;
+      const [used, cancelled] = [newInvitation(), newInvitation()];
+      await store.invitations.create(used);
+      await store.invitations.create(cancelled);
+      await store.invitations.cancel(cancelled.id);
+      await store.invitations.cancel(cancelled.id);
+      const partner = newPartner('east');
+      const acceptance = { fingerprint: partner.key.fingerprint, now: testStart, partner };
+      await store.invitations.consume(used.id, acceptance);
+      await store.invitations.consume(used.id, acceptance);
+      await rejection(store.invitations.consume(cancelled.id, acceptance), 'invitation_refused');
+      const words = ['invited', 'invited', 'cancelled', 'stored', 'repeated'];
+      expect(await outcomes()).to.deep.equal(words.map((word) => `pairing ${word}`));
+      const text = JSON.stringify(await store.audit.list());
+      for (const secret of [used.id, used.kp.toString('hex'), used.kp.toString('base64url')])
+        expect(text).not.to.contain(secret);
+    });
+  });
+
+  describe('audit under seal', () => {
+    const seal = (seq: number, head: Buffer, at: number) => ({ seq, head, at, payload: 'p', signature: 's' });
+
+    it('is cut by age, all of it or a part, and leaves what it was cut at', async () => {
+      const { store, clock } = bench;
+      const { audit } = store;
+      expect(await audit.cutPoint(clock.now())).to.equal(null);
+      for (let i = 0; i < 5; i++) await audit.append(auditEntry({ subject: String(clock.advance(10)) }));
+      expect(await audit.cutPoint(testStart)).to.equal(null);
+      const point = (await audit.cutPoint(testStart + 30))!;
+      expect(point.seq).to.equal(2);
+      await rejection(audit.cut(seal(2, Buffer.alloc(32), 1)), 'internal');
+      await audit.addCheckpoint(seal(1, (await audit.hashOf(1))!, 1));
+      await audit.cut(seal(2, point.hash, clock.now()));
+      expect((await audit.list()).map(({ seq }) => seq)).to.deep.equal([3, 4, 5]);
+      expect(await audit.seal('checkpoint')).to.equal(null);
+      expect(await audit.verify(genuine)).to.deep.include({ broken: null, records: 3 });
+      const rest = (await audit.cutPoint(clock.now() + 1))!;
+      await audit.cut(seal(rest.seq, rest.hash, clock.now()));
+      await audit.append(auditEntry());
+      expect((await audit.list()).map(({ seq }) => seq)).to.deep.equal([6]);
+      expect((await audit.verify(genuine)).cut?.seq).to.equal(5);
+      expect((await audit.verify({ isGenuine: async () => false })).broken?.reason).to.equal('unsigned');
+    });
+
+    it('keeps the latest checkpoint of a partner, and tells what does not follow it', async () => {
+      const { store, clock } = bench;
+      const { uid } = await store.partners.add(newPartner('east'));
+      const [a, b] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+      const at = clock.now();
+      const receive = (seq: number, head: Buffer, when: number) => store.audit.receive(uid, seal(seq, head, when));
+      expect(await receive(5, a, at)).to.equal('kept');
+      expect(await receive(5, a, at)).to.equal('kept');
+      expect(await receive(5, b, at + 1)).to.equal('forked');
+      expect(await receive(4, b, at + 1)).to.equal('backwards');
+      expect(await receive(4, b, at)).to.equal('overtaken');
+      expect(await receive(4, b, at - auditLimits.overtakenMs - 1)).to.equal('stale');
+      expect(await receive(6, b, at + 5)).to.equal('kept');
+      await store.audit.raiseAlarm(uid, 'forked');
+      const [held] = await store.audit.held();
+      expect(held).to.deep.include({ partnerUid: uid, seq: 6, head: b, at: at + 5, receivedAt: at, alarm: 'forked' });
+    });
+  });
+}
