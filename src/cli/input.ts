@@ -31,6 +31,10 @@ async function readAll({ world: { stdin } }: Cli, what: string): Promise<string>
   return text.trim();
 }
 
+/** A file that an argument names, or standard input for `-`. */
+export const readInput = async (cli: Cli, path: string, what: string): Promise<string> =>
+  path === '-' ? readAll(cli, what) : readTextFile(path, what);
+
 interface SecretSource {
   /** What it is, for prompt and messages: `token`. */
   readonly what: string;

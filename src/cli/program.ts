@@ -1,5 +1,6 @@
 /** The command line as one tree of commands, and what holds for all of them: help, exit codes, errors. */
 import { Command } from 'commander';
+import { addAudit } from './audit.ts';
 import { addBackup } from './backup.ts';
 import { Cli, type World } from './cli.ts';
 import { addCompletion } from './completion.ts';
@@ -8,6 +9,7 @@ import { addDemo } from './demo.ts';
 import { reportFailure } from './failure.ts';
 import { addIdentity } from './identity.ts';
 import { addInit } from './init.ts';
+import { addMapping } from './mapping.ts';
 import { addPartner } from './partner.ts';
 import { addPing } from './ping.ts';
 import { addServe } from './serve.ts';
@@ -52,8 +54,8 @@ export function buildProgram(cli: Cli, written: (text: string) => void = () => u
     .hook('preAction', (_program, command) => cli.take(command));
   const groups = [
     [addInit, addServe, addStatus],
-    [addPartner, addPing, addSession, addToken, addServices],
-    [addIdentity, addConfig, addBackup, addCompletion, addDemo],
+    [addPartner, addPing, addSession, addToken, addMapping, addServices],
+    [addIdentity, addAudit, addConfig, addBackup, addCompletion, addDemo],
   ];
   for (const add of groups.flat()) add(program, cli);
   return program;

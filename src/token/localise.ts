@@ -15,7 +15,7 @@ import { type CatalogService, injectEndpoints, type LocalCatalog, localCatalog }
 import { foreignCatalogId, foreignDomain, foreignUserId } from './foreignUser.ts';
 import { LocalDirectory } from './localDirectory.ts';
 import { applyMapping, type MappingOptions } from './mapping/apply.ts';
-import { type ForeignIdentity, type ForeignSubject, foreignIdentity } from './mapping/identity.ts';
+import { type ForeignIdentity, foreignIdentity } from './mapping/identity.ts';
 import { type Mapping, readMapping } from './mapping/mapping.ts';
 import type { DenialReason, MappingAcceptance, Omission, RuleTrace } from './mapping/outcome.ts';
 import { privilegedNames } from './mapping/privilege.ts';
@@ -51,7 +51,6 @@ export type Localised =
       readonly body: string;
       /** Numbers of the rules that fired. */
       readonly rule: string;
-      readonly subject: ForeignSubject;
       readonly trace: LocaliseTrace;
     }
   | {
@@ -59,7 +58,6 @@ export type Localised =
       readonly reason: DenialReason;
       /** What exactly, for log, audit and terminal; the asking service learns none of it. */
       readonly details: string;
-      readonly subject: ForeignSubject;
       readonly trace: LocaliseTrace;
     };
 
@@ -70,7 +68,7 @@ export interface Localiser {
 
 export interface LocaliserOptions {
   readonly keystone: Keystone;
-  readonly store: Pick<Store, 'mappings'>;
+  readonly store: { readonly mappings: Pick<Store['mappings'], 'get'> };
   readonly pool: ClientPool;
   readonly config: () => Config;
   readonly clock: Clock;
@@ -174,7 +172,6 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
         kind: 'denied',
         reason,
         details,
-        subject: identity.subject,
         trace: { rules: [], omissions: [], ...trace },
       });
       if (effectiveState(partner, clock.now()) !== 'active' || partner.role === 'consumer' || partner.removed)
@@ -212,7 +209,6 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
         kind: 'accepted',
         body: JSON.stringify({ token }),
         rule: outcome.rule,
-        subject: identity.subject,
         trace,
       };
     },

@@ -31,6 +31,7 @@ describe('command line', () => {
       ...'init serve status ping services endpoints backup restore completion demo'.split(' '),
       ...partner.split(' ').map((name) => `partner ${name}`),
       ...['session list', 'session open', 'session close', 'token validate', 'token issue'],
+      ...['mapping set', 'mapping show', 'mapping test', 'mapping diff'],
       ...['identity show', 'identity rotate', 'config check', 'config show'],
     ]);
   });
@@ -79,6 +80,8 @@ describe('command line', () => {
     ['init --cloud-id all', /reserved/],
     ['restore /nonexistent', /no file/],
     ['restore /tmp', /no file/],
+    ['mapping set --partner east', /--none/],
+    ['mapping diff x --partner east --since soon', /duration/],
     ['session', /command is missing/],
   ];
   for (const [args, says] of wrong)

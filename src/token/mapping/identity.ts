@@ -10,7 +10,7 @@ export interface ForeignSubject {
   readonly project: ForeignOwner | null;
   /** Names. */
   readonly roles: readonly string[];
-  /** Names where the issuer tells them, else ids. */
+  /** Ids: bodies of tokens tell no more. */
   readonly groups: readonly string[];
 }
 
@@ -67,7 +67,7 @@ export function identityOf(subject: ForeignSubject, cloudId: CloudId): ForeignId
 
 const named = z.object({ id: z.string().nullish(), name: z.string().nullish() });
 const owner = z.object({ id: z.string(), name: z.string(), domain: named.nullish() });
-const groupList = z.array(z.object({ id: z.string(), name: z.string().optional() }));
+const groupList = z.array(z.object({ id: z.string() }));
 const tokenSubject = z.object({
   token: z.object({
     user: owner.extend({ 'OS-FEDERATION': z.object({ groups: groupList.nullish() }).nullish() }),
@@ -75,6 +75,21 @@ const tokenSubject = z.object({
     roles: z.array(z.object({ name: z.string() })).nullish(),
   }),
 });
+
+const recordedSubject = z.object({
+  user: owner,
+  project: owner.nullish(),
+  roles: z.array(z.string()),
+  groups: z.array(z.string()),
+});
+
+/** Whom a validation was about, as the audit keeps it; null where it does not say. */
+export function recordedIdentity(details: unknown, cloudId: CloudId): ForeignIdentity | null {
+  const result = recordedSubject.safeParse(details);
+  if (!result.success) return null;
+  const { user, project, roles, groups } = result.data;
+  return identityOf({ user: toOwner(user), project: project ? toOwner(project) : null, roles, groups }, cloudId);
+}
 
 const toOwner = ({ id, name, domain }: z.output<typeof owner>): ForeignOwner => ({
   id,
@@ -95,7 +110,7 @@ export function foreignIdentity(body: string, cloudId: CloudId): ForeignIdentity
     user: toOwner(user),
     project: project ? toOwner(project) : null,
     roles: (roles ?? []).map(({ name }) => name),
-    groups: (user['OS-FEDERATION']?.groups ?? []).map(({ id, name }) => name ?? id),
+    groups: (user['OS-FEDERATION']?.groups ?? []).map(({ id }) => id),
   };
   return identityOf(subject, cloudId);
 }
