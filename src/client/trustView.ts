@@ -13,6 +13,7 @@ import { readCertificate } from '../crypto/certificate.ts';
 import type { Identity } from '../crypto/identity.ts';
 import { type Partner, usableKeys } from '../model/partner.ts';
 import type { Store } from '../model/store.ts';
+import type { StoredTokenKey } from '../model/tokenKey.ts';
 import { effectiveState, type TrustState } from '../model/trust.ts';
 
 export interface OwnIdentity {
@@ -39,6 +40,7 @@ export class TrustView {
   #byUid = new Map<PartnerUid, Partner>();
   #byCloudId = new Map<string, Partner>();
   #identities: readonly OwnIdentity[] = [];
+  #tokenKeys: readonly StoredTokenKey[] = [];
   #epoch = -1;
   /** Monotonic, so that a step of the clock costs nobody a channel. */
   #lastSeenAt = Number.NEGATIVE_INFINITY;
@@ -118,6 +120,17 @@ export class TrustView {
     return (this.knownTo(partner) ?? this.current).identity;
   }
 
+  /** Keys of partners' JWS tokens; another list as soon as anything has changed. */
+  get tokenKeys(): readonly StoredTokenKey[] {
+    return this.#tokenKeys;
+  }
+
+  /** Whether tokens of this partner are asked about: it is trusted now, and a provider. */
+  isProvider(uid: PartnerUid): boolean {
+    const partner = this.#byUid.get(uid);
+    return partner !== undefined && partner.role !== 'consumer' && this.stateOf(partner) === 'active';
+  }
+
   /** The keys with which a partner may prove itself now. */
   pinsOf(partner: Partner): PinnedKey[] {
     return usableKeys(partner, this.#options.clock.now()).map((key) => {
@@ -162,10 +175,15 @@ export class TrustView {
       const epoch = await store.trustEpoch();
       changed = epoch !== this.#epoch;
       if (changed) {
-        const [partners, identities] = await Promise.all([store.partners.list(), loadIdentities()]);
+        const [partners, identities, tokenKeys] = await Promise.all([
+          store.partners.list(),
+          loadIdentities(),
+          store.tokenKeys.list(),
+        ]);
         this.#byUid = new Map(partners.map((partner) => [partner.uid, partner]));
         this.#byCloudId = new Map(partners.map((partner) => [partner.cloudId, partner]));
         this.#identities = identities;
+        this.#tokenKeys = tokenKeys;
         this.#pins.clear();
         this.#epoch = epoch;
       }

@@ -177,6 +177,42 @@ export const tokenLimits = {
   staleMs: DAY,
 } as const;
 
+/** Tokens of partners: recognising, asking, remembering. */
+export const foreignLimits = {
+  /** Bodies that are remembered, in all, as memory holds them. */
+  cacheBytes: 256 * MIB,
+  /** Beside its body an entry takes about this much. */
+  entryBytes: 2 * KIB,
+  /** Refusals that are remembered; apart from what is good, so that guessing pushes nothing good out. */
+  negativeEntries: 50_000,
+  /** Tokens of which it is remembered whose they are. */
+  routes: 100_000,
+  /** An answer counts only while the issuer's revocations are known to be complete up to this long ago. */
+  confirmedMs: 5 * SECOND,
+  /** What has ended is taken out of the cache this often. */
+  sweepMs: 5 * SECOND,
+  /** For one question to the issuer. */
+  askMs: 15 * SECOND,
+  /** For one question whether a partner knows a token. */
+  claimMs: 2 * SECOND,
+  /** Partners that are asked so at a time. */
+  claimsAtOnce: 16,
+  /** Callers that wait for answers of issuers, in all. */
+  askers: 8192,
+  /** What a caller is told to wait where nobody can say. */
+  retryAfterMs: SECOND,
+} as const;
+
+/** Keys that Keystones sign JWS tokens with. */
+export const tokenKeyLimits = {
+  keys: 16,
+  spkiBytes: 1 * KIB,
+  /** How long the files of our own ones count as read. */
+  readMs: 10 * SECOND,
+  /** Files of the directory that are looked at. */
+  files: 256,
+} as const;
+
 /** Mappings of foreign users, and the values that they are fed. */
 export const mappingLimits = {
   /** Of one mapping as JSON. */
@@ -202,6 +238,70 @@ export const localiseLimits = {
   remoteEndpointsMs: MINUTE,
   /** How long one waits for them before the catalog goes without. */
   remoteEndpointsWaitMs: 2 * SECOND,
+} as const;
+
+/** Revocations of tokens: what this cloud reads of its Keystone and tells, and what it follows of its partners. */
+export const revocationLimits = {
+  /** How often Keystone is asked for new ones; after failures the pause grows. */
+  pollMs: SECOND,
+  pollMaxPauseMs: 30 * SECOND,
+  /** Between two questions, however often somebody wants to know at once. */
+  pollMinPauseMs: 100,
+  /** Of several processes of a broker one asks; the next one takes over after this long. */
+  leaseMs: 5 * SECOND,
+  /** Each question reaches back so far behind the newest event known: clocks of several Keystones differ, and events come late. */
+  overlapMs: MINUTE,
+  /** What was seen is remembered at least so long and at most so many, so that it is told once. */
+  seenMs: 10 * MINUTE,
+  seen: 100_000,
+  /** Of Keystone's list, which has no pages. */
+  listBytes: 16 * MIB,
+  appendRows: 500,
+  /** Of one page of getRevocations, and the longest wait for it. */
+  pageRows: 1000,
+  maxWaitMs: 30 * SECOND,
+  /** Calls of getRevocations of one partner at a time, and their rate. */
+  readersPerPartner: 4,
+  readsPerS: 50,
+  readsBurst: 200,
+  /** What we wait for at a partner: short enough that heads are confirmed every two seconds. */
+  waitMs: SECOND,
+  /** For an answer on top of the wait. */
+  answerMs: 5 * SECOND,
+  /** Between two questions to a partner that answers before its time without anything to tell, or little by little. */
+  emptyPauseMs: 500,
+  fewPauseMs: 50,
+  retryMinMs: 250,
+  retryMaxMs: 5 * SECOND,
+  /** A head that was not confirmed for so long tells nothing any more. */
+  unconfirmedMs: 5 * SECOND,
+  marksPerPartner: 100_000,
+  /** Marks that no index tells apart. */
+  marksAlike: 1000,
+  /** Longest life of a token that is reckoned with, and Keystone's window for expired ones on top of it. */
+  markMs: 7 * DAY + 2 * DAY,
+  skewMs: MINUTE,
+  saveEveryMs: SECOND,
+  /** Of a partner's revocation: ids of Keystone, and ids of its audit. */
+  idBytes: 255,
+  auditIdBytes: 64,
+  /** Between two notices to one partner. */
+  noticeEveryMs: 200,
+  /** How long a partner that read is told of what is new. */
+  readerMs: MINUTE,
+} as const;
+
+/** Tokens by hash: those that were announced, and those that partners may ask about. */
+export const hintLimits = {
+  ownTokens: 10_000,
+  announcedPerPartner: 10_000,
+  /** A partner that does not ask for so long costs nothing more. */
+  askerMs: 10 * MINUTE,
+  /** Of one partner. */
+  claimsPerS: 200,
+  claimsBurst: 400,
+  /** Announcements to one partner that wait to be sent. */
+  waiting: 1000,
 } as const;
 
 export const storeLimits = {

@@ -8,6 +8,8 @@ import { readCounter } from './counters.ts';
 import { openDatabase } from './database.ts';
 import type { Feed } from './feed.ts';
 import { createFeed } from './feeds.ts';
+import type { Followers } from './follower.ts';
+import { createFollowers } from './followers.ts';
 import { pruneStore } from './housekeeping.ts';
 import type { Identities } from './identityRecord.ts';
 import { createIdentities } from './identityRecords.ts';
@@ -23,6 +25,8 @@ import { checkSeal, resealAll, startAnew } from './seal.ts';
 import type { Sessions } from './session.ts';
 import { createSessions } from './sessions.ts';
 import { createSettings, type Settings } from './settings.ts';
+import type { TokenKeys } from './tokenKey.ts';
+import { createTokenKeys } from './tokenKeys.ts';
 
 export interface StoreOptions {
   /** `sqlite:PATH`; the directory must exist. */
@@ -48,6 +52,8 @@ export interface Store {
   readonly identities: Identities;
   readonly audit: Audit;
   readonly mappings: Mappings;
+  readonly tokenKeys: TokenKeys;
+  readonly followers: Followers;
   readonly settings: Settings;
   /** Grows with every change of partners, their keys, our identity, and with every revocation of sessions. */
   trustEpoch(): Promise<number>;
@@ -87,6 +93,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     leases: createLeases(db, clock),
     identities: createIdentities(db, clock),
     mappings: createMappings(db, clock),
+    tokenKeys: createTokenKeys(db, clock),
+    followers: createFollowers(db),
     settings: createSettings(db),
     audit,
     feed,

@@ -1,10 +1,12 @@
 /** The tables as the database has them. Booleans are 0 and 1, times UTC epoch milliseconds, lists and objects JSON text. */
 import type { CloudId, InvitationId, PartnerUid, SessionId } from '../core/ids.ts';
 import type { SignatureAlgorithm } from '../crypto/jws.ts';
+import type { TokenAlgorithm } from '../crypto/tokenKey.ts';
 import type { AuditKind, CheckpointAlarm, SealKind } from './audit.ts';
 import type { IdentityRecord } from './identityRecord.ts';
 import type { Partner, PartnerKey } from './partner.ts';
 import type { Direction } from './session.ts';
+import type { TokenKeyState } from './tokenKey.ts';
 import type { Role, Side, TrustState } from './trust.ts';
 
 export interface PartnerRow {
@@ -95,13 +97,11 @@ export interface SessionRow {
 }
 
 interface TokenKeyRow {
-  /** SHA-256 of the SubjectPublicKeyInfo. */
   thumbprint: Buffer;
   partner_uid: PartnerUid;
-  algorithm: 'ES256' | 'ES384' | 'ES512' | 'EdDSA';
+  algorithm: TokenAlgorithm;
   spki: Buffer;
-  /** `disputed`: known of another cloud, too; used for nothing until the operator decides. */
-  state: 'active' | 'disputed';
+  state: TokenKeyState;
   created_at: number;
 }
 

@@ -16,6 +16,7 @@ import {
   ValidateTokenRequest,
 } from '../wire/types.ts';
 
+/** `revocationHead` is the sequence of the issuer's newest revocation when it answered; null where it does not say. */
 export type Validation =
   | {
       readonly status: 'valid';
@@ -24,8 +25,9 @@ export type Validation =
       readonly checkedAt: number;
       /** Keystone's body, verbatim; null from a soft validation. */
       readonly body: string | null;
+      readonly revocationHead: number | null;
     }
-  | { readonly status: 'invalid'; readonly checkedAt: number }
+  | { readonly status: 'invalid'; readonly checkedAt: number; readonly revocationHead: number | null }
   | { readonly status: 'indeterminate'; readonly reason: IndeterminateName };
 
 const reasonNames = new Map(
@@ -35,15 +37,22 @@ const reasonNames = new Map(
 /** `keystone_unreachable`, `not_known`, ... : the names of the IDL in lower case, or `unknown`. */
 export type IndeterminateName = string;
 
-/** Asks the issuer. `soft`: from what it knows lately, without the body and without asking its Keystone. */
+export interface ValidateOptions extends CallOptions {
+  /** From what the issuer knows lately, without the body and without asking its Keystone. */
+  readonly soft?: boolean;
+  /** Also a token that has expired, within the window of the issuer's Keystone. */
+  readonly allowExpired?: boolean;
+}
+
+/** Asks the issuer. */
 export async function validateToken(
   pool: ClientPool,
   partner: Partner,
   token: string,
-  options: CallOptions & { readonly soft?: boolean } = {},
+  options: ValidateOptions = {},
 ): Promise<Validation> {
-  const { soft = false, ...callOptions } = options;
-  const request = new ValidateTokenRequest({ token });
+  const { soft = false, allowExpired = false, ...callOptions } = options;
+  const request = new ValidateTokenRequest({ token, ...(allowExpired && { allow_expired: true }) });
   const answer = await pool.call(partner, soft ? 'validateTokenSoft' : 'validateTokenHard', request, callOptions);
   return readValidation(answer, soft);
 }
@@ -53,13 +62,20 @@ function readValidation(answer: TokenValidation, soft: boolean): Validation {
   const missing = (field: string): AllianceError =>
     new AllianceError('wire_malformed', { field, details: `A validation without ${field}.` });
   const { status, reason, expires_at: expiresAt, checked_at: checkedAt, body } = answer;
+  const revocationHead = answer.revocation_head ? toNumber(answer.revocation_head) : null;
   if (status === TokenStatus.INDETERMINATE)
     return { status: 'indeterminate', reason: reasonNames.get(reason ?? 0) ?? 'unknown' };
   if (!checkedAt) throw missing('checked_at');
-  if (status === TokenStatus.INVALID) return { status: 'invalid', checkedAt: toNumber(checkedAt) };
+  if (status === TokenStatus.INVALID) return { status: 'invalid', checkedAt: toNumber(checkedAt), revocationHead };
   if (!expiresAt) throw missing('expires_at');
   if (!soft && !body) throw missing('body');
-  return { status: 'valid', expiresAt: toNumber(expiresAt), checkedAt: toNumber(checkedAt), body: body ?? null };
+  return {
+    status: 'valid',
+    expiresAt: toNumber(expiresAt),
+    checkedAt: toNumber(checkedAt),
+    body: body ?? null,
+    revocationHead,
+  };
 }
 
 /** A user or project: by id, or by name within a domain. */

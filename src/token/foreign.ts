@@ -1,0 +1,219 @@
+/** Tokens of partner clouds, as the services of this one see them: whose they are, and what their issuers say of them. */
+import type { ClientPool } from '../client/pool.ts';
+import type { TrustView } from '../client/trustView.ts';
+import type { Clock } from '../core/clock.ts';
+import { type Config, partnerConfig } from '../core/config.ts';
+import { AllianceError, toAllianceError } from '../core/errors.ts';
+import type { PartnerUid } from '../core/ids.ts';
+import { foreignLimits } from '../core/limits.ts';
+import type { Logger } from '../core/log.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
+import type { Partner } from '../model/partner.ts';
+import { revokeToken } from '../rproxy/tokens.ts';
+import { createClaimants } from './claimants.ts';
+import { type ExplainOptions, type Explanation, explain } from './explain.ts';
+import { ForeignCache, type Remembered } from './foreignCache.ts';
+import type { Hints } from './hints.ts';
+import { askIssuer, type Question } from './issuer.ts';
+import type { RevocationMarks } from './revocation/marks.ts';
+import { readJws } from './routing/jws.ts';
+import { type LastOptions, type Recognised, Router } from './routing/router.ts';
+import { SingleFlight } from './singleFlight.ts';
+
+export type { Recognised } from './routing/router.ts';
+
+export type ForeignVerdict =
+  | {
+      readonly kind: 'valid';
+      readonly partner: Partner;
+      /** The issuer's, verbatim. */
+      readonly body: string;
+      readonly facts: KeystoneToken;
+      /** `stale`: the issuer cannot be asked, and the operator lets its last answer count. */
+      readonly source: 'cache' | 'live' | 'stale';
+      /** Since the issuer was asked. */
+      readonly ageMs: number;
+      /** Roles that are left of a stale answer; null: all of them. */
+      readonly staleRoles: readonly string[] | null;
+    }
+  | { readonly kind: 'invalid'; readonly partner: Partner | null }
+  | {
+      readonly kind: 'undecided';
+      readonly partner: Partner | null;
+      /** Name of an error, or of a reason of INDETERMINATE. */
+      readonly reason: string;
+      readonly retryAfterMs: number;
+    };
+
+export interface ForeignTokens {
+  /** Before this cloud's Keystone is asked. `unusable`: the token is of a cloud that is no active provider, or tries to be qualified. */
+  recogniseFirst(token: string): Recognised | 'unusable' | undefined;
+  /** After this cloud's Keystone did not know it. Throws `unreachable` where somebody may know it who cannot be asked. */
+  recogniseLast(token: string, options?: LastOptions): Promise<Recognised | undefined>;
+  /** Never throws for what a partner does or does not do. */
+  validate(recognised: Recognised, options: { readonly allowExpired: boolean }): Promise<ForeignVerdict>;
+  /** Carries the end of the token home; true when it was valid until now. Throws what the call to the partner throws. */
+  revoke(recognised: Recognised): Promise<boolean>;
+  /** How a token is recognised and what its issuer says, step by step. */
+  explain(token: string, options?: ExplainOptions): Promise<Explanation>;
+  close(): void;
+}
+
+export interface ForeignOptions {
+  readonly pool: ClientPool;
+  readonly view: TrustView;
+  readonly config: () => Config;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly telemetry: Telemetry;
+  readonly marks: RevocationMarks;
+  readonly hints: Hints;
+  /** Whoever reads the partners' revocations. */
+  readonly followers: {
+    /** Sequence of the newest revocation that was read; null: none yet. */
+    head(uid: PartnerUid): number | null;
+    wake(uid: PartnerUid): void;
+  };
+}
+
+export function createForeignTokens(options: ForeignOptions): ForeignTokens {
+  const { pool, view, config, clock, log, marks, hints, followers } = options;
+  const configOf = (uid: PartnerUid) => {
+    const partner = view.partnerByUid(uid);
+    return partner && partnerConfig(config(), partner.cloudId);
+  };
+  const cache = new ForeignCache({
+    clock,
+    marks,
+    head: (uid) => followers.head(uid),
+    bounds: () => ({ ageMs: config().tokens.cacheMs, entries: config().tokens.cacheEntries }),
+    staleMs: (uid) => configOf(uid)?.staleMs ?? 0,
+  });
+  const flights = new SingleFlight<ForeignVerdict>(foreignLimits.askers);
+  const searches = new SingleFlight<Recognised | undefined>(foreignLimits.askers);
+
+  const undecided = (partner: Partner | null, reason: string, retryAfterMs?: number): ForeignVerdict => ({
+    kind: 'undecided',
+    partner,
+    reason,
+    retryAfterMs: retryAfterMs ?? foreignLimits.retryAfterMs,
+  });
+
+  const verdictOf = (partner: Partner, { answer, ageMs }: Remembered, source: 'cache' | 'stale'): ForeignVerdict => {
+    const staleRoles = source === 'stale' ? (configOf(partner.uid)?.staleRoles ?? null) : null;
+    const { body, facts } = answer;
+    return { kind: 'valid', partner, body, facts, source, ageMs, staleRoles };
+  };
+
+  const ask = async (question: Question): Promise<ForeignVerdict> => {
+    const { partner, token, key, allowExpired } = question;
+    const heard = await askIssuer(question, { pool, view, clock, marks, cache, followers });
+    if (heard.kind === 'valid') {
+      router.learn(token, partner);
+      const { body, facts } = heard;
+      return { kind: 'valid', partner, body, facts, source: 'live', ageMs: 0, staleRoles: null };
+    }
+    if (heard.kind === 'invalid') return { kind: 'invalid', partner };
+    const stale = heard.away ? cache.readStale(key) : undefined;
+    if (!stale) return undecided(partner, heard.reason, heard.retryAfterMs);
+    log.debug(
+      { partner: partner.cloudId, ageMs: stale.ageMs, allowExpired },
+      'An old answer of an absent partner counts.',
+    );
+    return verdictOf(partner, stale, 'stale');
+  };
+
+  const validate: ForeignTokens['validate'] = async ({ partner: found, token, by }, { allowExpired }) => {
+    const { uid } = found;
+    const partner = view.partnerByUid(uid) ?? found;
+    if (view.lost) return undecided(partner, 'database_lost');
+    if (!view.isProvider(uid)) return { kind: 'invalid', partner };
+    const key = cache.keyOf(uid, allowExpired, cache.idOf(token));
+    const known = cache.read(key);
+    if (known === 'invalid') return { kind: 'invalid', partner };
+    if (known) return verdictOf(partner, known, 'cache');
+    // Its own signed claim says so; nobody has to be asked.
+    if (by === 'jws' && !allowExpired && (readJws(token)?.expiresAt ?? 0) <= clock.now())
+      return { kind: 'invalid', partner };
+    return flights
+      .run(key, (flight) => ask({ partner, token, key, allowExpired, flight }))
+      .catch((thrown: unknown) => {
+        const { errorName, retryAfterMs } = toAllianceError(thrown);
+        return undecided(partner, errorName, retryAfterMs);
+      });
+  };
+
+  const firstValid = async (candidates: readonly Recognised[], allowExpired: boolean) => {
+    let away: string | undefined;
+    for (const candidate of candidates) {
+      const { kind, partner } = await validate(candidate, { allowExpired });
+      if (kind === 'valid') return candidate;
+      if (kind === 'undecided') away = partner?.cloudId;
+    }
+    if (away === undefined) return undefined;
+    const retryAfterMs = foreignLimits.retryAfterMs;
+    throw new AllianceError('unreachable', {
+      details: `${away} may know the token, and cannot be asked.`,
+      retryAfterMs,
+    });
+  };
+
+  const claimants = createClaimants({ pool, view, hints, idOf: (token) => cache.idOf(token), now: () => cache.now() });
+  const router = new Router({ view, config, hints, idOf: (token) => cache.idOf(token), claimants, firstValid });
+
+  /** What is remembered of a partner counts no more, and what was asked until now is not remembered. */
+  const forget = (isVoid: (uid: PartnerUid) => boolean): void => {
+    cache.sweep(isVoid);
+    flights.abandon((key) => isVoid(cache.partnerOf(key)));
+  };
+  marks.onNote((issuer, revocation) => {
+    if (revocation === null) forget((uid) => uid === issuer);
+  });
+  let sweptAt = cache.now();
+  let closed = false;
+  view.onLook((changed) => {
+    if (closed || (!changed && cache.now() - sweptAt < foreignLimits.sweepMs)) return;
+    sweptAt = cache.now();
+    forget((uid) => !view.isProvider(uid));
+  });
+
+  return {
+    recogniseFirst: (token) => router.first(token),
+
+    recogniseLast: async (token, last = {}) => {
+      const known = router.known(token);
+      if (known !== undefined) return known === 'unusable' ? undefined : known;
+      if (config().tokens.ask === 'none') return undefined;
+      if (view.lost) throw new AllianceError('unreachable', { details: 'The database does not answer.' });
+      return searches.run(`${last.allowExpired ? '+' : '-'}${cache.idOf(token)}`, () => router.last(token, last));
+    },
+
+    validate,
+
+    revoke: async ({ partner, token }) => {
+      const id = cache.idOf(token);
+      const end = (): void => {
+        for (const allowExpired of [false, true]) {
+          const key = cache.keyOf(partner.uid, allowExpired, id);
+          cache.drop(key);
+          flights.abandon((running) => running === key);
+        }
+      };
+      end();
+      try {
+        return await revokeToken(pool, partner, token);
+      } finally {
+        // Whoever asked while it was on its way may have heard the old answer.
+        end();
+      }
+    },
+
+    explain: (token, how = {}) => explain({ token, router, tokens: config().tokens, validate }, how),
+
+    close: () => {
+      closed = true;
+      cache.clear();
+    },
+  };
+}
