@@ -3,10 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type AllianceError, toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
 import type { Partner } from '../model/partner.ts';
-import { exchangeCheckpoint } from '../rproxy/audit.ts';
 import { readTrustBundle } from '../rproxy/identity.ts';
 import { tellEndOfTrustLate } from '../rproxy/pairing.ts';
 import { cutAudit, signAudit } from './audit.ts';
+import { tellCheckpoint } from './auditExchange.ts';
 import { announceIdentity } from './identity.ts';
 import type { Installation } from './installation.ts';
 import { refreshPairing } from './partners.ts';
@@ -69,20 +69,6 @@ async function forPartners(
 /** A partner that no longer trusts us need not be told that we do not trust it. */
 const isTrustRefused = ({ remote, errorName }: AllianceError): boolean =>
   remote && (errorName === 'ticket_refused' || errorName === 'partner_not_active');
-
-/** A partner that refuses our head holds one that our audit does not lead to any more; that must not pass as "not now". */
-async function tellCheckpoint(installation: Installation, partner: Partner): Promise<void> {
-  // The handshake may be refused the same way, and says nothing about the audit.
-  await installation.pool.open(partner);
-  try {
-    await exchangeCheckpoint(installation, partner);
-  } catch (thrown) {
-    const { remote, errorName } = toAllianceError(thrown);
-    if (remote && errorName === 'ticket_refused')
-      installation.log.error({ partner: partner.cloudId }, 'Security: a partner refuses the checkpoint of our audit.');
-    throw thrown;
-  }
-}
 
 const tasks: readonly Task[] = [
   {

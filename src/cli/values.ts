@@ -38,11 +38,17 @@ const dateTime = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}
  * A point in time, UTC unless it says otherwise: `2027-01-31` (its beginning), `2027-01-31T12:00Z`, or a duration from now. `none`
  * stays as it is, since commander would take a null for an option without a value.
  */
-export function parseTill(text: string): Till {
-  if (text === 'none') return text;
+export const parseTill = (text: string): Till =>
+  text === 'none' ? text : parseTime(text, 1, 'It must be a date such as 2027-01-31, a duration such as 90d, or none.');
+
+/** The same, looking back: a duration is how long ago. */
+export const parseSince = (text: string): number =>
+  parseTime(text, -1, 'It must be a date such as 2027-01-31, or a duration such as 24h, which is how long ago.');
+
+function parseTime(text: string, direction: 1 | -1, wrong: string): number {
   if (!date.test(text) && !dateTime.test(text)) {
-    if (/^\d+(\.\d+)?(ms|s|m|h|d)/.test(text)) return Date.now() + parseDuration(text);
-    throw new InvalidArgumentError('It must be a date such as 2027-01-31, a duration such as 90d, or none.');
+    if (/^\d+(\.\d+)?(ms|s|m|h|d)/.test(text)) return Date.now() + direction * parseDuration(text);
+    throw new InvalidArgumentError(wrong);
   }
   const zoned = date.test(text) || /(Z|[+-]\d{2}:?\d{2})$/.test(text) ? text : `${text}Z`;
   const ms = Date.parse(zoned.replace(' ', 'T'));

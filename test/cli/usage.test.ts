@@ -33,6 +33,7 @@ describe('command line', () => {
       ...['session list', 'session open', 'session close', 'token validate', 'token issue'],
       ...['mapping set', 'mapping show', 'mapping test', 'mapping diff'],
       ...['identity show', 'identity rotate', 'config check', 'config show'],
+      ...['audit list', 'audit verify', 'audit export'],
     ]);
   });
 
@@ -75,6 +76,11 @@ describe('command line', () => {
     ['token issue --partner east --user u --password-file /nonexistent', /ENOENT/],
     ['identity rotate --key k.pem', /belong together/],
     ['identity rotate --compromised --overlap 1d', /no overlap/],
+    ['audit list --since tomorrow', /how long ago/],
+    ['audit list --kind gossip', /Allowed choices|pairing, trust/],
+    ['audit list --limit 5000', /at most 1000/],
+    ['audit verify --part', /--file/],
+    ['audit verify --file x --ask', /not about a file/],
     ['completion tcsh', /Allowed choices|bash, zsh, fish/],
     ['init --cloud-id NOT_GOOD', /cloud_id must be/],
     ['init --cloud-id all', /reserved/],
@@ -107,6 +113,8 @@ describe('command line', () => {
       'identity show',
       'session list',
       'config show',
+      'audit list',
+      'audit verify',
     ];
     for (const args of [...needs, 'serve', 'backup /tmp/never']) {
       const { code, stderr, stdout } = await runCommand([...args.split(' '), '--json'], { home: join(home, 'none') });

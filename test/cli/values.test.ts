@@ -7,6 +7,7 @@ import {
   parseListen,
   parsePause,
   parseRole,
+  parseSince,
   parseTill,
 } from '../../src/cli/values.ts';
 
@@ -34,6 +35,12 @@ describe('cli/values', () => {
     expect(endOfTrust(parseTill('none'))).to.equal(null);
     expect(endOfTrust(5)).to.equal(5);
     for (const wrong of ['31.1.2027', '2027-13-01', 'soon', '']) expect(() => parseTill(wrong), wrong).to.throw();
+  });
+
+  it('points in the past are UTC, or how long ago', () => {
+    expect(parseSince('2027-01-31')).to.equal(Date.UTC(2027, 0, 31));
+    expect(parseSince('24h')).to.be.closeTo(Date.now() - 86_400_000, 1000);
+    for (const wrong of ['none', 'yesterday', '']) expect(() => parseSince(wrong), wrong).to.throw();
   });
 
   it('numbers, roles and addresses', () => {

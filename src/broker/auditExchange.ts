@@ -1,0 +1,38 @@
+/** Exchanging checkpoints with partners: by a running broker from time to time, and when an operator asks. */
+import { toAllianceError } from '../core/errors.ts';
+import type { CloudId } from '../core/ids.ts';
+import type { Partner } from '../model/partner.ts';
+import { exchangeCheckpoint } from '../rproxy/audit.ts';
+import type { Installation } from './installation.ts';
+
+/**
+ * `refused`: the partner holds a head that our audit does not lead to any more, or its own is not what it was; that must not pass
+ * as "not now". Throws when the partner cannot be reached.
+ */
+export async function tellCheckpoint(installation: Installation, partner: Partner): Promise<'told' | 'refused'> {
+  // The handshake may be refused the same way, and says nothing about the audit.
+  await installation.pool.open(partner);
+  try {
+    await exchangeCheckpoint(installation, partner);
+    return 'told';
+  } catch (thrown) {
+    const { remote, errorName } = toAllianceError(thrown);
+    if (errorName !== 'ticket_refused') throw thrown;
+    if (remote)
+      installation.log.error({ partner: partner.cloudId }, 'Security: a partner refuses the checkpoint of our audit.');
+    return 'refused';
+  }
+}
+
+/** Asks every active partner now. */
+export async function askPartners(
+  installation: Installation,
+): Promise<ReadonlyMap<CloudId, 'told' | 'refused' | 'unreachable'>> {
+  const { view } = installation;
+  const active = [...view.partners].filter((partner) => view.stateOf(partner) === 'active');
+  const answers = active.map(async (partner) => {
+    const answer = await tellCheckpoint(installation, partner).catch(() => 'unreachable' as const);
+    return [partner.cloudId, answer] as const;
+  });
+  return new Map(await Promise.all(answers));
+}

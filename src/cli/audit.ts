@@ -1,0 +1,139 @@
+/** `alliance audit list, verify, export` */
+import { once } from 'node:events';
+import { type Command, Option } from 'commander';
+import { type AuditReport, ownSeals, signAudit, verifyAudit } from '../broker/audit.ts';
+import { askPartners } from '../broker/auditExchange.ts';
+import type { Installation } from '../broker/installation.ts';
+import { type CloudId, parseCloudId } from '../core/ids.ts';
+import { auditLimits } from '../core/limits.ts';
+import { type AuditKind, type AuditQuery, auditKinds } from '../model/audit.ts';
+import { exportedRecord, exportedSeal, verifyFile } from './auditFile.ts';
+import { type AuditView, describeRecords, describeReport, exitOf, viewRecord, viewReport } from './auditView.ts';
+import type { Cli } from './cli.ts';
+import { usageError } from './failure.ts';
+import { addCommand, addGroup, finish } from './group.ts';
+import { jsonText } from './text.ts';
+import { parseCount, parseSince } from './values.ts';
+
+interface Filter {
+  readonly since?: number;
+  readonly until?: number;
+  readonly partner?: string;
+  readonly kind?: AuditKind;
+}
+
+interface VerifyOptions {
+  readonly file?: string;
+  readonly part?: boolean;
+  readonly ask?: boolean;
+}
+
+const defaultRecords = 50;
+
+const addFilter = (command: Command): Command =>
+  command
+    .option('--since <time>', 'from then on: a date, or how long ago, such as 24h', parseSince)
+    .option('--until <time>', 'before then: a date, or how long ago', parseSince)
+    .option('--partner <partner>', 'only what is about this partner')
+    .addOption(new Option('--kind <kind>', 'only records of this kind').choices(auditKinds));
+
+export function addAudit(program: Command, cli: Cli): void {
+  const group = addGroup(program, 'audit', 'what happened, in a chain that cannot be changed unseen', 'audit list');
+  addFilter(
+    addCommand(group, {
+      usage: 'list',
+      summary: 'list the latest records, newest last',
+      examples: ['audit list', 'audit list --since 24h --partner west --kind handshake'],
+    }),
+  )
+    .option('--limit <n>', `at most so many, up to ${auditLimits.pageRows} (default: ${defaultRecords})`, parseCount)
+    .action((options: Filter & { limit?: number }) =>
+      finish(
+        cli,
+        cli.open((installation) => list(cli, installation, options)),
+      ),
+    );
+
+  addCommand(group, {
+    usage: 'verify',
+    summary: 'look whether every record is there, in its place and as it was written',
+    more: `Compares the records with each other, with what this broker signed, and with what partners hold. Names the first record
+that is not right. Exit code 1 if there is one, 3 if a partner's audit is not right.`,
+    examples: ['audit verify', 'audit verify --ask', 'audit verify --file audit.jsonl'],
+  })
+    .option('--ask', 'exchange checkpoints with the partners first')
+    .option('--file <path>', 'an exported file instead of the database')
+    .option('--part', 'the file holds only some of the records: numbers may be left out')
+    .action((options: VerifyOptions) => finish(cli, verify(cli, options)));
+
+  addFilter(
+    addCommand(group, {
+      usage: 'export',
+      summary: 'write records with their hashes to stdout, one JSON object a line',
+      more: 'Without options it is the whole audit, from its signed beginning to a signed end. docs/audit.md has the form.',
+      examples: ['audit export > audit.jsonl', 'audit export --since 2027-01-01 --until 2027-02-01 > january.jsonl'],
+    }),
+  ).action((options: Filter) =>
+    finish(
+      cli,
+      cli.open((installation) => exportAll(cli, installation, options)),
+    ),
+  );
+}
+
+/** A partner by any name that it has; one that was removed by its cloud_id. */
+async function queryOf({ store }: Installation, { partner, ...filter }: Filter): Promise<AuditQuery> {
+  if (partner === undefined) return filter;
+  const known = (await store.partners.list()).find(({ name }) => name === partner);
+  return { ...filter, partner: known?.cloudId ?? (parseCloudId(partner, 'partner') as CloudId) };
+}
+
+async function list(
+  cli: Cli,
+  installation: Installation,
+  { limit = defaultRecords, ...filter }: Filter & { limit?: number },
+): Promise<undefined> {
+  if (limit > auditLimits.pageRows) throw usageError(`--limit is at most ${auditLimits.pageRows}.`, 'limit');
+  const query = await queryOf(installation, filter);
+  const records = await installation.store.audit.list({ ...query, limit, newest: true });
+  cli.print({ records: records.map(viewRecord) }, describeRecords(records));
+  return undefined;
+}
+
+async function verify(cli: Cli, { file, part = false, ask = false }: VerifyOptions): Promise<number> {
+  if (part && file === undefined) throw usageError('--part is about an exported file: give it with --file.', 'part');
+  if (ask && file !== undefined) throw usageError('Partners are asked about the database, not about a file.', 'ask');
+  return cli.open(async (installation) => {
+    const answers = ask ? await askPartners(installation) : new Map();
+    const report: AuditReport =
+      file === undefined
+        ? await verifyAudit(installation)
+        : { ...(await verifyFile(file, { part, isGenuine: await ownSeals(installation) })), partners: [] };
+    const view: AuditView = viewReport(report, answers);
+    cli.print(view, describeReport(view));
+    return exitOf(view);
+  });
+}
+
+async function exportAll(cli: Cli, installation: Installation, filter: Filter): Promise<undefined> {
+  const { audit } = installation.store;
+  const query = await queryOf(installation, filter);
+  const whole = Object.values(query).every((value) => value === undefined);
+  // Signed first: what is appended while the records are written comes after the end.
+  if (whole) await signAudit(installation);
+  const end = whole ? await audit.seal('checkpoint') : null;
+  const cut = whole ? await audit.seal('cut') : null;
+  if (cut) await writeLine(cli, exportedSeal(cut));
+  let page = await audit.list(query);
+  while (page.length > 0) {
+    for (const record of page) if (!end || record.seq <= end.seq) await writeLine(cli, exportedRecord(record));
+    page = await audit.list({ ...query, after: page.at(-1)!.seq });
+  }
+  if (end) await writeLine(cli, exportedSeal(end));
+  return undefined;
+}
+
+/** Waits for a slow reader, so that only one page is ever in memory. */
+async function writeLine({ world: { stdout } }: Cli, value: object): Promise<void> {
+  if (!stdout.write(`${jsonText(value)}\n`)) await once(stdout, 'drain');
+}

@@ -1,0 +1,97 @@
+/** Records of the audit and what verification found, for people and as data. */
+import type { AuditReport } from '../broker/audit.ts';
+import type { CloudId } from '../core/ids.ts';
+import type { AuditRecord } from '../model/audit.ts';
+import { exits } from './cli.ts';
+import { formatFacts, formatTable, formatTime, isoTime } from './text.ts';
+
+export const viewRecord = ({ at, requestId, previous: _, hash, ...record }: AuditRecord) => ({
+  ...record,
+  at: isoTime(at),
+  request_id: requestId,
+  hash: hash.toString('hex'),
+});
+
+/** Fingerprints and ids are told apart by their beginning; the whole is in `--json`. */
+const subjectLength = 24;
+const clipped = (text: string | null): string =>
+  text === null ? '-' : text.length > subjectLength ? `${text.slice(0, subjectLength - 3)}...` : text;
+
+export function describeRecords(records: readonly AuditRecord[]): string[] {
+  if (records.length === 0) return ['No such records.'];
+  return formatTable(
+    ['NUMBER', 'TIME', 'KIND', 'OUTCOME', 'ACTOR', 'PARTNER', 'SUBJECT', 'RULE', 'REQUEST'],
+    records.map(({ seq, at, kind, outcome, actor, partner, subject, rule, requestId }) => [
+      ...[String(seq), formatTime(at), kind, outcome, actor, partner ?? '-'],
+      ...[subject, rule, requestId].map(clipped),
+    ]),
+  );
+}
+
+type Answers = ReadonlyMap<CloudId, 'told' | 'refused' | 'unreachable'>;
+
+export type AuditView = ReturnType<typeof viewReport>;
+
+export function viewReport({ broken, records, head, cut, witnesses, gaps, partners }: AuditReport, answers: Answers) {
+  const silent = [...answers.keys()].filter((cloudId) => !partners.some((one) => one.cloudId === cloudId));
+  return {
+    ok: broken === null,
+    records,
+    head: { seq: head.seq, hash: head.hash.toString('hex') },
+    cut: cut && { seq: cut.seq, at: isoTime(cut.at) },
+    checked_against: witnesses,
+    lost_by_restore: gaps,
+    broken: broken && { ...broken },
+    partners: [
+      ...partners.map(({ cloudId, theirs, ours, alarm }) => ({
+        cloud_id: cloudId,
+        theirs: { seq: theirs.seq, hash: theirs.hash.toString('hex'), at: isoTime(theirs.at) },
+        ours: ours && { seq: ours.seq, hash: ours.hash.toString('hex') },
+        alarm,
+        answer: answers.get(cloudId) ?? null,
+      })),
+      ...silent.map((cloudId) => ({
+        cloud_id: cloudId,
+        theirs: null,
+        ours: null,
+        alarm: null,
+        answer: answers.get(cloudId) ?? null,
+      })),
+    ],
+  };
+}
+
+const isWrong = ({ alarm, answer }: AuditView['partners'][number]): boolean => alarm !== null || answer === 'refused';
+
+export const exitOf = ({ ok, partners }: AuditView): number =>
+  !ok ? exits.failed : partners.some(isWrong) ? exits.partly : exits.done;
+
+const alarms: Readonly<Record<string, string>> = {
+  backwards: 'ITS AUDIT HAS LOST RECORDS that it had shown to us',
+  forked: 'ITS AUDIT SHOWS ANOTHER HISTORY than before',
+  disputed: 'IT HOLDS A RECORD OF OUR AUDIT that is not there, or is another one',
+  unsigned: 'what is stored here of its audit is not what it signed',
+};
+
+export function describeReport(view: AuditView): string[] {
+  const { ok, broken, records, head, cut, checked_against: checked, lost_by_restore: gaps, partners } = view;
+  const verdict = ok ? 'whole' : `BROKEN at record ${broken!.seq}, ${broken!.reason}: ${broken!.details}`;
+  return formatFacts([
+    ['audit', verdict],
+    ['records', `${records} in order, up to number ${head.seq}`],
+    ['signed', `compared with ${checked} heads`],
+    ...(cut ? ([['removed', `up to number ${cut.seq}, by retention, ${cut.at}`]] as const) : []),
+    ...gaps.map(({ from, till }) => ['restored', `numbers ${from} to ${till} are lost by a restore`] as const),
+    ...partners.map(
+      (partner) => [`partner ${partner.cloud_id}`, describePartner(partner)] as readonly [string, string],
+    ),
+  ]);
+}
+
+function describePartner({ theirs, ours, alarm, answer }: AuditView['partners'][number]): string {
+  const held = ours ? `holds our record ${ours.seq}` : 'holds none of our records';
+  const shown = theirs ? `has shown ${theirs.seq} of its own at ${theirs.at}` : 'has shown nothing';
+  const refused = answer === 'refused' ? '; THE EXCHANGE WAS REFUSED' : '';
+  const silent = answer === 'unreachable' ? '; not reached now' : '';
+  return `${held}, ${shown}${alarm ? `; ${alarms[alarm]}` : ''}${refused}${silent}`;
+}
