@@ -304,6 +304,32 @@ export const hintLimits = {
   waiting: 1000,
 } as const;
 
+/** Projects that partners have made here. */
+export const provisionLimits = {
+  requestIdBytes: 64,
+  /** Keystone's own bound, in characters. */
+  nameBytes: 64,
+  idBytes: 255,
+  roles: 16,
+  roleBytes: 255,
+  /** Requests of one partner, repeats included. */
+  perMinute: 60,
+  /** Requests of ours to one partner that are remembered. */
+  outgoing: 10_000,
+  /** A removal is announced this long before, or at once where the whole life is shorter. */
+  noticeMs: 3 * DAY,
+  /** After the end of the trust in its partner a project is switched off at once and removed after this long. */
+  graceMs: 7 * DAY,
+  /** A request that was left half done is looked after this long after the last attempt. */
+  healMs: MINUTE,
+  /** And given up after this long, where no project came of it. */
+  abandonMs: HOUR,
+  /** So long a late repeat of a request finds that its project was removed. */
+  rememberMs: 30 * DAY,
+  /** Of several processes of a broker one looks after them; the next one takes over after this long. */
+  leaseMs: 2 * MINUTE,
+} as const;
+
 export const storeLimits = {
   busyTimeoutMs: 5 * SECOND,
   leaseMs: 15 * SECOND,
@@ -413,4 +439,5 @@ export const taskLimits = {
   rotationMs: 5 * SECOND,
   bundleMs: 5 * MINUTE,
   checkpointMs: HOUR,
+  provisionMs: 30 * SECOND,
 } as const;

@@ -6,12 +6,13 @@ import type { Database } from './database.ts';
 import type { Feed } from './feed.ts';
 import { endOwnOverlap } from './identityRecords.ts';
 import { endOverlaps } from './partnerKeys.ts';
+import type { Provisions } from './provision.ts';
 import type { Replays } from './replay.ts';
 import { pruneSessions } from './sessions.ts';
 
 export async function pruneStore(
   db: Database,
-  { feed, replays }: { feed: Feed; replays: Replays },
+  { feed, replays, provisions }: { feed: Feed; replays: Replays; provisions: Provisions },
   now: number,
 ): Promise<void> {
   await db.write(async (trx) => {
@@ -43,5 +44,6 @@ export async function pruneStore(
     await trx.deleteFrom('leases').where('till', '<=', now).execute();
   });
   await replays.prune(now);
+  await provisions.prune(now);
   await feed.prune({ olderThan: now - storeLimits.feedKeepMs, keepRows: storeLimits.feedRows });
 }

@@ -20,6 +20,8 @@ import type { Mappings } from './mapping.ts';
 import { createMappings } from './mappings.ts';
 import type { Partners } from './partner.ts';
 import { createPartners } from './partners.ts';
+import type { Provisions } from './provision.ts';
+import { createProvisions } from './provisions.ts';
 import { createReplays, type Replays } from './replay.ts';
 import { checkSeal, resealAll, startAnew } from './seal.ts';
 import type { Sessions } from './session.ts';
@@ -52,6 +54,7 @@ export interface Store {
   readonly identities: Identities;
   readonly audit: Audit;
   readonly mappings: Mappings;
+  readonly provisions: Provisions;
   readonly tokenKeys: TokenKeys;
   readonly followers: Followers;
   readonly settings: Settings;
@@ -86,6 +89,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const feed = createFeed(db, clock);
   const replays = createReplays(db);
   const audit = createAudit(db, clock);
+  const provisions = createProvisions(db, clock);
   return {
     partners: createPartners(db, clock),
     invitations: createInvitations(db, keyring, clock),
@@ -93,6 +97,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     leases: createLeases(db, clock),
     identities: createIdentities(db, clock),
     mappings: createMappings(db, clock),
+    provisions,
     tokenKeys: createTokenKeys(db, clock),
     followers: createFollowers(db),
     settings: createSettings(db),
@@ -103,7 +108,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ping: async () => {
       await readCounter(db.reader, 'trust_epoch');
     },
-    prune: (now) => pruneStore(db, { feed, replays }, now),
+    prune: (now) => pruneStore(db, { feed, replays, provisions }, now),
     reseal: () => resealAll(db, keyring),
     backup: (file) => db.backup(file),
     close: async () => {

@@ -5,6 +5,7 @@ import type { TokenAlgorithm } from '../crypto/tokenKey.ts';
 import type { AuditKind, CheckpointAlarm, SealKind } from './audit.ts';
 import type { IdentityRecord } from './identityRecord.ts';
 import type { Partner, PartnerKey } from './partner.ts';
+import type { ProvisionDirection, ProvisionState } from './provision.ts';
 import type { Direction } from './session.ts';
 import type { TokenKeyState } from './tokenKey.ts';
 import type { Role, Side, TrustState } from './trust.ts';
@@ -151,6 +152,27 @@ export interface AuditCheckpointRow extends Omit<AuditSealRow, 'kind'> {
   alarm_at: number | null;
 }
 
+export interface ProvisionRow {
+  id: string;
+  direction: ProvisionDirection;
+  partner_uid: PartnerUid;
+  cloud_id: CloudId;
+  request_id: string;
+  /** What was asked for. */
+  asked: string;
+  name: string;
+  user_id: string | null;
+  roles: string;
+  domain_id: string | null;
+  project_id: string | null;
+  state: ProvisionState;
+  expires_at: number | null;
+  noticed_at: number | null;
+  last_error: string | null;
+  created_at: number;
+  updated_at: number;
+}
+
 export interface Tables {
   partners: PartnerRow;
   partner_keys: PartnerKeyRow;
@@ -164,6 +186,7 @@ export interface Tables {
   mappings: { partner_uid: PartnerUid; rules: string; updated_at: number };
   token_keys: TokenKeyRow;
   followers: FollowerRow;
+  provisions: ProvisionRow;
   audit: AuditRow;
   /** One row: number and hash of the latest record. */
   audit_head: { id: number; seq: number; hash: Buffer };

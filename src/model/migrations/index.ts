@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { up as foundation } from './0001-foundation.ts';
 import { up as tokens } from './0002-tokens.ts';
 import { up as audit } from './0003-audit.ts';
+import { up as provisions } from './0004-provisions.ts';
 
 /** What engines name differently. */
 export interface ColumnTypes {
@@ -11,4 +12,4 @@ export interface ColumnTypes {
 
 type Migration = <T>(db: Kysely<T>, types: ColumnTypes) => Promise<void>;
 
-export const migrations: readonly Migration[] = [foundation, tokens, audit];
+export const migrations: readonly Migration[] = [foundation, tokens, audit, provisions];

@@ -1,0 +1,106 @@
+/** Projects across clouds: made here for a partner (`in`), or made by a partner for this cloud (`out`). */
+import type { CloudId, PartnerUid } from '../core/ids.ts';
+import type { Partner } from './partner.ts';
+
+export const provisionDirections = ['in', 'out'] as const;
+export type ProvisionDirection = (typeof provisionDirections)[number];
+
+/**
+ *     creating -> active -> off -> removing -> removed
+ *
+ * `creating`: it counts already, but whether there is a project is not known yet. `off`: the trust in the partner has ended, the
+ * project is switched off and waits for its removal. `removed` rows are kept for a while, so that a late repeat of a request makes no
+ * second project.
+ */
+export type ProvisionState = 'creating' | 'active' | 'off' | 'removing' | 'removed';
+
+/** What was asked for, word for word: a repeat must ask for the same. */
+export interface ProvisionContent {
+  readonly name: string;
+  /** User of the asking cloud; null: all of its users. */
+  readonly userId: string | null;
+  /** Null: what the other side gives by default. */
+  readonly roles: readonly string[] | null;
+  /** UTC epoch milliseconds; null: as late as may be. */
+  readonly expiresAt: number | null;
+}
+
+export interface Provision {
+  readonly id: string;
+  readonly direction: ProvisionDirection;
+  readonly partnerUid: PartnerUid;
+  readonly cloudId: CloudId;
+  /** Chosen by the cloud that asks. */
+  readonly requestId: string;
+  readonly asked: ProvisionContent;
+  readonly state: ProvisionState;
+  /** What was granted. */
+  readonly roles: readonly string[];
+  /** Null in a request of ours that was not answered yet. */
+  readonly domainId: string | null;
+  /** Null while it is not known. */
+  readonly projectId: string | null;
+  /** When it is to be removed; null: when it is asked for. */
+  readonly expiresAt: number | null;
+  /** When its removal was announced. */
+  readonly noticedAt: number | null;
+  /** Why the last attempt at it failed. */
+  readonly lastError: string | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface NewProvision extends Pick<Provision, 'direction' | 'requestId' | 'asked' | 'roles' | 'domainId'> {
+  readonly expiresAt: number | null;
+}
+
+/** A project that a foreign user has roles in. */
+export interface GrantedProject {
+  readonly projectId: string;
+  readonly name: string;
+  readonly domainId: string;
+  readonly roles: readonly string[];
+}
+
+/** Who acts, for the audit: the partner, an operator of ours, or this broker by itself. */
+export type ProvisionActor = 'partner' | 'operator' | 'broker';
+
+export interface ProvisionQuery {
+  readonly direction?: ProvisionDirection | undefined;
+  readonly partnerUid?: PartnerUid | undefined;
+  readonly states?: readonly ProvisionState[] | undefined;
+}
+
+/** Each change is one transaction with its record in the audit; those that find another state than they need change nothing. */
+export interface Provisions {
+  find(partnerUid: PartnerUid, direction: ProvisionDirection, requestId: string): Promise<Provision | null>;
+  /** In the order in which they were asked for. */
+  list(query?: ProvisionQuery): Promise<Provision[]>;
+  /**
+   * Stores a request before anything is made. Whatever is already stored under its request id is returned instead; the caller
+   * compares. Throws provision_limit when `most` of the partner's count already.
+   */
+  reserve(partner: Pick<Partner, 'uid' | 'cloudId'>, provision: NewProvision, most: number): Promise<Provision>;
+  /** Says that somebody works on it now; false when it is not `creating` any more. */
+  touch(id: string): Promise<boolean>;
+  /** The project is there. Null when it is not `creating` any more. */
+  activate(
+    id: string,
+    project: { projectId: string; domainId: string; roles?: readonly string[]; expiresAt?: number | null },
+  ): Promise<Provision | null>;
+  /** There is no project, and the request is forgotten. `updatedAt`: only if nobody worked on it since. */
+  abandon(id: string, outcome: 'refused' | 'abandoned', updatedAt?: number): Promise<boolean>;
+  /** Its removal was announced. */
+  noticed(id: string): Promise<boolean>;
+  /** It was switched off, and is to be removed at `removeAt` or when it expires, whichever comes first. */
+  switchedOff(id: string, removeAt: number): Promise<boolean>;
+  /** From now on it gives nobody access; false when it is gone or about to be. */
+  beginRemoval(id: string, by: ProvisionActor): Promise<boolean>;
+  /** It is gone. */
+  endRemoval(id: string): Promise<void>;
+  fail(id: string, error: string): Promise<void>;
+  /** Projects of one user of a partner: only active ones that have not expired. */
+  projectsFor(partnerUid: PartnerUid, userId: string, now: number): Promise<GrantedProject[]>;
+  /** Forgets what was removed long ago. */
+  prune(now: number): Promise<void>;
+}

@@ -1,0 +1,267 @@
+/** The stored projects across clouds. */
+import { randomBytes } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import type { Clock } from '../core/clock.ts';
+import { AllianceError } from '../core/errors.ts';
+import { provisionLimits } from '../core/limits.ts';
+import type { AuditEntry } from './audit.ts';
+import { appendAudit } from './auditChain.ts';
+import type { Database } from './database.ts';
+import type { Partner } from './partner.ts';
+import type { NewProvision, Provision, ProvisionActor, ProvisionContent, Provisions } from './provision.ts';
+import type { ProvisionRow, Tables } from './tables.ts';
+
+type Trx = Transaction<Tables>;
+
+export function createProvisions(db: Database, clock: Clock): Provisions {
+  /** Changes a row that is in one of these states, and records it; null when it is not. */
+  function change(
+    id: string,
+    states: readonly Provision['state'][],
+    set: Partial<ProvisionRow>,
+    act: { outcome: string; actor: ProvisionActor },
+  ): Promise<Provision | null> {
+    return db.write(async (trx) => {
+      const row = await trx
+        .updateTable('provisions')
+        .set({ last_error: null, updated_at: clock.now(), ...set })
+        .where('id', '=', id)
+        .where('state', 'in', [...states])
+        .returningAll()
+        .executeTakeFirst();
+      if (!row) return null;
+      const provision = toProvision(row);
+      await record(trx, act, provision, clock.now());
+      return provision;
+    });
+  }
+
+  return {
+    find: async (partnerUid, direction, requestId) => {
+      const row = await db.reader
+        .selectFrom('provisions')
+        .selectAll()
+        .where('partner_uid', '=', partnerUid)
+        .where('direction', '=', direction)
+        .where('request_id', '=', requestId)
+        .executeTakeFirst();
+      return row ? toProvision(row) : null;
+    },
+
+    list: async ({ direction, partnerUid, states } = {}) => {
+      let rows = db.reader.selectFrom('provisions').selectAll();
+      if (direction !== undefined) rows = rows.where('direction', '=', direction);
+      if (partnerUid !== undefined) rows = rows.where('partner_uid', '=', partnerUid);
+      if (states !== undefined) rows = rows.where('state', 'in', [...states]);
+      return (await rows.orderBy('created_at').orderBy('id').execute()).map(toProvision);
+    },
+
+    reserve: ({ uid, cloudId }, provision, most) =>
+      db.write(async (trx) => {
+        const { direction, requestId } = provision;
+        const known = await trx
+          .selectFrom('provisions')
+          .selectAll()
+          .where('partner_uid', '=', uid)
+          .where('direction', '=', direction)
+          .where('request_id', '=', requestId)
+          .executeTakeFirst();
+        if (known) return toProvision(known);
+        const { count } = await trx
+          .selectFrom('provisions')
+          .select((eb) => eb.fn.countAll<number>().as('count'))
+          .where('partner_uid', '=', uid)
+          .where('direction', '=', direction)
+          .where('state', '!=', 'removed')
+          .executeTakeFirstOrThrow();
+        if (Number(count) >= most)
+          throw new AllianceError('provision_limit', { details: `${cloudId} has ${count} projects of ${most}.` });
+        const row = newRow(provision, { uid, cloudId }, clock.now());
+        await trx.insertInto('provisions').values(row).execute();
+        const stored = toProvision(row);
+        await record(trx, { outcome: 'asked', actor: askedBy(stored) }, stored, clock.now());
+        return stored;
+      }),
+
+    touch: async (id) => {
+      const { numUpdatedRows } = await db.writer
+        .updateTable('provisions')
+        .set({ updated_at: clock.now() })
+        .where('id', '=', id)
+        .where('state', '=', 'creating')
+        .executeTakeFirstOrThrow();
+      return numUpdatedRows > 0n;
+    },
+
+    activate: (id, { projectId, domainId, roles, expiresAt }) =>
+      change(
+        id,
+        ['creating'],
+        {
+          state: 'active',
+          project_id: projectId,
+          domain_id: domainId,
+          ...(roles && { roles: JSON.stringify(roles) }),
+          ...(expiresAt !== undefined && { expires_at: expiresAt }),
+        },
+        { outcome: 'provisioned', actor: 'broker' },
+      ),
+
+    abandon: (id, outcome, updatedAt) =>
+      db.write(async (trx) => {
+        let rows = trx.deleteFrom('provisions').where('id', '=', id).where('state', '=', 'creating');
+        if (updatedAt !== undefined) rows = rows.where('updated_at', '=', updatedAt);
+        const row = await rows.returningAll().executeTakeFirst();
+        if (row) await record(trx, { outcome, actor: 'broker' }, toProvision(row), clock.now());
+        return row !== undefined;
+      }),
+
+    noticed: async (id) =>
+      (await change(
+        id,
+        ['active', 'off'],
+        { noticed_at: clock.now() },
+        { outcome: 'removal_announced', actor: 'broker' },
+      )) !== null,
+
+    switchedOff: (id, removeAt) =>
+      db.write(async (trx) => {
+        const row = await trx
+          .updateTable('provisions')
+          .set((eb) => ({
+            state: 'off',
+            expires_at: eb.case().when('expires_at', '<', removeAt).then(eb.ref('expires_at')).else(removeAt).end(),
+            last_error: null,
+            updated_at: clock.now(),
+          }))
+          .where('id', '=', id)
+          .where('state', '=', 'active')
+          .returningAll()
+          .executeTakeFirst();
+        if (row) await record(trx, { outcome: 'switched_off', actor: 'broker' }, toProvision(row), clock.now());
+        return row !== undefined;
+      }),
+
+    beginRemoval: async (id, actor) =>
+      (await change(id, ['active', 'off'], { state: 'removing' }, { outcome: 'removal_began', actor })) !== null,
+
+    endRemoval: async (id) => {
+      await change(id, ['removing'], { state: 'removed' }, { outcome: 'removed', actor: 'broker' });
+    },
+
+    fail: async (id, error) => {
+      // Not `updated_at`: that says when somebody last got somewhere.
+      await db.writer.updateTable('provisions').set({ last_error: error }).where('id', '=', id).execute();
+    },
+
+    projectsFor: async (partnerUid, userId, now) => {
+      const rows = await db.reader
+        .selectFrom('provisions')
+        .selectAll()
+        .where('partner_uid', '=', partnerUid)
+        .where('direction', '=', 'in')
+        .where('state', '=', 'active')
+        .where((eb) => eb.or([eb('user_id', 'is', null), eb('user_id', '=', userId)]))
+        .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
+        .orderBy('created_at')
+        .orderBy('id')
+        .execute();
+      return rows.flatMap(({ project_id: projectId, domain_id: domainId, name, roles }) =>
+        projectId !== null && domainId !== null
+          ? [{ projectId, name, domainId, roles: JSON.parse(roles) as string[] }]
+          : [],
+      );
+    },
+
+    prune: (now) =>
+      db.write(async (trx) => {
+        await trx
+          .deleteFrom('provisions')
+          .where('state', '=', 'removed')
+          .where('updated_at', '<=', now - provisionLimits.rememberMs)
+          .execute();
+        // What we asked of a partner that is forgotten cannot be asked about any more.
+        await trx
+          .deleteFrom('provisions')
+          .where('direction', '=', 'out')
+          .where((eb) =>
+            eb.not(eb.exists(eb.selectFrom('partners').select('uid').whereRef('uid', '=', 'provisions.partner_uid'))),
+          )
+          .execute();
+      }),
+  };
+}
+
+const askedBy = ({ direction }: Pick<Provision, 'direction'>): ProvisionActor =>
+  direction === 'in' ? 'partner' : 'operator';
+
+function newRow(
+  { direction, requestId, asked, roles, domainId, expiresAt }: NewProvision,
+  { uid, cloudId }: Pick<Partner, 'uid' | 'cloudId'>,
+  now: number,
+): ProvisionRow {
+  return {
+    id: randomBytes(16).toString('base64url'),
+    direction,
+    partner_uid: uid,
+    cloud_id: cloudId,
+    request_id: requestId,
+    asked: JSON.stringify(asked),
+    name: asked.name,
+    user_id: asked.userId,
+    roles: JSON.stringify(roles),
+    domain_id: domainId,
+    project_id: null,
+    state: 'creating',
+    expires_at: expiresAt,
+    noticed_at: null,
+    last_error: null,
+    created_at: now,
+    updated_at: now,
+  };
+}
+
+function record(
+  trx: Trx,
+  { outcome, actor }: { outcome: string; actor: ProvisionActor },
+  { direction, cloudId, requestId, asked, roles, domainId, projectId, expiresAt }: Provision,
+  now: number,
+): Promise<void> {
+  const entry: AuditEntry = {
+    kind: 'provisioning',
+    actor,
+    partner: cloudId,
+    subject: projectId ?? asked.name,
+    outcome,
+    rule: null,
+    requestId,
+    details: {
+      direction,
+      name: asked.name,
+      user_id: asked.userId,
+      roles,
+      domain_id: domainId,
+      project_id: projectId,
+      expires_at: expiresAt,
+    },
+  };
+  return appendAudit(trx, entry, now);
+}
+
+const toProvision = (row: ProvisionRow): Provision => ({
+  id: row.id,
+  direction: row.direction,
+  partnerUid: row.partner_uid,
+  cloudId: row.cloud_id,
+  requestId: row.request_id,
+  asked: JSON.parse(row.asked) as ProvisionContent,
+  state: row.state,
+  roles: JSON.parse(row.roles) as string[],
+  domainId: row.domain_id,
+  projectId: row.project_id,
+  expiresAt: row.expires_at,
+  noticedAt: row.noticed_at,
+  lastError: row.last_error,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+});
