@@ -12,7 +12,7 @@ import { parseToken } from '../../src/lproxy/keystoneBodies.ts';
 import type { AuditEntry } from '../../src/model/audit.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import type { ForeignTokens, ForeignVerdict, Recognised } from '../../src/token/foreign.ts';
-import type { Localiser } from '../../src/token/localise.ts';
+import type { Localised } from '../../src/token/localise.ts';
 import { createKeystoneApi, inDefault, type KeystoneApi, type RunningKeystone } from './keystoneApi.ts';
 
 export const east = { cloudId: parseCloudId('east'), uid: 'uid-of-east' } as unknown as Partner;
@@ -31,17 +31,34 @@ export const foreignBody = (more: object = {}): string =>
     },
   });
 
+const trace = { rules: [], omissions: [] };
+
+export const denied: Localised = {
+  kind: 'denied',
+  reason: 'no_rule',
+  details: 'None of 3 rules matches.',
+  trace,
+};
+
+export const accepted: Localised = {
+  kind: 'accepted',
+  body: '{"token":{"local":true}}',
+  rule: '1',
+  trace,
+};
+
 export const validVerdict = (source: 'cache' | 'live' | 'stale' = 'live'): ForeignVerdict => {
   const body = foreignBody();
-  return { kind: 'valid', partner: east, body, facts: parseToken(body), source, ageMs: 0 };
+  return { kind: 'valid', partner: east, body, facts: parseToken(body), source, ageMs: 0, staleRoles: null };
 };
 
 /** Foreign tokens as the test says: `a1.east.X` and those of `known` are east's. */
 export interface Doubles {
   readonly known: Set<string>;
   verdict: ForeignVerdict | Error;
-  local: Awaited<ReturnType<Localiser['localise']>> | Error;
+  local: Localised | Error;
   revoked: boolean | Error;
+  lastFails: Error | undefined;
   auditFails: boolean;
   readonly entries: AuditEntry[];
   /** What the federation was asked. */
@@ -60,6 +77,7 @@ function createForeign(doubles: Doubles): ForeignTokens {
     },
     recogniseLast: async (token) => {
       doubles.asked.push('last');
+      if (doubles.lastFails) throw doubles.lastFails;
       return doubles.known.has(token) ? { partner: east, token, by: 'known' } : undefined;
     },
     validate: ({ token }, { allowExpired }) => {
@@ -96,8 +114,9 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
   const doubles: Doubles = {
     known: new Set(),
     verdict: validVerdict(),
-    local: { kind: 'accepted', body: '{"token":{"local":true}}', rule: 'rule 1', trace: [] } as never,
+    local: accepted,
     revoked: true,
+    lastFails: undefined,
     auditFails: false,
     entries: [],
     asked: [],
@@ -114,11 +133,11 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
     upstream: { authUrl },
     foreign: createForeign(doubles),
     localiser: {
-      localise: (_verdict: unknown, { catalog, accessRules }: { catalog: boolean; accessRules: boolean }) => {
+      localise: (_foreign, { catalog, accessRules }) => {
         doubles.asked.push(`localise${catalog ? ' catalog' : ''}${accessRules ? ' rules' : ''}`);
         return outcomeOf(doubles.local);
       },
-    } as Localiser,
+    },
     audit: {
       append: async (entry) => {
         if (doubles.auditFails) throw new Error('disk full');

@@ -1,16 +1,21 @@
 /** An answer about a foreign token: what its issuer says, what the mapping makes of it, and the record of both before anybody hears it. */
 import { performance } from 'node:perf_hooks';
-import { type AllianceError, toAllianceError } from '../../core/errors.ts';
+import { AllianceError, toAllianceError } from '../../core/errors.ts';
+import type { CloudId } from '../../core/ids.ts';
 import { facadeLimits } from '../../core/limits.ts';
 import type { AuditEntry } from '../../model/audit.ts';
 import type { ForeignVerdict, Recognised } from '../../token/foreign.ts';
+import type { Localised } from '../../token/localise.ts';
 import { type Answer, notFound, unavailable, validated } from './answers.ts';
 import type { Caller } from './callers.ts';
 import type { Facade } from './exchange.ts';
-import { identityDetails, record } from './record.ts';
+import { record, subjectOf } from './record.ts';
+
+/** Whose a token is; `unusable`: of nobody who may issue any; an error: it could be somebody's who cannot be asked. */
+export type Whose = Recognised | 'unusable' | AllianceError;
 
 export interface Question {
-  readonly recognised: Recognised | 'unusable';
+  readonly whose: Whose;
   /** The token as it was sent. */
   readonly subject: string;
   readonly caller: Extract<Caller, { kind: 'may' }>;
@@ -20,11 +25,19 @@ export interface Question {
   readonly requestId: string;
 }
 
+export const issuerOf = (whose: Whose): CloudId | null =>
+  whose === 'unusable' || whose instanceof AllianceError ? null : whose.partner.cloudId;
+
+/** How that is known. */
+export const byOf = (whose: Whose): string =>
+  whose === 'unusable' ? 'qualified' : whose instanceof AllianceError ? 'ask' : whose.by;
+
 interface Decision {
   readonly outcome: 'valid' | 'invalid' | 'denied' | 'undecided';
   readonly answer: Answer;
   readonly verdict: ForeignVerdict;
-  readonly rule: string | null;
+  /** What the mapping made of it; null where it was not asked. */
+  readonly local: Localised | null;
   readonly reason: string | null;
   readonly hops: Readonly<Record<string, number>>;
 }
@@ -43,26 +56,27 @@ function stopwatch(): () => number {
 }
 
 async function decide(facade: Facade, question: Question): Promise<Decision> {
-  const { recognised, allowExpired, catalog, accessRules, subject } = question;
+  const { whose, allowExpired, catalog, accessRules, subject } = question;
   const lap = stopwatch();
-  const none = { rule: null, reason: null };
-  if (recognised === 'unusable') {
+  const base = { local: null, reason: null };
+  if (whose instanceof AllianceError) throw whose;
+  if (whose === 'unusable') {
     const verdict = { kind: 'invalid', partner: null } as const;
-    return { ...none, outcome: 'invalid', answer: notFound, verdict, reason: 'no_such_provider', hops: {} };
+    return { ...base, outcome: 'invalid', answer: notFound, verdict, reason: 'no_such_provider', hops: {} };
   }
-  const verdict = await facade.foreign.validate(recognised, { allowExpired });
+  const verdict = await facade.foreign.validate(whose, { allowExpired });
   const validateMs = lap();
   if (verdict.kind === 'invalid')
-    return { ...none, outcome: 'invalid', answer: notFound, verdict, hops: { validateMs } };
+    return { ...base, outcome: 'invalid', answer: notFound, verdict, hops: { validateMs } };
   if (verdict.kind === 'undecided') {
     const answer = unavailable(undecidedMessage, verdict.retryAfterMs);
-    return { ...none, outcome: 'undecided', answer, verdict, reason: verdict.reason, hops: { validateMs } };
+    return { ...base, outcome: 'undecided', answer, verdict, reason: verdict.reason, hops: { validateMs } };
   }
   const local = await facade.localiser.localise(verdict, { catalog, accessRules });
-  const hops = { validateMs, localiseMs: lap() };
-  if (local.kind === 'denied')
-    return { outcome: 'denied', answer: notFound, verdict, rule: null, reason: local.reason, hops };
-  return { outcome: 'valid', answer: validated(local.body, subject), verdict, rule: local.rule, reason: null, hops };
+  const done = { verdict, local, hops: { validateMs, localiseMs: lap() } };
+  return local.kind === 'denied'
+    ? { ...done, outcome: 'denied', answer: notFound, reason: local.reason }
+    : { ...done, outcome: 'valid', answer: validated(local.body, subject), reason: null };
 }
 
 /** What could not be decided because something of ours failed. */
@@ -70,41 +84,57 @@ function undecided(error: AllianceError): Decision {
   const answer = unavailable(undecidedMessage, error.retryAfterMs);
   const retryAfterMs = error.retryAfterMs ?? facadeLimits.retryAfterMs;
   const verdict = { kind: 'undecided', partner: null, reason: error.errorName, retryAfterMs } as const;
-  return { outcome: 'undecided', answer, verdict, rule: null, reason: error.errorName, hops: {} };
+  return { outcome: 'undecided', answer, verdict, local: null, reason: error.errorName, hops: {} };
 }
 
-function auditEntry({ recognised, caller, requestId }: Question, decision: Decision): AuditEntry {
-  const { verdict, outcome, rule, reason } = decision;
-  const known = recognised === 'unusable' ? undefined : recognised;
+const ruleOf = ({ local }: Decision): string | null => (local?.kind === 'accepted' ? local.rule : null);
+
+/** Why the mapping denies, in full; for us alone. */
+const detailsOf = ({ local }: Decision) => (local?.kind === 'denied' ? { why: local.details } : {});
+
+function auditEntry({ whose, caller, requestId }: Question, decision: Decision): AuditEntry {
+  const { verdict, outcome, local, reason } = decision;
   return {
     kind: 'validation',
     actor: `user:${caller.user.id}`,
-    partner: (known?.partner ?? verdict.partner)?.cloudId ?? null,
+    partner: issuerOf(whose),
     subject: verdict.kind === 'valid' ? verdict.facts.user.id : null,
     outcome,
-    rule,
+    rule: ruleOf(decision),
     requestId,
     details: {
-      ...(verdict.kind === 'valid' && identityDetails(verdict)),
+      // What the mapping could not read is no subject of it.
+      ...(verdict.kind === 'valid' && local !== null && subjectOf(verdict)),
+      ...(verdict.kind === 'valid' && { source: verdict.source, age_ms: Math.round(verdict.ageMs) }),
+      ...detailsOf(decision),
       ...(reason !== null && { reason }),
-      by: known?.by ?? 'qualified',
+      by: byOf(whose),
       caller: caller.user.name,
     },
   };
 }
 
 function report({ log, telemetry }: Facade, question: Question, decision: Decision, auditMs: number): void {
-  const { recognised, requestId } = question;
-  const { outcome, reason, rule, verdict, hops } = decision;
+  const { whose, requestId } = question;
+  const { outcome, reason, verdict, hops } = decision;
   const source = verdict.kind === 'valid' ? verdict.source : 'none';
   telemetry.foreignAnswer(outcome, source);
   const level = outcome === 'undecided' || source === 'stale' ? 'warn' : source === 'cache' ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
-  const known = recognised === 'unusable' ? undefined : recognised;
-  const issuer = known?.partner.cloudId ?? null;
-  const by = known?.by ?? 'qualified';
+  const [issuer, by] = [issuerOf(whose), byOf(whose)];
   log[level](
-    { issuer, by, source, outcome, reason, rule, requestId, ...hops, auditMs },
+    {
+      issuer,
+      by,
+      source,
+      outcome,
+      reason,
+      rule: ruleOf(decision),
+      ...detailsOf(decision),
+      requestId,
+      ...hops,
+      auditMs,
+    },
     'A foreign token at the facade.',
   );
 }

@@ -2,29 +2,19 @@
 import { AllianceError, toAllianceError } from '../../core/errors.ts';
 import type { AuditEntry } from '../../model/audit.ts';
 import type { ForeignVerdict } from '../../token/foreign.ts';
+import { type ForeignSubject, foreignIdentity } from '../../token/mapping/identity.ts';
 import type { Facade } from './exchange.ts';
 
 type Valid = Extract<ForeignVerdict, { kind: 'valid' }>;
 
-/** Groups of a federated user, by id; only such bodies have any, and only they are parsed. */
-function groupsOf(body: string): string[] {
-  if (!body.includes('"OS-FEDERATION"')) return [];
-  const { token } = JSON.parse(body) as { token?: { user?: { 'OS-FEDERATION'?: { groups?: unknown } } } };
-  const groups = token?.user?.['OS-FEDERATION']?.groups;
-  return Array.isArray(groups) ? groups.flatMap((group: { id?: unknown }) => (group.id ? [String(group.id)] : [])) : [];
-}
+/** Bodies are read once for as long as the cache holds them. */
+const subjects = new WeakMap<Valid['facts'], ForeignSubject>();
 
 /** Who a foreign token is of: enough to run another mapping over it later, and no secret. */
-export function identityDetails({ body, facts, source, ageMs }: Valid): Record<string, unknown> {
-  const { user, project, roles } = facts;
-  return {
-    user,
-    project,
-    roles: roles.map(({ name }) => name),
-    groups: groupsOf(body),
-    source,
-    ageMs: Math.round(ageMs),
-  };
+export function subjectOf({ facts, body, partner }: Valid): ForeignSubject {
+  const known = subjects.get(facts) ?? foreignIdentity(body, partner.cloudId).subject;
+  subjects.set(facts, known);
+  return known;
 }
 
 /**

@@ -1,12 +1,12 @@
 /** `GET`, `HEAD` and `DELETE /v3/auth/tokens`: whose token it is decides who answers. */
 
+import { toAllianceError } from '../../core/errors.ts';
 import { facadeLimits } from '../../core/limits.ts';
 import { isKeystoneError } from '../../lproxy/keystoneBodies.ts';
 import type { UpstreamAnswer } from '../../lproxy/upstream.ts';
-import type { Recognised } from '../../token/foreign.ts';
 import { type Answer, writeAnswer } from './answers.ts';
 import type { Caller } from './callers.ts';
-import { answerForeign } from './decide.ts';
+import { answerForeign, type Whose } from './decide.ts';
 import type { Exchange, Facade } from './exchange.ts';
 import { headerOf } from './headers.ts';
 import { ask, pass, passText, readText } from './relay.ts';
@@ -17,18 +17,14 @@ const isTrue = (word: string | null): boolean => /^\s*(1|t|true|on|y|yes)\s*$/i.
 
 export const subjectOf = ({ headers }: Exchange): string => headers.values.get('x-subject-token') ?? '';
 
-type Act = (recognised: Recognised | 'unusable', caller: Extract<Caller, { kind: 'may' }>) => Promise<Answer>;
+type May = Extract<Caller, { kind: 'may' }>;
+type Act = (whose: Whose, caller: May) => Promise<Answer>;
 
-/** The caller first, whatever the token: who may not validate learns nothing of it. */
-async function answer(
-  facade: Facade,
-  { request, response, headers, requestId }: Exchange,
-  recognised: Recognised | 'unusable',
-  act: Act,
-): Promise<void> {
-  const caller = await facade.callers.check(headers.values.get('x-auth-token'));
-  const given = caller.kind === 'may' ? await act(recognised, caller) : caller.answer;
-  writeAnswer(response, given, ['x-openstack-request-id', requestId, ...facade.mark], request.method === 'HEAD');
+const checkCaller = ({ callers }: Facade, { headers }: Exchange): Caller | Promise<Caller> =>
+  callers.check(headers.values.get('x-auth-token'));
+
+function give({ mark }: Facade, { request, response, requestId }: Exchange, answer: Answer): void {
+  writeAnswer(response, answer, ['x-openstack-request-id', requestId, ...mark], request.method === 'HEAD');
 }
 
 /** Whether Keystone itself says that there is no such token, and not, say, a proxy that there is no such page. */
@@ -38,27 +34,40 @@ function isUnknown({ request }: Exchange, { headers }: UpstreamAnswer, text: str
   return isKeystoneError(text, 404);
 }
 
-async function localFirst(facade: Facade, exchange: Exchange, act: Act): Promise<void> {
+/** Keystone did not know it. Only for those who may validate is anybody else asked; for others its answer is all there is. */
+async function afterLocal(facade: Facade, exchange: Exchange, allowExpired: boolean) {
+  const caller = await checkCaller(facade, exchange);
+  if (caller.kind === 'refused') return undefined;
+  const whose = await facade.foreign.recogniseLast(subjectOf(exchange), { allowExpired }).catch(toAllianceError);
+  return whose && { whose, caller };
+}
+
+async function localFirst(facade: Facade, exchange: Exchange, allowExpired: boolean, act: Act): Promise<void> {
   const subject = subjectOf(exchange);
   const first = subject === '' ? undefined : facade.foreign.recogniseFirst(subject);
-  if (first !== undefined) return answer(facade, exchange, first, act);
+  if (first !== undefined) {
+    // The caller first, whatever the token: who may not validate learns nothing of it.
+    const caller = await checkCaller(facade, exchange);
+    return give(facade, exchange, caller.kind === 'may' ? await act(first, caller) : caller.answer);
+  }
   const local = await ask(facade, exchange, true);
   if (local.status !== 404) return pass(facade, exchange, local);
   const text = await readText(local, facadeLimits.errorBytes);
-  const last =
-    subject !== '' && isUnknown(exchange, local, text) ? await facade.foreign.recogniseLast(subject) : undefined;
-  if (last === undefined) return passText(facade, exchange, local, text);
-  return answer(facade, exchange, last, act);
+  const isOpen = subject !== '' && isUnknown(exchange, local, text);
+  const last = isOpen ? await afterLocal(facade, exchange, allowExpired) : undefined;
+  if (!last) return passText(facade, exchange, local, text);
+  give(facade, exchange, await act(last.whose, last.caller));
 }
 
 export function validate(facade: Facade, exchange: Exchange): Promise<void> {
   const { target, headers, requestId } = exchange;
-  return localFirst(facade, exchange, (recognised, caller) =>
+  const allowExpired = isTrue(target.query.get('allow_expired'));
+  return localFirst(facade, exchange, allowExpired, (whose, caller) =>
     answerForeign(facade, {
-      recognised,
+      whose,
       subject: subjectOf(exchange),
       caller,
-      allowExpired: isTrue(target.query.get('allow_expired')),
+      allowExpired,
       catalog: !target.query.has('nocatalog'),
       accessRules: Number.parseFloat(headers.values.get('openstack-identity-access-rules') ?? '') >= 1,
       requestId,
@@ -67,7 +76,7 @@ export function validate(facade: Facade, exchange: Exchange): Promise<void> {
 }
 
 export function revoke(facade: Facade, exchange: Exchange): Promise<void> {
-  return localFirst(facade, exchange, (recognised, caller) =>
-    revokeForeign(facade, { recognised, caller, requestId: exchange.requestId }),
+  return localFirst(facade, exchange, false, (whose, caller) =>
+    revokeForeign(facade, { whose, caller, requestId: exchange.requestId }),
   );
 }

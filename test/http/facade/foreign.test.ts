@@ -3,7 +3,7 @@ import { AllianceError } from '../../../src/core/errors.ts';
 import { facadeLimits } from '../../../src/core/limits.ts';
 import { createLogger } from '../../../src/core/log.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../../src/sandbox/keystone.ts';
-import { east, openFacade, type TestFacade, validVerdict } from '../../support/facade.ts';
+import { denied, east, openFacade, type TestFacade, validVerdict } from '../../support/facade.ts';
 import { type ApiAnswer, createKeystoneApi, inDefault, passwordLogin } from '../../support/keystoneApi.ts';
 
 describe('facade: foreign tokens', () => {
@@ -127,15 +127,26 @@ describe('facade: foreign tokens', () => {
   describe('callers', () => {
     it('that have no valid token get Keystone’s 401, for every kind of token', async () => {
       facade.doubles.known.add('gAAAAAbare');
-      for (const subject of [qualified, 'a1.nowhere.token', 'gAAAAAbare'])
+      for (const subject of [qualified, 'a1.nowhere.token', 'gAAAAAbare', 'gAAAAAnobody'])
         for (const token of ['gAAAAAforged', '']) {
           const answer = await ask('', subject, token);
           expect(answer.status, subject).to.equal(401);
           expect(answer.at('error.title')).to.equal('Unauthorized');
           expect(answer.headers.get('www-authenticate')).to.match(/^Keystone uri="http:.*\/v3"$/);
         }
-      expect(facade.doubles.asked.filter((each) => each !== 'last')).to.deep.equal([]);
+      expect(facade.doubles.asked).to.deep.equal([]);
       expect(facade.doubles.entries).to.deep.equal([]);
+    });
+
+    it('that may not validate hear of a bare token what Keystone says, and nobody is asked for them', async () => {
+      facade.doubles.known.add('gAAAAAbare');
+      for (const subject of ['gAAAAAbare', 'gAAAAAnobody'])
+        for (const method of ['GET', 'DELETE']) {
+          const answer = await facade.api.call(method, '/auth/tokens', { token: demo, subject });
+          expect(answer.status).to.equal(404);
+          expect(answer.at('error.message')).to.equal('Could not recognize Fernet token');
+        }
+      expect(facade.doubles.asked).to.deep.equal([]);
     });
 
     it('that may not validate get its 403, also for a token that is in the cache', async () => {
@@ -209,7 +220,7 @@ describe('facade: foreign tokens', () => {
     isUnknown(await ask());
     isUnknown(await ask('', 'a1.nowhere.token'));
     facade.doubles.verdict = validVerdict();
-    facade.doubles.local = { kind: 'denied', reason: 'no_rule', trace: [] } as never;
+    facade.doubles.local = denied;
     isUnknown(await ask());
     expect(
       facade.doubles.entries.map(({ outcome, partner, details }) => [outcome, partner, details.reason]),
@@ -238,6 +249,16 @@ describe('facade: foreign tokens', () => {
     expect(facade.doubles.entries.map(({ outcome }) => outcome)).to.deep.equal(['undecided', 'undecided', 'undecided']);
   });
 
+  it('says 503 where a partner that cannot be asked may know the token', async () => {
+    facade.doubles.lastFails = new AllianceError('unreachable', { retryAfterMs: 2000 });
+    const answer = await ask('', 'gAAAAAbare');
+    expect([answer.status, answer.headers.get('retry-after')]).to.deep.equal([503, '2']);
+    const revoked = await facade.api.call('DELETE', '/auth/tokens', { token: service, subject: 'gAAAAAbare' });
+    expect(revoked.status).to.equal(503);
+    const kept = facade.doubles.entries.map(({ kind, partner, outcome }) => `${kind} ${partner} ${outcome}`);
+    expect(kept).to.deep.equal(['validation null undecided', 'revocation null requested', 'revocation null undecided']);
+  });
+
   it('records who asked about whom, before it answers', async () => {
     await ask();
     const [entry] = facade.doubles.entries;
@@ -246,7 +267,7 @@ describe('facade: foreign tokens', () => {
       partner: 'east',
       subject: 'u-east',
       outcome: 'valid',
-      rule: 'rule 1',
+      rule: '1',
     });
     expect(entry?.actor).to.match(/^user:[0-9a-f]{32}$/);
     expect(entry?.details).to.deep.equal({
@@ -255,7 +276,7 @@ describe('facade: foreign tokens', () => {
       roles: ['member'],
       groups: [],
       source: 'live',
-      ageMs: 0,
+      age_ms: 0,
       by: 'qualified',
       caller: 'admin',
     });
