@@ -47,12 +47,7 @@ export function addAudit(program: Command, cli: Cli): void {
     }),
   )
     .option('--limit <n>', `at most so many, up to ${auditLimits.pageRows} (default: ${defaultRecords})`, parseCount)
-    .action((options: Filter & { limit?: number }) =>
-      finish(
-        cli,
-        cli.open((installation) => list(cli, installation, options)),
-      ),
-    );
+    .action((options: Filter & { limit?: number }) => finish(cli, list(cli, options)));
 
   addCommand(group, {
     usage: 'verify',
@@ -88,14 +83,13 @@ async function queryOf({ store }: Installation, { partner, ...filter }: Filter):
   return { ...filter, partner: known?.cloudId ?? (parseCloudId(partner, 'partner') as CloudId) };
 }
 
-async function list(
-  cli: Cli,
-  installation: Installation,
-  { limit = defaultRecords, ...filter }: Filter & { limit?: number },
-): Promise<undefined> {
+async function list(cli: Cli, options: Filter & { limit?: number }): Promise<undefined> {
+  const { limit = defaultRecords, ...filter } = options;
   if (limit > auditLimits.pageRows) throw usageError(`--limit is at most ${auditLimits.pageRows}.`, 'limit');
-  const query = await queryOf(installation, filter);
-  const records = await installation.store.audit.list({ ...query, limit, newest: true });
+  const records = await cli.open(async (installation) => {
+    const query = await queryOf(installation, filter);
+    return installation.store.audit.list({ ...query, limit, newest: true });
+  });
   cli.print({ records: records.map(viewRecord) }, describeRecords(records));
   return undefined;
 }

@@ -1,0 +1,123 @@
+/** exchangeCheckpoint, over a real channel: what is kept, what is refused, and what raises an alarm. */
+import { expect } from 'chai';
+import { readCheckpoint, signCheckpoint } from '../../src/channel/checkpoint.ts';
+import { auditLimits, sessionLimits } from '../../src/core/limits.ts';
+import type { Identity } from '../../src/crypto/identity.ts';
+import { AuditCheckpoint } from '../../src/wire/types.ts';
+import { createShiftedClock } from '../support/clock.ts';
+import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
+import { rejection } from '../support/errors.ts';
+import { makeIdentity } from '../support/identity.ts';
+import { PartnerPeer, pinOf } from '../support/partnerPeer.ts';
+import type { RawPeer } from '../support/rawPeer.ts';
+
+describe('exchangeCheckpoint', () => {
+  const clock = createShiftedClock();
+  let cloud: Cloud;
+  let peer: PartnerPeer;
+  let raw: RawPeer;
+
+  beforeEach(async () => {
+    cloud = await startCloud({ cloudId: 'east', clock });
+    peer = await PartnerPeer.join(cloud);
+    raw = await peer.channel();
+  });
+  afterEach(stopClouds);
+
+  const [a, b] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+  interface Changes {
+    readonly seq?: number;
+    readonly hash?: Buffer;
+    readonly at?: number;
+    readonly seen?: { readonly seq: number; readonly hash: Buffer } | null;
+    readonly by?: Identity;
+    readonly to?: string;
+  }
+  const make = async ({ by = peer.identity, to = 'east', ...changes }: Changes = {}) => {
+    const facts = { seq: 5, hash: a, at: clock.now(), seen: null, ...changes };
+    return new AuditCheckpoint(await signCheckpoint(by, to, facts));
+  };
+  const send = async (changes?: Changes) => raw.call('exchangeCheckpoint', await make(changes));
+  const held = async () => (await cloud.installation.store.audit.held())[0];
+  const alarms = () => cloud.metric('alliance_refusals_total', { reason: 'checkpoint' });
+
+  it('keeps what the partner says, and answers with its own head and what it holds', async () => {
+    const { store, view } = cloud.installation;
+    const answer = await send({ seq: 5, hash: a });
+    const parties = { issuer: 'east', audience: 'peer', now: clock.now() };
+    const facts = await readCheckpoint(answer, [pinOf(view.current.identity)], parties);
+    expect(facts.seen).to.deep.equal({ seq: 5, hash: a });
+    expect(await store.audit.hashOf(facts.seq)).to.deep.equal(facts.hash);
+    expect(await held()).to.deep.include({ partnerUid: peer.partner.uid, seq: 5, head: a, alarm: null });
+    await send({ seq: 9, hash: b, at: clock.now() + 1, seen: { seq: facts.seq, hash: facts.hash } });
+    expect(await held()).to.deep.include({ seq: 9, head: b, alarm: null });
+    expect(await alarms()).to.equal(0);
+  });
+
+  it('takes the same one again, as after a lost answer', async () => {
+    const checkpoint = await make();
+    await raw.call('exchangeCheckpoint', checkpoint);
+    await raw.call('exchangeCheckpoint', checkpoint);
+    expect(await alarms()).to.equal(0);
+  });
+
+  it('refuses what the partner did not sign for this cloud', async () => {
+    const good = await make();
+    const { payload, signature } = good;
+    const altered = Buffer.from(
+      JSON.stringify({ ...JSON.parse(Buffer.from(payload, 'base64url').toString()), seq: 6 }),
+    );
+    const wrongs: [what: string, wrong: AuditCheckpoint][] = [
+      ['altered', new AuditCheckpoint({ payload: altered.toString('base64url'), signature })],
+      ['of another key', await make({ by: makeIdentity('peer') })],
+      ['in the name of another cloud', await make({ by: { ...peer.identity, cloudId: 'north' as never } })],
+      ['for another cloud', await make({ to: 'west' })],
+      ['of the future', await make({ at: clock.now() + sessionLimits.skewMs + 5000 })],
+      ['without a signature', new AuditCheckpoint({ payload, signature: '' })],
+      ['endless', new AuditCheckpoint({ payload: 'A'.repeat(8192), signature })],
+      ['of another use', new AuditCheckpoint({ payload, signature: signature.replace(/^[^.]+/, 'e30') })],
+    ];
+    for (const [what, wrong] of wrongs) {
+      await rejection(raw.call('exchangeCheckpoint', wrong), 'ticket_refused');
+      expect(await held(), what).to.equal(undefined);
+    }
+    expect(await alarms()).to.equal(0);
+  });
+
+  it('refuses our own one back', async () => {
+    const answer = await send();
+    await rejection(raw.call('exchangeCheckpoint', answer), 'ticket_refused');
+  });
+
+  it('an audit that went back or forked is refused and an alarm; an old statement is only refused', async () => {
+    const first = await make({ seq: 4, at: clock.now() - auditLimits.overtakenMs - 1000 });
+    await raw.call('exchangeCheckpoint', first);
+    await send({ seq: 5 });
+    await rejection(raw.call('exchangeCheckpoint', first), 'ticket_refused');
+    expect(await alarms()).to.equal(0);
+    await rejection(send({ seq: 4, at: clock.now() + 10 }), 'ticket_refused');
+    expect((await held())?.alarm).to.equal('backwards');
+    await rejection(send({ seq: 5, hash: b, at: clock.now() + 20 }), 'ticket_refused');
+    expect((await held())?.alarm).to.equal('forked');
+    expect(await alarms()).to.equal(2);
+    expect(await held()).to.deep.include({ seq: 5, head: a });
+    const records = await cloud.installation.store.audit.list({ kind: 'trust', newest: true, limit: 2 });
+    expect(records.map(({ outcome }) => outcome)).to.deep.equal(['checkpoint_backwards', 'checkpoint_forked']);
+  });
+
+  it('that the partner holds a head that is not ours is an alarm of its own', async () => {
+    const { audit } = cloud.installation.store;
+    await send({ seen: { seq: 1, hash: (await audit.hashOf(1))! } });
+    expect((await held())?.alarm).to.equal(null);
+    await send({ seq: 6, seen: { seq: 1, hash: b } });
+    expect((await held())?.alarm).to.equal('disputed');
+    await send({ seq: 7, seen: { seq: 10_000, hash: b } });
+    expect(await alarms()).to.equal(2);
+  });
+
+  it('is for active partners', async () => {
+    await cloud.installation.store.partners.apply(peer.partner.uid, 'suspend');
+    await cloud.installation.view.refresh();
+    await raw.closed;
+  });
+});
