@@ -18,6 +18,8 @@ import {
 import { type Call, createKeystoneCalls, query, unexpected } from './keystoneCalls.ts';
 import type { HttpAnswer } from './keystoneHttp.ts';
 import { createLookups } from './keystoneLookups.ts';
+import { createProjects } from './keystoneProjects.ts';
+import { parseEvents, type RevocationEvent } from './keystoneRevocations.ts';
 import type { Keystone, KeystoneOptions, TokenAnswer, ValidateOptions } from './keystoneTypes.ts';
 
 export type { Credentials, KeystoneEndpoint, KeystoneService, Reference, Scope } from './keystoneBodies.ts';
@@ -63,6 +65,13 @@ async function revoke(call: Call, token: string): Promise<boolean> {
   throw unexpected(answer);
 }
 
+async function listRevocations(call: Call, since: number | null): Promise<RevocationEvent[]> {
+  const search = query({ since: since === null ? undefined : new Date(since).toISOString() });
+  const answer = await call.sendAuthorised({ method: 'GET', path: `/OS-REVOKE/events${search}`, large: true });
+  if (answer.status !== 200) throw unexpected(answer);
+  return parseEvents(answer.text);
+}
+
 async function readVersion(call: Call) {
   const answer = await call.send({ method: 'GET', path: '', repeatable: true });
   if (answer.status !== 200) throw unexpected(answer);
@@ -103,10 +112,12 @@ export function createKeystone(options: KeystoneOptions): Keystone {
       assertForm(token);
       return calls.run('revoke', (call) => revoke(call, token));
     },
+    revocationEvents: (since) => calls.run('revocations', (call) => listRevocations(call, since)),
     listServices,
     listEndpoints,
     listRegions: () => calls.list('regions', { key: 'regions', row: regionRow }),
     ...createLookups(calls),
+    ...createProjects(calls),
     endpointUrl,
     ownToken: (stale) => calls.ownToken(stale),
     version: () => calls.run('version', readVersion),

@@ -32,10 +32,17 @@ export function loginBody(credentials: Credentials, scope?: Scope): string {
 
 const named = z.object({ id: z.string().nullish(), name: z.string().nullish() });
 const owned = z.object({ id: z.string(), name: z.string(), domain: named.nullish() });
-const time = z
+/** A time of Keystone's, as UTC epoch milliseconds. */
+export const time = z
   .string()
   .transform((text) => Date.parse(text))
   .refine(Number.isFinite);
+
+const trust = z.object({
+  id: z.string(),
+  trustor_user: z.object({ id: z.string() }),
+  trustee_user: z.object({ id: z.string() }),
+});
 
 const tokenBody = z.object({
   token: z.object({
@@ -47,6 +54,7 @@ const tokenBody = z.object({
     project: owned.nullish(),
     domain: named.nullish(),
     system: z.unknown().optional(),
+    'OS-TRUST:trust': trust.nullish(),
     roles: z.array(z.object({ id: z.string(), name: z.string() })).default([]),
   }),
 });
@@ -66,6 +74,10 @@ export interface KeystoneToken {
   readonly auditIds: readonly string[];
   readonly user: TokenOwner;
   readonly project: TokenOwner | null;
+  /** Id of the domain that it is scoped to. */
+  readonly domainId: string | null;
+  /** Ids of the trust that it was got with, and of the users who gave and used it. */
+  readonly trust: { readonly id: string; readonly trustorId: string; readonly trusteeId: string } | null;
   /** Whether it is scoped to the whole system. */
   readonly system: boolean;
   readonly roles: readonly { readonly id: string; readonly name: string }[];
@@ -77,10 +89,13 @@ const owner = ({ id, name, domain }: z.infer<typeof owned>): TokenOwner => ({
   domain: { id: domain?.id ?? null, name: domain?.name ?? null },
 });
 
+const trustOf = (given: z.infer<typeof trust> | null | undefined): KeystoneToken['trust'] =>
+  given ? { id: given.id, trustorId: given.trustor_user.id, trusteeId: given.trustee_user.id } : null;
+
 const malformed = (details: string, cause?: unknown) => new AllianceError('keystone_malformed', { details, cause });
 
 /** JSON of an answer. The text is never quoted in the error: it may hold a token. */
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -88,7 +103,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function parseBody<T>(schema: z.ZodType<T>, value: unknown): T {
+export function parseBody<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const paths = result.error.issues.slice(0, 5).map((issue) => issue.path.join('.') || 'the body');
@@ -105,6 +120,8 @@ export function parseToken(text: string): KeystoneToken {
     auditIds: token.audit_ids,
     user: owner(token.user),
     project: token.project ? owner(token.project) : null,
+    domainId: token.domain?.id ?? null,
+    trust: trustOf(token['OS-TRUST:trust']),
     system: token.system !== undefined && token.system !== null,
     roles: token.roles,
   };

@@ -2,19 +2,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { AllianceError } from '../core/errors.ts';
-import type { keystoneLimits } from '../core/limits.ts';
+import { type keystoneLimits, revocationLimits } from '../core/limits.ts';
 
 type Widened<T> = { readonly [K in keyof T]: T[K] extends number ? number : T[K] };
 export type KeystoneLimits = Widened<typeof keystoneLimits>;
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Beneath `/v3`, with its query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   /** Whether a second attempt does no harm. */
   readonly repeatable: boolean;
+  /** For lists without pages: the answer may be as large as `revocationLimits.listBytes`. */
+  readonly large?: true;
   readonly signal: AbortSignal;
 }
 
@@ -103,19 +105,19 @@ export function createKeystoneHttp(options: {
 }): KeystoneHttp {
   const { limits } = options;
   const { origin, base } = parseAuthUrl(options.authUrl);
-  const pool = new Pool(origin, {
-    // One more than the queue admits: the broker's own login runs beside it.
-    connections: limits.concurrency + 1,
+  const common = {
     pipelining: 1,
     connect: { timeout: limits.connectTimeoutMs, ...(options.cacert !== undefined && { ca: options.cacert }) },
     headersTimeout: limits.requestTimeoutMs,
     bodyTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveMs,
-    maxResponseSize: limits.bodyBytes,
-  });
+  };
+  // One more than the queue admits: the broker's own login runs beside it.
+  const pool = new Pool(origin, { ...common, connections: limits.concurrency + 1, maxResponseSize: limits.bodyBytes });
+  const largePool = new Pool(origin, { ...common, connections: 1, maxResponseSize: revocationLimits.listBytes });
 
   async function once(request: HttpRequest): Promise<HttpAnswer> {
-    const answer = await pool.request({
+    const answer = await (request.large ? largePool : pool).request({
       method: request.method,
       path: base + request.path,
       headers: {
@@ -169,6 +171,8 @@ export function createKeystoneHttp(options: {
         });
       }
     },
-    close: () => pool.destroy(),
+    async close() {
+      await Promise.all([pool.destroy(), largePool.destroy()]);
+    },
   };
 }

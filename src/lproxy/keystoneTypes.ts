@@ -10,6 +10,8 @@ import type {
   Scope,
 } from './keystoneBodies.ts';
 import type { KeystoneLimits } from './keystoneHttp.ts';
+import type { RevocationEvent } from './keystoneRevocations.ts';
+import type { KeystoneProjects } from './keystoneProjects.ts';
 import type {
   KeystoneAssignment,
   KeystoneDomain,
@@ -24,6 +26,7 @@ export type KeystoneOperation =
   | 'validate'
   | 'issue'
   | 'revoke'
+  | 'revocations'
   | 'services'
   | 'endpoints'
   | 'regions'
@@ -81,7 +84,7 @@ export interface EndpointFilter {
  * Every method throws AllianceError: keystone_unreachable (no connection, no answer in time, 5xx), keystone_refused (the broker's
  * own credentials or rights), keystone_malformed (not what the API promises), overloaded (too many wait).
  */
-export interface Keystone {
+export interface Keystone extends KeystoneProjects {
   /** @throws also token_form_refused, for what cannot be a token */
   validateToken(token: string, options?: ValidateOptions): Promise<TokenAnswer>;
   /** Log in a user; the body comes without the catalog. @throws also credentials_refused */
@@ -91,6 +94,8 @@ export interface Keystone {
   ): Promise<{ readonly token: string; readonly body: string; readonly expiresAt: number }>;
   /** True when it was valid until now. */
   revokeToken(token: string): Promise<boolean>;
+  /** Events of OS-REVOKE made after `since` (UTC epoch milliseconds; null: all that are kept), oldest first. */
+  revocationEvents(since: number | null): Promise<RevocationEvent[]>;
   /** Those switched on, at most `keystoneLimits.listItems`, as are all lists. */
   listServices(filter?: { readonly type?: string; readonly name?: string }): Promise<KeystoneService[]>;
   listEndpoints(filter?: EndpointFilter): Promise<KeystoneEndpoint[]>;

@@ -28,6 +28,8 @@ export interface FeedPage {
 export interface Feed {
   /** Returns the sequence. */
   append(subject: string, payload: object): Promise<number>;
+  /** Several in one transaction, in their order. Returns the sequence of the last; those before it have the ones just below. */
+  appendAll(subject: string, payloads: readonly object[]): Promise<number>;
   read(query: FeedQuery): Promise<FeedPage>;
   /** Like read, but waits for something to read; an empty page after timeoutMs. Rejects with the signal's reason, or shutting_down when the store closes. */
   wait(query: FeedQuery & { timeoutMs?: number; signal?: AbortSignal }): Promise<FeedPage>;

@@ -28,24 +28,32 @@ export function createFeed(db: Database, clock: Clock): Feed & { close(): void }
     return { entries, next, head, gap: after < cut || after > head };
   };
 
+  const appendAll: Feed['appendAll'] = async (subject, payloads) => {
+    const texts = payloads.map((payload) => JSON.stringify(payload));
+    const subjectBytes = Buffer.byteLength(subject);
+    if (subjectBytes < 1 || subjectBytes > storeLimits.feedSubjectBytes)
+      throw new AllianceError('bad_request', { field: 'subject', details: 'A subject has 1 to 255 bytes.' });
+    if (texts.some((text) => Buffer.byteLength(text) > storeLimits.feedPayloadBytes))
+      throw new AllianceError('bad_request', { field: 'payload', details: 'The payload is too large for the feed.' });
+    const last = await db.write(async (trx) => {
+      const head = await increase(trx, 'feed_head', texts.length);
+      const first = head - texts.length + 1;
+      for (const [index, payload] of texts.entries())
+        await trx
+          .insertInto('feed')
+          .values({ seq: first + index, subject, payload, at: clock.now() })
+          .execute();
+      return head;
+    });
+    waiters.announce(last);
+    return last;
+  };
+
   return {
     read,
 
-    append: async (subject, payload) => {
-      const text = JSON.stringify(payload);
-      const subjectBytes = Buffer.byteLength(subject);
-      if (subjectBytes < 1 || subjectBytes > storeLimits.feedSubjectBytes)
-        throw new AllianceError('bad_request', { field: 'subject', details: 'A subject has 1 to 255 bytes.' });
-      if (Buffer.byteLength(text) > storeLimits.feedPayloadBytes)
-        throw new AllianceError('bad_request', { field: 'payload', details: 'The payload is too large for the feed.' });
-      const seq = await db.write(async (trx) => {
-        const next = await increase(trx, 'feed_head');
-        await trx.insertInto('feed').values({ seq: next, subject, payload: text, at: clock.now() }).execute();
-        return next;
-      });
-      waiters.announce(seq);
-      return seq;
-    },
+    append: (subject, payload) => appendAll(subject, [payload]),
+    appendAll,
 
     wait: async ({ timeoutMs = storeLimits.feedWaitMs, signal, ...query }) => {
       const deadline = performance.now() + Math.min(timeoutMs, storeLimits.feedWaitMs);

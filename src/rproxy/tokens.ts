@@ -1,0 +1,130 @@
+/** A partner's tokens, typed: end one, follow revocations, claim, and what each side tells the other unasked. */
+import type { CallOptions } from '../client/connection.ts';
+import type { ClientPool } from '../client/pool.ts';
+import { AllianceError } from '../core/errors.ts';
+import { revocationLimits as limits } from '../core/limits.ts';
+import { type RevocationEvent, withoutNothing } from '../lproxy/keystoneRevocations.ts';
+import type { Partner } from '../model/partner.ts';
+import {
+  type Revocation,
+  RevocationNotice,
+  type RevocationPage,
+  RevocationQuery,
+  RevokeTokenRequest,
+  TokenAnnouncement,
+  TokenClaimRequest,
+  toInt64,
+  toNumber,
+} from '../wire/types.ts';
+
+/** Ends a token of the partner's. True when it was valid until now. */
+export async function revokeToken(
+  pool: ClientPool,
+  partner: Partner,
+  token: string,
+  options: CallOptions = {},
+): Promise<boolean> {
+  return (await pool.call(partner, 'revokeToken', new RevokeTokenRequest({ token }), options)).was_valid;
+}
+
+/** What may prove that the partner knows the token of this hint; undefined when it says that it does not. */
+export async function claimToken(
+  pool: ClientPool,
+  partner: Partner,
+  { hint, nonce }: { readonly hint: Buffer; readonly nonce: Buffer },
+  options: CallOptions = {},
+): Promise<Buffer | undefined> {
+  const { proof } = await pool.call(partner, 'claimToken', new TokenClaimRequest({ hint, nonce }), options);
+  return proof ?? undefined;
+}
+
+export interface RemoteRevocation {
+  readonly sequence: number;
+  readonly event: RevocationEvent;
+}
+
+export interface RemotePage {
+  /** In their order. */
+  readonly revocations: readonly RemoteRevocation[];
+  readonly next: number;
+  readonly head: number;
+  readonly gap: boolean;
+  /** Since the partner asked its Keystone; null: not yet. */
+  readonly ageMs: number | null;
+}
+
+export interface RevocationsQuery {
+  /** Sequence of the last one known; 0: from the oldest kept; -1: only where they end. */
+  readonly after: number;
+  readonly waitMs: number;
+  readonly limit: number;
+  readonly announceTokens: boolean;
+}
+
+/** @throws also wire_malformed for a page that goes back, repeats, leaps beyond its end or is larger than asked for */
+export async function readRevocations(
+  pool: ClientPool,
+  partner: Partner,
+  { after, waitMs, limit, announceTokens }: RevocationsQuery,
+  options: CallOptions = {},
+): Promise<RemotePage> {
+  const request = new RevocationQuery({
+    after: toInt64(after),
+    wait_ms: waitMs,
+    limit,
+    ...(announceTokens && { announce_tokens: true }),
+  });
+  return readPage(await pool.call(partner, 'getRevocations', request, options), after, limit);
+}
+
+const malformed = (details: string): AllianceError => new AllianceError('wire_malformed', { details });
+
+function readPage(page: RevocationPage, after: number, limit: number): RemotePage {
+  const next = toNumber(page.next_after);
+  const head = toNumber(page.head);
+  const ageMs = page.age_ms ? toNumber(page.age_ms) : null;
+  const revocations = page.revocations.map(readRevocation);
+  let last = Math.max(0, after);
+  if (revocations.length > (after < 0 ? 0 : limit)) throw malformed('More revocations than were asked for.');
+  for (const { sequence } of revocations) {
+    if (sequence <= last) throw malformed('Revocations are not in their order.');
+    last = sequence;
+  }
+  // After a gap the count may have begun again.
+  if (page.gap ? after <= 0 : next < last) throw malformed('The page goes back.');
+  if (head < 0 || next < 0 || next > head) throw malformed('The page leads beyond its end.');
+  if (ageMs !== null && ageMs < 0) throw malformed('The page is from the future.');
+  return { revocations, next, head, gap: page.gap, ageMs };
+}
+
+function readRevocation(revocation: Revocation): RemoteRevocation {
+  const id = (text: string | undefined, most: number = limits.idBytes): string | undefined => {
+    if (text !== undefined && (text.length === 0 || Buffer.byteLength(text) > most))
+      throw malformed('No id of Keystone.');
+    return text;
+  };
+  return {
+    sequence: toNumber(revocation.sequence),
+    event: withoutNothing({
+      revokedAt: toNumber(revocation.revoked_at),
+      issuedBefore: toNumber(revocation.issued_before),
+      auditId: id(revocation.audit_id, limits.auditIdBytes),
+      auditChainId: id(revocation.audit_chain_id, limits.auditIdBytes),
+      userId: id(revocation.user_id),
+      projectId: id(revocation.project_id),
+      domainId: id(revocation.domain_id),
+      domainScopeId: id(revocation.domain_scope_id),
+      roleId: id(revocation.role_id),
+      trustId: id(revocation.trust_id),
+      expiresAt: revocation.expires_at ? toNumber(revocation.expires_at) : undefined,
+    }),
+  };
+}
+
+/** Tells a consumer that there are new revocations. Nobody answers. */
+export const popToken = (pool: ClientPool, partner: Partner, head: number): Promise<undefined> =>
+  pool.call(partner, 'popToken', new RevocationNotice({ head: toInt64(head) }));
+
+/** Tells a consumer of a fresh token. Nobody answers. */
+export const pushToken = (pool: ClientPool, partner: Partner, hint: Buffer, expiresAt: number): Promise<undefined> =>
+  pool.call(partner, 'pushToken', new TokenAnnouncement({ hint, expires_at: toInt64(expiresAt) }));
