@@ -6,6 +6,7 @@ import type { HostPort } from '../core/endpoint.ts';
 import { toAllianceError } from '../core/errors.ts';
 import { connectionLimits } from '../core/limits.ts';
 import { hmacSha256 } from '../crypto/bytes.ts';
+import type { FacadeFace } from '../http/facade/facade.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { startHttp } from '../http/server.ts';
 import { resolveKeystone } from '../lproxy/credentials.ts';
@@ -18,6 +19,8 @@ import { Rates } from '../server/rates.ts';
 import { createSignQueue } from '../server/signQueue.ts';
 import { SoftTokens } from '../token/softTokens.ts';
 import { recordConfiguration, recordStart } from './audit.ts';
+import { openFacade, readFacadeTls } from './facade.ts';
+import { startFederation } from './federation.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
 import { startTasks, type TaskPauses } from './tasks.ts';
 
@@ -27,6 +30,7 @@ export interface BrokerOptions extends Omit<OpenOptions, 'telemetry'> {
     readonly tls?: HostPort | null | undefined;
     readonly tcp?: HostPort | null | undefined;
     readonly http?: HostPort | null | undefined;
+    readonly facade?: HostPort | null | undefined;
   };
   /** Instead of `connectionLimits`. */
   readonly limits?: Partial<ConnectionLimits>;
@@ -37,7 +41,7 @@ export interface BrokerOptions extends Omit<OpenOptions, 'telemetry'> {
 export interface Broker {
   readonly installation: Installation;
   /** Where it listens; null: nowhere. */
-  readonly addresses: { readonly tls: HostPort | null; readonly tcp: HostPort | null; readonly http: HostPort | null };
+  readonly addresses: Readonly<Record<'tls' | 'tcp' | 'http' | 'facade', HostPort | null>>;
   readonly keystone: Keystone | undefined;
   /** Reads the configuration again; throws, with nothing changed, when it has errors. */
   reload(): Promise<{ applied: string[]; needRestart: string[] }>;
@@ -53,19 +57,23 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     for (const close of stops.splice(0).reverse()) await close();
   };
   try {
-    const { config, view, clock, log } = installation;
+    const { config, view, clock } = installation;
     metrics.observe(view, clock);
     await recordStart(installation, config);
     const keystone = openKeystone(installation);
     if (keystone) stops.push(() => keystone.close());
+    const federation = await startFederation(installation, keystone);
+    stops.push(() => federation.stop());
     const server = new AllianceServer(createContext(installation, keystone, options.limits));
     stops.push(() => server.close());
 
-    const wanted = { ...config.listen, http: config.http.listen, ...definedOf(options.listen) };
+    const faces = { http: config.http.listen, facade: config.facade.listen };
+    const wanted = { ...config.listen, ...faces, ...definedOf(options.listen) };
     const addresses = {
       tls: wanted.tls ? await server.listenTls(wanted.tls) : null,
       tcp: wanted.tcp ? await server.listenTcp(wanted.tcp) : null,
       http: null as HostPort | null,
+      facade: null as HostPort | null,
     };
     if (wanted.http) {
       const http = await startHttp({
@@ -78,7 +86,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     }
     const tasks = startTasks(installation, options.pauses);
     stops.push(() => tasks.stop());
-    return { installation, addresses, keystone, reload: () => reload(installation, log), stop };
+    // Last here, so first to end: what it has begun to answer needs all the rest.
+    const facade = wanted.facade ? await openFacade(installation, federation, keystone, wanted.facade) : null;
+    if (facade) {
+      addresses.facade = facade.address;
+      stops.push(() => facade.close());
+    }
+    return { installation, addresses, keystone, reload: () => reload(installation, facade), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -106,7 +120,7 @@ function createContext(
   keystone: Keystone | undefined,
   limits: Partial<ConnectionLimits> = {},
 ): ServerContext {
-  const { store, view, clock, log, telemetry, card } = installation;
+  const { store, view, clock, log, telemetry, card, ownTokenKeys } = installation;
   const config = () => installation.config;
   return {
     store,
@@ -117,6 +131,7 @@ function createContext(
     config,
     limits: { ...connectionLimits, ...limits },
     card,
+    ownTokenKeys,
     decoyRole: decoyRoles(),
     keystone: partnerKeystones(keystone, () => config().limits.keystoneConcurrencyPerPartner),
     softTokens: new SoftTokens(() => ({
@@ -152,18 +167,22 @@ async function readiness({ store, view }: Installation, keystone: Keystone | und
   return { ready: database && !view.lost, checks };
 }
 
-async function reload(installation: Installation, log: Installation['log']) {
-  const before = installation.config;
+async function reload(installation: Installation, facade: FacadeFace | null) {
+  const { config: before, log } = installation;
   const after = loadConfig({ home: installation.home, env: installation.env });
+  // The files that the running facade was started with: their content may be another.
+  const tls = facade && readFacadeTls(before);
+  if (tls) facade.renewTls(tls);
   const { reloadable, needRestart } = compareConfigs(before, after);
   await recordConfiguration(installation, 'reloaded', { applied: reloadable, need_restart: needRestart });
-  const { limits, exports, partners, dial, audit } = after;
+  const { limits, exports, partners, dial, tokens, audit } = after;
   installation.config = {
     ...before,
     limits,
     exports,
     partners,
     dial,
+    tokens,
     audit,
     log: { ...before.log, level: after.log.level },
   };

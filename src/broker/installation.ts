@@ -10,6 +10,7 @@ import { createLogger, type Logger } from '../core/log.ts';
 import { silentTelemetry, type Telemetry } from '../core/telemetry.ts';
 import { loadKeyring } from '../crypto/keyring.ts';
 import { openStore, type Store } from '../model/store.ts';
+import { OwnTokenKeys } from '../token/ownKeys.ts';
 import { assertConfiguredIdentity, loadOwnIdentities } from './files.ts';
 
 export interface OpenOptions {
@@ -32,6 +33,8 @@ export interface Installation {
   readonly clock: Clock;
   readonly log: Logger;
   readonly telemetry: Telemetry;
+  /** What this cloud's Keystone signs JWS tokens with. */
+  readonly ownTokenKeys: OwnTokenKeys;
   /** Our card for a pairing in which the partner will have this role. */
   card(role: PartnerRole): Card;
   /** Endpoints that partners are told. */
@@ -67,6 +70,7 @@ export async function openInstallation(options: OpenOptions): Promise<Installati
       log,
       telemetry,
       endpoints,
+      ownTokenKeys: new OwnTokenKeys({ directory: () => installation.config.tokens.jwsKeys, clock, log }),
       card: (role) => {
         const { cloudId, certificateDer: certificate } = view.current.identity;
         const tlsOnly = endpoints.every((endpoint) => endpoint.startsWith('tls:'));

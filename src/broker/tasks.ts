@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AllianceError, toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
+import { formatFingerprint } from '../crypto/certificate.ts';
 import type { Partner } from '../model/partner.ts';
 import { readTrustBundle } from '../rproxy/identity.ts';
 import { tellEndOfTrustLate } from '../rproxy/pairing.ts';
@@ -124,9 +125,20 @@ const tasks: readonly Task[] = [
         installation,
         (partner) => installation.view.stateOf(partner) === 'active',
         async (partner) => {
-          const { pool, store, log } = installation;
-          if (await readTrustBundle(pool, store, partner)) return;
-          log.warn({ partner: partner.cloudId }, 'The partner publishes a key that it has not announced to us.');
+          const { pool, store, log, telemetry, ownTokenKeys } = installation;
+          const own = (await ownTokenKeys.list()).map(({ thumbprint }) => thumbprint);
+          const { announced, refusedTokenKeys } = await readTrustBundle(pool, store, partner, own);
+          const { cloudId } = partner;
+          if (!announced)
+            log.warn({ partner: cloudId }, 'The partner publishes a key that it has not announced to us.');
+          for (const { thumbprint } of refusedTokenKeys) {
+            telemetry.refusal('token_key_known');
+            const key = formatFingerprint(thumbprint);
+            log.error(
+              { partner: cloudId, key },
+              "The partner publishes a key of tokens that is another cloud's already.",
+            );
+          }
         },
       ),
   },

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { Faults } from './keystone/faults.ts';
 import { createServer, type SeenRequest } from './keystone/server.ts';
 import { KeystoneState } from './keystone/state.ts';
+import { createTokenFormat, type TokenProvider } from './keystone/tokenFormat.ts';
 import { Tokens } from './keystone/tokens.ts';
 
 export interface SandboxKeystoneOptions {
@@ -19,6 +20,8 @@ export interface SandboxKeystoneOptions {
   /** Users with the role member in the project demo, beside the user demo. */
   readonly users?: readonly { readonly name: string; readonly password: string }[];
   readonly tokenLifeMs?: number;
+  /** `fernet` by default. */
+  readonly tokenProvider?: TokenProvider;
   readonly clock?: Clock;
 }
 
@@ -31,6 +34,8 @@ export interface SandboxKeystone {
   readonly adminPassword: string;
   /** Of the user demo, domain Default, project demo, role member. */
   readonly demoPassword: string;
+  /** What signs tokens of the JWS provider, public half, PEM; else null. */
+  readonly tokenKeyPem: string | null;
   readonly faults: Faults;
   readonly state: KeystoneState;
   /** What was asked so far, the latest 10,000 requests. */
@@ -84,7 +89,8 @@ export async function startSandboxKeystone(options: SandboxKeystoneOptions = {})
 
   const faults = new Faults();
   const requests: SeenRequest[] = [];
-  const tokens = new Tokens(state, options.tokenLifeMs ?? 3600_000);
+  const format = createTokenFormat(options.tokenProvider ?? 'fernet');
+  const tokens = new Tokens(state, options.tokenLifeMs ?? 3600_000, format);
   let url = '';
   const app = createServer({ state, tokens, faults, requests, base: () => url });
   await app.listen({ host, port: options.port ?? 0 });
@@ -98,5 +104,6 @@ export async function startSandboxKeystone(options: SandboxKeystoneOptions = {})
     faults.clear();
     await app.close();
   };
-  return { url, port, region, adminPassword, demoPassword, faults, state, requests, stop };
+  const { publicKeyPem: tokenKeyPem } = format;
+  return { url, port, region, adminPassword, demoPassword, tokenKeyPem, faults, state, requests, stop };
 }

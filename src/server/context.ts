@@ -14,6 +14,7 @@ import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
 import type { StoredSession } from '../model/session.ts';
 import type { Store } from '../model/store.ts';
+import type { OwnTokenKeys } from '../token/ownKeys.ts';
 import type { SoftTokens } from '../token/softTokens.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
 import type { Rates } from './rates.ts';
@@ -33,6 +34,8 @@ export interface ServerContext {
   /** This cloud's Keystone, as far as this partner may use it; undefined where none is configured. Handlers ask nothing else. */
   readonly keystone: (partner: Partner) => Keystone | undefined;
   readonly softTokens: SoftTokens;
+  /** What this cloud's Keystone signs JWS tokens with. */
+  readonly ownTokenKeys: OwnTokenKeys;
   readonly rates: Rates;
   /** Runs signatures on the thread pool; refuses with `overloaded` when too many wait. */
   readonly sign: <T>(work: () => Promise<T>) => Promise<T>;

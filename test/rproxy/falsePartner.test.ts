@@ -161,12 +161,12 @@ describe('a partner that lies', () => {
           ],
         });
       const foreign = await meet({ answer: ({ reply }) => reply('getTrustBundle', bundleOf('east', Buffer.alloc(9))) });
-      await rejection(readTrustBundle(pool(), cloud.installation.store, foreign.partner), 'wire_malformed');
+      await rejection(readTrustBundle(pool(), cloud.installation.store, foreign.partner, []), 'wire_malformed');
       expect((await cloud.partner(foreign.partner.cloudId)).bundleSequence).to.equal(0);
       const broken = await meet({
         answer: ({ reply }) => reply('getTrustBundle', bundleOf(broken.partner.cloudId, Buffer.alloc(9))),
       });
-      const thrown = await readTrustBundle(pool(), cloud.installation.store, broken.partner).catch(
+      const thrown = await readTrustBundle(pool(), cloud.installation.store, broken.partner, []).catch(
         (error: unknown) => error,
       );
       expect(thrown).to.be.instanceOf(AllianceError);

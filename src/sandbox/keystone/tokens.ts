@@ -10,6 +10,7 @@ import {
   type User,
   wholeSecond,
 } from './state.ts';
+import type { TokenFormat } from './tokenFormat.ts';
 
 /** Keystone's `allow_expired_window`. */
 const expiredWindowMs = 48 * 3600 * 1000;
@@ -28,16 +29,17 @@ export interface NewToken {
 export class Tokens {
   readonly #state: KeystoneState;
   readonly #lifeMs: number;
+  readonly #format: TokenFormat;
 
-  constructor(state: KeystoneState, lifeMs: number) {
+  constructor(state: KeystoneState, lifeMs: number, format: TokenFormat) {
     this.#state = state;
     this.#lifeMs = lifeMs;
+    this.#format = format;
   }
 
   issue({ user, scope, methods, applicationCredentialId, parent }: NewToken): TokenRecord {
     const issuedAt = wholeSecond(this.#state.clock.now());
-    const record: TokenRecord = {
-      token: `gAAAAA${randomBytes(132).toString('base64url')}`,
+    const facts = {
       userId: user.id,
       scope,
       methods: parent ? [...new Set([...parent.methods, ...methods])] : methods,
@@ -46,6 +48,7 @@ export class Tokens {
       expiresAt: parent?.expiresAt ?? issuedAt + this.#lifeMs,
       applicationCredentialId: applicationCredentialId ?? parent?.applicationCredentialId ?? null,
     };
+    const record: TokenRecord = { token: this.#format.format(facts), ...facts };
     if (scope && this.rolesOf(record).length === 0) throw unauthorized();
     this.#prune();
     this.#state.tokens.set(record.token, record);
