@@ -8,7 +8,7 @@ import type { HostPort } from '../core/endpoint.ts';
 interface BrokerFile {
   readonly pid: number;
   readonly started_at: number;
-  readonly addresses: Readonly<Record<'tls' | 'tcp' | 'http', HostPort | null>>;
+  readonly addresses: Readonly<Record<'tls' | 'tcp' | 'http' | 'facade', HostPort | null>>;
 }
 
 const pathIn = (home: string): string => join(home, 'broker.json');

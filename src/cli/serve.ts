@@ -13,6 +13,7 @@ interface Options {
   readonly tls?: HostPort | 'off';
   readonly tcp?: HostPort | 'off';
   readonly http?: HostPort | 'off';
+  readonly facade?: HostPort | 'off';
 }
 
 export function addServe(program: Command, cli: Cli): void {
@@ -27,12 +28,18 @@ end it; a second one ends it at once.`,
     .option('--tls <address>', 'HOST:PORT for TLS, or off (default: listen.tls)', parseListen)
     .option('--tcp <address>', 'HOST:PORT for plain TCP, or off (default: listen.tcp)', parseListen)
     .option('--http <address>', 'HOST:PORT for health and metrics, or off (default: http.listen)', parseListen)
+    .option('--facade <address>', 'HOST:PORT for services of this cloud, or off (default: facade.listen)', parseListen)
     .action((options: Options) => finish(cli, serve(cli, options)));
 }
 
 async function serve(cli: Cli, options: Options): Promise<undefined> {
   const wanted = (address: HostPort | 'off' | undefined) => (address === 'off' ? null : address);
-  const listen = { tls: wanted(options.tls), tcp: wanted(options.tcp), http: wanted(options.http) };
+  const listen = {
+    tls: wanted(options.tls),
+    tcp: wanted(options.tcp),
+    http: wanted(options.http),
+    facade: wanted(options.facade),
+  };
   const ended = endOfService();
   const broker = await startBroker({ home: cli.home, env: cli.env, listen });
   const withdraw = announceBroker(broker);
@@ -55,7 +62,7 @@ async function serve(cli: Cli, options: Options): Promise<undefined> {
 
 function tellListener(cli: Cli, face: string, address: HostPort | null): void {
   const text = address ? formatHostPort(address) : 'off';
-  cli.event({ event: 'listening', face, address: address && text }, `${face.padEnd(4)}  ${text}`);
+  cli.event({ event: 'listening', face, address: address && text }, `${face.padEnd(6)}  ${text}`);
 }
 
 /** The first signal to end; the second one ends the process on the spot. */

@@ -124,7 +124,7 @@ describe('a broker', () => {
     const { home, env } = cloud;
     const listen = { tls: null, tcp: { host: '127.0.0.1', port }, http: null };
     const broker = await startBroker({ home, env, listen, log: silentLogger });
-    expect(broker.addresses).to.deep.equal({ tls: null, tcp: { host: '127.0.0.1', port }, http: null });
+    expect(broker.addresses).to.deep.equal({ tls: null, tcp: { host: '127.0.0.1', port }, http: null, facade: null });
     await broker.stop();
   });
 

@@ -1,0 +1,64 @@
+/** Tokens across clouds: what this broker knows of its own revocations and of its partners', and how it answers about partners' tokens. */
+import { AllianceError } from '../core/errors.ts';
+import type { Keystone } from '../lproxy/keystone.ts';
+import { createForeignTokens, type ForeignTokens } from '../token/foreign.ts';
+import { Hints } from '../token/hints.ts';
+import { createLocaliser, type Localiser } from '../token/localise.ts';
+import { type Followers, startFollowers } from '../token/revocation/follower.ts';
+import { RevocationMarks } from '../token/revocation/marks.ts';
+import { RevocationSource } from '../token/revocation/source.ts';
+import type { Installation } from './installation.ts';
+
+export interface Federation {
+  readonly marks: RevocationMarks;
+  readonly hints: Hints;
+  /** Revocations of this cloud's own tokens. */
+  readonly revocations: RevocationSource;
+  /** Revocations of partners' tokens. */
+  readonly followers: Followers;
+  readonly foreign: ForeignTokens;
+  /** @throws AllianceError configuration where this cloud has no Keystone */
+  readonly localiser: () => Localiser;
+  stop(): Promise<void>;
+}
+
+export async function startFederation(installation: Installation, keystone: Keystone | undefined): Promise<Federation> {
+  const { pool, view, store, clock, log, telemetry } = installation;
+  const config = () => installation.config;
+  const marks = new RevocationMarks(clock);
+  const hints = new Hints({ view, clock });
+  const revocations = new RevocationSource({ keystone, store, view, marks, clock, log });
+  await revocations.start();
+  const followers = startFollowers({ pool, view, store, config, clock, log, marks });
+  const foreign = createForeignTokens({
+    pool,
+    view,
+    config,
+    clock,
+    log,
+    telemetry,
+    marks,
+    hints,
+    followers,
+  });
+  const localiser = keystone && createLocaliser({ keystone, store, pool, config, clock, log });
+  return {
+    marks,
+    hints,
+    revocations,
+    followers,
+    foreign,
+    localiser: () => localiser ?? missingKeystone(),
+    stop: async () => {
+      foreign.close();
+      await Promise.all([followers.stop(), revocations.stop()]);
+    },
+  };
+}
+
+export function missingKeystone(): never {
+  throw new AllianceError('configuration', {
+    field: 'keystone.auth_url',
+    details: 'The facade stands before a Keystone, and keystone.auth_url is missing.',
+  });
+}
