@@ -5,11 +5,11 @@ import type { Partner } from '../model/partner.ts';
 import { exchangeCheckpoint } from '../rproxy/audit.ts';
 import type { Installation } from './installation.ts';
 
-/**
- * `refused`: the partner holds a head that our audit does not lead to any more, or its own is not what it was; that must not pass
- * as "not now". Throws when the partner cannot be reached.
- */
-export async function tellCheckpoint(installation: Installation, partner: Partner): Promise<'told' | 'refused'> {
+/** `refused`: the partner holds a head that our audit does not lead to any more. `distrusted`: its own audit is not what it was. */
+export type ExchangeOutcome = 'told' | 'refused' | 'distrusted';
+
+/** Throws when the partner cannot be reached; a refusal must not pass as "not now". */
+export async function tellCheckpoint(installation: Installation, partner: Partner): Promise<ExchangeOutcome> {
   // The handshake may be refused the same way, and says nothing about the audit.
   await installation.pool.open(partner);
   try {
@@ -18,16 +18,16 @@ export async function tellCheckpoint(installation: Installation, partner: Partne
   } catch (thrown) {
     const { remote, errorName } = toAllianceError(thrown);
     if (errorName !== 'ticket_refused') throw thrown;
-    if (remote)
-      installation.log.error({ partner: partner.cloudId }, 'Security: a partner refuses the checkpoint of our audit.');
+    if (!remote) return 'distrusted';
+    installation.log.error({ partner: partner.cloudId }, 'Security: a partner refuses the checkpoint of our audit.');
     return 'refused';
   }
 }
 
+export type Answers = ReadonlyMap<CloudId, ExchangeOutcome | 'unreachable'>;
+
 /** Asks every active partner now. */
-export async function askPartners(
-  installation: Installation,
-): Promise<ReadonlyMap<CloudId, 'told' | 'refused' | 'unreachable'>> {
+export async function askPartners(installation: Installation): Promise<Answers> {
   const { view } = installation;
   const active = [...view.partners].filter((partner) => view.stateOf(partner) === 'active');
   const answers = active.map(async (partner) => {

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type Command, Option } from 'commander';
 import { type AuditReport, ownSeals, signAudit, verifyAudit } from '../broker/audit.ts';
-import { askPartners } from '../broker/auditExchange.ts';
+import { type Answers, askPartners } from '../broker/auditExchange.ts';
 import type { Installation } from '../broker/installation.ts';
 import { type CloudId, parseCloudId } from '../core/ids.ts';
 import { auditLimits } from '../core/limits.ts';
@@ -53,7 +53,8 @@ export function addAudit(program: Command, cli: Cli): void {
     usage: 'verify',
     summary: 'look whether every record is there, in its place and as it was written',
     more: `Compares the records with each other, with what this broker signed, and with what partners hold. Names the first record
-that is not right. Exit code 1 if there is one, 3 if a partner's audit is not right.`,
+that is not right. Exit code 1 if there is one or a partner holds one that is not there, 3 if a partner's own audit is
+not right.`,
     examples: ['audit verify', 'audit verify --ask', 'audit verify --file audit.jsonl'],
   })
     .option('--ask', 'exchange checkpoints with the partners first')
@@ -98,7 +99,7 @@ async function verify(cli: Cli, { file, part = false, ask = false }: VerifyOptio
   if (part && file === undefined) throw usageError('--part is about an exported file: give it with --file.', 'part');
   if (ask && file !== undefined) throw usageError('Partners are asked about the database, not about a file.', 'ask');
   return cli.open(async (installation) => {
-    const answers = ask ? await askPartners(installation) : new Map();
+    const answers: Answers = ask ? await askPartners(installation) : new Map();
     const report: AuditReport =
       file === undefined
         ? await verifyAudit(installation)

@@ -1,6 +1,6 @@
 /** Records of the audit and what verification found, for people and as data. */
 import type { AuditReport } from '../broker/audit.ts';
-import type { CloudId } from '../core/ids.ts';
+import type { Answers } from '../broker/auditExchange.ts';
 import type { AuditRecord } from '../model/audit.ts';
 import { exits } from './cli.ts';
 import { formatFacts, formatTable, formatTime, isoTime } from './text.ts';
@@ -27,8 +27,6 @@ export function describeRecords(records: readonly AuditRecord[]): string[] {
     ]),
   );
 }
-
-type Answers = ReadonlyMap<CloudId, 'told' | 'refused' | 'unreachable'>;
 
 export type AuditView = ReturnType<typeof viewReport>;
 
@@ -61,10 +59,11 @@ export function viewReport({ broken, records, head, cut, witnesses, gaps, partne
   };
 }
 
-const isWrong = ({ alarm, answer }: AuditView['partners'][number]): boolean => alarm !== null || answer === 'refused';
-
-export const exitOf = ({ ok, partners }: AuditView): number =>
-  !ok ? exits.failed : partners.some(isWrong) ? exits.partly : exits.done;
+/** What a partner holds against our audit is as bad as what we find ourselves; what we hold against theirs is not. */
+export function exitOf({ ok, partners }: AuditView): number {
+  if (!ok || partners.some(({ alarm, answer }) => alarm === 'disputed' || answer === 'refused')) return exits.failed;
+  return partners.some(({ alarm, answer }) => alarm !== null || answer === 'distrusted') ? exits.partly : exits.done;
+}
 
 const alarms: Readonly<Record<string, string>> = {
   backwards: 'ITS AUDIT HAS LOST RECORDS that it had shown to us',
@@ -91,7 +90,7 @@ export function describeReport(view: AuditView): string[] {
 function describePartner({ theirs, ours, alarm, answer }: AuditView['partners'][number]): string {
   const held = ours ? `holds our record ${ours.seq}` : 'holds none of our records';
   const shown = theirs ? `has shown ${theirs.seq} of its own at ${theirs.at}` : 'has shown nothing';
-  const refused = answer === 'refused' ? '; THE EXCHANGE WAS REFUSED' : '';
+  const refused = answer === 'refused' ? '; IT REFUSES OUR AUDIT, having seen records that are not there' : '';
   const silent = answer === 'unreachable' ? '; not reached now' : '';
   return `${held}, ${shown}${alarm ? `; ${alarms[alarm]}` : ''}${refused}${silent}`;
 }

@@ -1,0 +1,216 @@
+/** The audit of two clouds, as their operators see it: what it tells, what it hides, and what becomes of it when somebody meddles. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { expect } from 'chai';
+import { cutAudit, signAudit } from '../../src/broker/audit.ts';
+import { tellCheckpoint } from '../../src/broker/auditExchange.ts';
+import { accept, approve, invite, refreshPairing } from '../../src/broker/partners.ts';
+import type { Partner } from '../../src/model/partner.ts';
+import { authenticate, validateToken } from '../../src/rproxy/auth.ts';
+import { createShiftedClock } from '../support/clock.ts';
+import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
+import { runCommand } from '../support/commandLine.ts';
+import { rejection } from '../support/errors.ts';
+import { checked } from '../support/jsonSchema.ts';
+
+interface Report {
+  readonly ok: boolean;
+  readonly records: number;
+  readonly cut: { readonly seq: number } | null;
+  readonly broken: { readonly seq: number; readonly reason: string } | null;
+  readonly partners: readonly {
+    readonly ours: object | null;
+    readonly alarm: string | null;
+    readonly answer: string;
+  }[];
+}
+
+describe('audit of two clouds', () => {
+  const clock = createShiftedClock();
+  let east: Cloud;
+  let west: Cloud;
+  let atEast: Partner;
+  let atWest: Partner;
+  let invitation: string;
+
+  before(async () => {
+    const env = { ALLIANCE_PARTNERS__WEST__AUTHENTICATE: 'true', ALLIANCE_AUDIT__KEEP_DAYS: '10' };
+    [east, west] = await Promise.all([
+      startCloud({ cloudId: 'east', clock, env }),
+      startCloud({ cloudId: 'west', clock }),
+    ]);
+    invitation = (await invite(east.installation, {})).token;
+    const accepted = await accept(west.installation, invitation);
+    atEast = await approve(east.installation, await east.partner('west'), accepted.code ?? '');
+    atWest = await refreshPairing(west.installation, accepted);
+  });
+  after(stopClouds);
+
+  const run = (cloud: Cloud, args: string) => runCommand(args.split(' '), { home: cloud.home, env: cloud.env });
+  const verify = async (cloud: Cloud, more = ''): Promise<Report & { code: number }> => {
+    const { code, stdout } = await run(cloud, `audit verify${more} --json`);
+    return { code, ...checked<Report & Record<string, unknown>>('audit-verify', JSON.parse(stdout)) };
+  };
+  const list = async (cloud: Cloud, more = '') => {
+    const { stdout } = await run(cloud, `audit list${more} --json`);
+    const { records } = checked<{ records: { kind: string; outcome: string; details: object }[] }>(
+      'audit-list',
+      JSON.parse(stdout),
+    );
+    return records;
+  };
+  const outcomes = async (cloud: Cloud, more = '') =>
+    (await list(cloud, more)).map((one) => `${one.kind} ${one.outcome}`);
+  const exported = async (cloud: Cloud, name: string, more = '') => {
+    const { code, stdout } = await run(cloud, `audit export${more}`);
+    expect(code).to.equal(0);
+    const file = join(cloud.home, name);
+    writeFileSync(file, stdout);
+    return { file, lines: stdout.trimEnd().split('\n') };
+  };
+
+  it('tells of pairing, handshakes and configuration, newest last', async () => {
+    await tellCheckpoint(west.installation, atWest);
+    expect(await outcomes(east, ' --kind pairing')).to.deep.equal(['pairing invited', 'pairing stored']);
+    expect(await outcomes(west, ' --partner east')).to.include.members([
+      'pairing stored',
+      'trust approved',
+      'handshake agreed',
+    ]);
+    const [loaded] = await list(east, ' --kind configuration');
+    expect(loaded!.outcome).to.equal('loaded');
+    expect(loaded!.details)
+      .to.have.property('keys')
+      .that.includes.members(['keystone.password', 'audit.keep_days', 'partners.west.authenticate']);
+    const { stdout } = await run(east, 'audit list --limit 2');
+    expect(stdout).to.match(/^NUMBER +TIME +KIND +OUTCOME.*\n\d+ .*\n\d+ .*\n$/);
+    expect((await run(east, 'audit list --since 2099-01-01')).stdout).to.equal('No such records.\n');
+    expect(await outcomes(east, ' --until 2020-01-01')).to.deep.equal([]);
+  });
+
+  it('tells which keys a reload changed, and nothing of one that failed', async () => {
+    east.env.ALLIANCE_PARTNERS__WEST__CALLS_PER_S = '77';
+    east.env.ALLIANCE_LISTEN__TCP = 'nonsense';
+    await rejection(east.broker.reload(), 'configuration');
+    delete east.env.ALLIANCE_LISTEN__TCP;
+    await east.broker.reload();
+    const last = await list(east, ' --kind configuration');
+    expect(last.map(({ outcome }) => outcome)).to.deep.equal(['loaded', 'reloaded']);
+    expect(last[1]!.details).to.deep.equal({ applied: ['partners.west.calls_per_s'], need_restart: [] });
+  });
+
+  it('tells of handshakes that a partner was refused, once in a while', async () => {
+    await east.installation.store.partners.apply(atEast.uid, 'suspend');
+    await east.installation.view.refresh();
+    for (let i = 0; i < 3; i++) await rejection(west.installation.pool.open(atWest, true), 'partner_not_active');
+    for (const cloud of [east, west])
+      expect((await outcomes(cloud, ' --kind handshake')).filter((one) => one.endsWith('not_active'))).to.have.length(
+        1,
+      );
+    await east.installation.store.partners.apply(atEast.uid, 'resume');
+    await east.installation.view.refresh();
+  });
+
+  it('holds no secret of all that', async () => {
+    const { pool } = west.installation;
+    const user = { name: 'admin', domain: { name: 'Default' } };
+    const password = east.keystone.adminPassword;
+    await authenticate(pool, atWest, { kind: 'password', user, password }).catch(() => undefined);
+    await validateToken(pool, atWest, 'gAAAAA-a-token-that-nobody-issued');
+    const texts = (await Promise.all([east, west].map((cloud) => run(cloud, 'audit export')))).map((one) => one.stdout);
+    const secrets = [password, west.keystone.adminPassword, 'gAAAAA-a-token', invitation, invitation.slice(-40)];
+    for (const { installation } of [east, west])
+      for (const { sid, direction } of await installation.store.sessions.list()) {
+        const session = await installation.store.sessions.findLive(sid, direction, clock.now());
+        for (const bytes of [session?.secret, session?.continuity])
+          if (bytes) secrets.push(bytes.toString('hex'), bytes.toString('base64'), bytes.toString('base64url'));
+      }
+    expect(secrets.length).to.be.greaterThan(8);
+    for (const secret of secrets) for (const text of texts) expect(text).not.to.contain(secret);
+  });
+
+  it('is whole, also for the partner that holds its head', async () => {
+    await tellCheckpoint(west.installation, atWest);
+    await signAudit(west.installation);
+    const report = await verify(west);
+    expect([report.code, report.ok, report.partners.length]).to.deep.equal([0, true, 1]);
+    expect(report.partners[0]!.ours).not.to.equal(null);
+    const asked = await verify(west, ' --ask');
+    expect([asked.code, asked.partners[0]!.answer]).to.deep.equal([0, 'told']);
+    const { stdout } = await run(west, 'audit verify');
+    expect(stdout)
+      .to.match(/^audit +whole\n/)
+      .and.match(/partner east +holds our record \d+/);
+  });
+
+  it('exports all of it with its end, so that what is altered, missing or cut off shows', async () => {
+    const { file, lines } = await exported(west, 'audit.jsonl');
+    for (const line of lines) checked('audit-export', JSON.parse(line));
+    const good = await verify(west, ` --file ${file}`);
+    expect([good.code, good.records]).to.deep.equal([0, lines.length - 1]);
+    const wrongs: [reason: string, lines: readonly string[]][] = [
+      ['truncated', lines.slice(0, -1)],
+      ['truncated', [...lines.slice(0, -2), lines.at(-1)!]],
+      ['missing', [lines[0]!, ...lines.slice(2)]],
+      ['missing', lines.slice(1)],
+      ['altered', lines.map((line, i) => (i === 2 ? line.replace(/"outcome":"\w+"/, '"outcome":"else"') : line))],
+      ['altered', lines.map((line, i) => (i === 2 ? '{"half":' : line))],
+      ['missing', [lines[0]!, lines[2]!, lines[1]!, ...lines.slice(3)]],
+      ['unsigned', [...lines.slice(0, -1), lines.at(-1)!.replace(/"at":\d/, '"at":9')]],
+      ['reordered', [...lines, lines[0]!]],
+    ];
+    for (const [reason, wrong] of wrongs) {
+      writeFileSync(file, `${wrong.join('\n')}\n`);
+      const found = await verify(west, ` --file ${file}`);
+      expect([found.code, found.broken?.reason]).to.deep.equal([1, reason]);
+    }
+  });
+
+  it('exports a part, which is verified as such', async () => {
+    const { file, lines } = await exported(west, 'part.jsonl', ' --kind handshake');
+    expect(lines.length).to.be.greaterThan(1);
+    expect((await verify(west, ` --file ${file}`)).broken?.reason).to.equal('missing');
+    const part = await verify(west, ` --file ${file} --part`);
+    expect([part.code, part.records]).to.deep.equal([0, lines.length]);
+    writeFileSync(file, lines.join('\n').replace('"bootstrap"', '"optimistic"'));
+    expect((await verify(west, ` --file ${file} --part`)).broken?.reason).to.equal('altered');
+  });
+
+  it('is cut by age, and what is left follows a signed record of that', async () => {
+    const before = await verify(east);
+    clock.advance(11 * 86_400_000);
+    await east.installation.store.partners.update(atEast.uid, { name: 'occident' });
+    await cutAudit(east.installation);
+    const report = await verify(east);
+    expect([report.ok, report.cut?.seq, report.records]).to.deep.equal([true, before.records, 1]);
+    const { file, lines } = await exported(east, 'cut.jsonl');
+    expect(lines).to.have.length(3);
+    expect((await verify(east, ` --file ${file}`)).code).to.equal(0);
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/"cut":\{"seq":\d+/, '"cut":{"seq":1'));
+    expect((await verify(east, ` --file ${file}`)).broken?.reason).to.equal('unsigned');
+    // The name by which operators know it finds the records of before and after.
+    expect(await outcomes(east, ' --partner occident')).to.deep.equal(['trust changed']);
+  });
+
+  it('that somebody shortens, with all that this cloud knows of it, is missed by the partner', async () => {
+    await tellCheckpoint(west.installation, atWest);
+    const db = new Sqlite(join(west.home, 'alliance.db'));
+    const last = db.prepare('select max(seq) from audit').pluck().get() as number;
+    db.prepare('delete from audit where seq > ?').run(last - 2);
+    db.prepare('delete from audit_seals').run();
+    db.prepare('update audit_head set seq = seq - 2, hash = (select hash from audit where seq = ?)').run(last - 2);
+    const report = await verify(west);
+    expect(report.code).to.equal(1);
+    expect(report.broken).to.deep.include({ seq: last - 1, reason: 'truncated' });
+    // Even where what east said is gone as well: it says it again, and refuses.
+    db.prepare('delete from audit_checkpoints').run();
+    db.close();
+    expect((await verify(west)).ok).to.equal(true);
+    const asked = await verify(west, ' --ask');
+    expect([asked.code, asked.partners[0]!.answer]).to.deep.equal([1, 'refused']);
+    const there = await verify(east);
+    expect([there.code, there.partners[0]!.alarm]).to.deep.equal([3, 'backwards']);
+    expect((await run(east, 'audit verify')).stdout).to.contain('HAS LOST RECORDS');
+  });
+});
