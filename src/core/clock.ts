@@ -8,6 +8,3 @@ export interface Clock {
 export const systemClock: Clock = { now: () => Date.now() };
 
 export const monotonic = (clock: Clock): number => clock.monotonic?.() ?? performance.now();
-
-/** For durations. */
-export const monotonicOf = (clock: Clock): number => clock.monotonic?.() ?? performance.now();
