@@ -8,6 +8,7 @@ import { AllianceError } from './errors.ts';
 import { type CloudId, parseCloudId } from './ids.ts';
 import { auditLimits, connectionLimits, keystoneLimits, pairingLimits, partnerLimits, tokenLimits } from './limits.ts';
 import { logLevels } from './log.ts';
+import { wholeMatcher } from './pattern.ts';
 
 /** Input that a parser of ours understands; its complaint becomes the text of the problem. */
 const parsed = <S extends z.ZodType<string>, T>(schema: S, parse: (text: string) => T) =>
@@ -113,6 +114,7 @@ const catalogInjection = z.strictObject({
 const provisioning = z.strictObject({
   projects: z.int().min(0).max(100_000).default(0).describe('At most so many at a time; 0: none.'),
   name_pattern: text()
+    .refine((pattern) => wholeMatcher(pattern) !== undefined, 'must be a regular expression (RE2)')
     .default('[A-Za-z0-9][A-Za-z0-9_.-]*')
     .describe('Regular expression that the whole name must match.'),
   domain: text().default('Default').describe('Domain, by name, that they are made in.'),

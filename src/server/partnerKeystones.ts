@@ -46,5 +46,11 @@ function limit(keystone: Keystone, concurrency: () => number): Keystone {
     listServices: (filter) => queued(() => keystone.listServices(filter)),
     listEndpoints: (filter) => queued(() => keystone.listEndpoints(filter)),
     listRegions: () => queued(() => keystone.listRegions()),
+    createProject: (project) => queued(() => keystone.createProject(project)),
+    projectsNamed: (of) => queued(() => keystone.projectsNamed(of)),
+    deleteProject: (id) => queued(() => keystone.deleteProject(id)),
+    listDomains: (filter) => queued(() => keystone.listDomains(filter)),
+    listRoles: () => queued(() => keystone.listRoles()),
+    roleInferences: () => queued(() => keystone.roleInferences()),
   };
 }

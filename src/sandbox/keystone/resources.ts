@@ -36,7 +36,7 @@ export const showProject = (base: string, project: Project) => ({
   enabled: project.enabled,
   parent_id: project.domainId,
   is_domain: false,
-  tags: [],
+  tags: project.tags,
   options: {},
   links: self(base, `projects/${project.id}`),
 });

@@ -1,7 +1,7 @@
 /** Domains, projects, users, roles. */
 import type { Json } from './authentication.ts';
 import { addCollection, type Collection } from './collection.ts';
-import { ApiError, conflict } from './errors.ts';
+import { ApiError, badRequest, conflict } from './errors.ts';
 import { showDomain, showProject, showRole, showUser } from './resources.ts';
 import { authorise, type Context, optionalText, parameter, requiredText, showList } from './routes.ts';
 import type { Domain, Project, Role, User } from './state.ts';
@@ -38,6 +38,12 @@ function domains({ state }: Context): Collection<Domain> {
   };
 }
 
+function tagsOf({ tags = [] }: Json): string[] {
+  const isTag = (tag: unknown) => typeof tag === 'string' && /^[^,/]{1,255}$/.test(tag);
+  if (Array.isArray(tags) && tags.every(isTag)) return tags;
+  throw badRequest(`Invalid input for field 'tags': ${JSON.stringify(tags)}`);
+}
+
 function projects({ state }: Context): Collection<Project> {
   return {
     singular: 'project',
@@ -54,7 +60,7 @@ function projects({ state }: Context): Collection<Project> {
             `same name or same id in the same domain: name is ${name}, project id ${id}.`,
         );
       const description = optionalText(body, 'description') ?? '';
-      return state.addProject(name, { id, domainId, description, enabled: flag(body) });
+      return state.addProject(name, { id, domainId, description, enabled: flag(body), tags: tagsOf(body) });
     },
     change(project, body) {
       project.name = optionalText(body, 'name') ?? project.name;

@@ -15,6 +15,7 @@ export interface Project {
   readonly domainId: string;
   description: string;
   enabled: boolean;
+  readonly tags: readonly string[];
 }
 
 export interface User {
@@ -143,7 +144,8 @@ export class KeystoneState {
   }
 
   addProject(name: string, values: Partial<Project> = {}): Project {
-    return put(this.projects, { id: newId(), domainId: 'default', description: '', enabled: true, ...values, name });
+    const fresh = { id: newId(), domainId: 'default', description: '', enabled: true, tags: [] };
+    return put(this.projects, { ...fresh, ...values, name });
   }
 
   addUser(name: string, password: string | null, values: Partial<User> = {}): User {

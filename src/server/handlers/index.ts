@@ -5,15 +5,22 @@ import type { MethodName } from '../../wire/methods.ts';
 import type { Handler, InboundCall, PartnerCall, PartnerHandler } from '../context.ts';
 import { attach } from './attach.ts';
 import { authenticate } from './authenticate.ts';
+import { claimToken } from './claimToken.ts';
+import { deprovision } from './deprovision.ts';
 import { endTrust } from './endTrust.ts';
 import { exchangeCheckpoint } from './exchangeCheckpoint.ts';
 import { getEndpoints } from './getEndpoints.ts';
 import { getPairing } from './getPairing.ts';
+import { getRevocations } from './getRevocations.ts';
 import { getServices } from './getServices.ts';
 import { getSession } from './getSession.ts';
 import { getTrustBundle } from './getTrustBundle.ts';
 import { pair } from './pair.ts';
 import { ping } from './ping.ts';
+import { popToken } from './popToken.ts';
+import { provision } from './provision.ts';
+import { pushToken } from './pushToken.ts';
+import { revokeToken } from './revokeToken.ts';
 import { updateIdentity } from './updateIdentity.ts';
 import { validateTokenHard } from './validateTokenHard.ts';
 import { validateTokenSoft } from './validateTokenSoft.ts';
@@ -43,5 +50,12 @@ export const handlers: { readonly [M in MethodName]: Handler<M> } = {
   authenticate: forPartners(authenticate),
   getServices: forPartners(getServices),
   getEndpoints: forPartners(getEndpoints),
+  revokeToken: forPartners(revokeToken),
+  getRevocations: forPartners(getRevocations),
+  popToken: forPartners(popToken),
+  pushToken: forPartners(pushToken),
+  claimToken: forPartners(claimToken),
+  provision: forPartners(provision),
+  deprovision: forPartners(deprovision),
   exchangeCheckpoint: forPartners(exchangeCheckpoint),
 };

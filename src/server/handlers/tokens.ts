@@ -17,6 +17,11 @@ export function assertIssuedForm(token: string): void {
     throw new AllianceError('token_form_refused', { field: 'token' });
 }
 
+/** Throws `bad_request` for what is not 32 bytes. */
+export function assertHintBytes(bytes: Uint8Array, field: 'hint' | 'nonce'): void {
+  if (bytes.byteLength !== 32) throw new AllianceError('bad_request', { field, details: `${field} has 32 bytes.` });
+}
+
 /** This cloud's Keystone, with what this partner may use of it. */
 export function keystoneOf({ keystone }: ServerContext, partner: Partner): Keystone {
   const own = keystone(partner);

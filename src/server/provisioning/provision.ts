@@ -1,0 +1,77 @@
+/** A partner's request for a project, from what it may ask for to the project. */
+import { partnerConfig } from '../../core/config.ts';
+import { AllianceError, toAllianceError } from '../../core/errors.ts';
+import { provisionLimits } from '../../core/limits.ts';
+import type { Keystone } from '../../lproxy/keystone.ts';
+import type { Partner } from '../../model/partner.ts';
+import type { Provision, ProvisionContent } from '../../model/provision.ts';
+import type { ServerContext } from '../context.ts';
+import { makeProject } from './projects.ts';
+import { type ReadProvision, sameContent } from './request.ts';
+import { checkRoles, domainIdOf, grantFor } from './rules.ts';
+
+/** The same request gets the same project, whatever has become of the limits since. */
+export async function provisionProject(
+  context: ServerContext,
+  keystone: Keystone,
+  partner: Partner,
+  { requestId, content }: ReadProvision,
+): Promise<Provision> {
+  const { store } = context;
+  try {
+    const known =
+      (await store.provisions.find(partner.uid, 'in', requestId)) ??
+      (await reserve(context, keystone, partner, { requestId, content }));
+    assertSame(known, content);
+    return assertThere(known.state === 'creating' ? await makeProject(store, keystone, known) : known);
+  } catch (thrown) {
+    const { errorName: outcome, retryable } = toAllianceError(thrown);
+    if (!retryable)
+      await store.audit.note({
+        kind: 'provisioning',
+        actor: 'partner',
+        partner: partner.cloudId,
+        subject: content.name,
+        outcome,
+        rule: null,
+        requestId,
+        details: { user_id: content.userId, roles: content.roles },
+      });
+    throw thrown;
+  }
+}
+
+async function reserve(
+  { store, config, clock }: ServerContext,
+  keystone: Keystone,
+  partner: Partner,
+  { requestId, content }: ReadProvision,
+): Promise<Provision> {
+  const { provision: limits } = partnerConfig(config(), partner.cloudId);
+  const { tokens } = config();
+  if (limits.projects === 0) throw new AllianceError('provision_off');
+  const { roles, expiresAt } = grantFor(limits, tokens, content, clock.now());
+  await checkRoles(keystone, tokens, roles);
+  const domainId = await domainIdOf(keystone, limits.domain);
+  const request = { direction: 'in', requestId, asked: content, roles, domainId, expiresAt } as const;
+  return store.provisions.reserve(partner, request, limits.projects);
+}
+
+const badRequestId = (details: string): AllianceError =>
+  new AllianceError('bad_request', { field: 'request_id', details });
+
+function assertSame({ asked }: Provision, content: ProvisionContent): void {
+  if (!sameContent(asked, content)) throw badRequestId('This request_id was used for another request.');
+}
+
+function assertThere(provision: Provision): Provision {
+  if (provision.state !== 'active') throw badRequestId('The project of this request was removed.');
+  return provision;
+}
+
+/** Whatever comes of a request, it costs Keystone and the audit something. @throws AllianceError rate_limited */
+export function limitRequests({ rates, clock }: ServerContext, { uid }: Partner): void {
+  const { perMinute } = provisionLimits;
+  const retryAfterMs = rates.take(`provision:${uid}`, { perS: perMinute / 60, burst: perMinute }, clock.now());
+  if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs, details: 'Too many projects.' });
+}
