@@ -4,7 +4,7 @@ import { loadConfig } from '../core/config.ts';
 import { compareConfigs } from '../core/configView.ts';
 import type { HostPort } from '../core/endpoint.ts';
 import { toAllianceError } from '../core/errors.ts';
-import { connectionLimits } from '../core/limits.ts';
+import { connectionLimits, revocationLimits } from '../core/limits.ts';
 import { hmacSha256 } from '../crypto/bytes.ts';
 import type { FacadeFace } from '../http/facade/facade.ts';
 import { createMetrics } from '../http/metrics.ts';
@@ -16,11 +16,13 @@ import type { ConnectionLimits, ServerContext } from '../server/context.ts';
 import { AllianceServer } from '../server/listener.ts';
 import { partnerKeystones } from '../server/partnerKeystones.ts';
 import { Rates } from '../server/rates.ts';
+import { Shares } from '../server/shares.ts';
 import { createSignQueue } from '../server/signQueue.ts';
+import { ownTokens } from '../token/revocation/source.ts';
 import { SoftTokens } from '../token/softTokens.ts';
 import { recordConfiguration, recordStart } from './audit.ts';
 import { openFacade, readFacadeTls } from './facade.ts';
-import { startFederation } from './federation.ts';
+import { type Federation, startFederation } from './federation.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
 import { startTasks, type TaskPauses } from './tasks.ts';
 
@@ -64,7 +66,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     if (keystone) stops.push(() => keystone.close());
     const federation = await startFederation(installation, keystone);
     stops.push(() => federation.stop());
-    const server = new AllianceServer(createContext(installation, keystone, options.limits));
+    const server = new AllianceServer(createContext(installation, keystone, federation, options.limits));
     stops.push(() => server.close());
 
     const faces = { http: config.http.listen, facade: config.facade.listen };
@@ -84,7 +86,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       addresses.http = http.address;
       stops.push(() => http.close());
     }
-    const tasks = startTasks(installation, options.pauses);
+    const tasks = startTasks(installation, keystone, options.pauses);
     stops.push(() => tasks.stop());
     // Last here, so first to end: what it has begun to answer needs all the rest.
     const facade = wanted.facade ? await openFacade(installation, federation, keystone, wanted.facade) : null;
@@ -118,6 +120,7 @@ export function openKeystone(installation: Pick<Installation, 'config' | 'env' |
 function createContext(
   installation: Installation,
   keystone: Keystone | undefined,
+  { marks, hints, notices, revocations, followers }: Federation,
   limits: Partial<ConnectionLimits> = {},
 ): ServerContext {
   const { store, view, clock, log, telemetry, card, ownTokenKeys } = installation;
@@ -134,10 +137,15 @@ function createContext(
     ownTokenKeys,
     decoyRole: decoyRoles(),
     keystone: partnerKeystones(keystone, () => config().limits.keystoneConcurrencyPerPartner),
-    softTokens: new SoftTokens(() => ({
-      entries: config().limits.softCacheEntries,
-      ageMs: config().limits.softCacheMs,
-    })),
+    softTokens: new SoftTokens(
+      () => ({ entries: config().limits.softCacheEntries, ageMs: config().limits.softCacheMs }),
+      (facts) => marks.isRevoked(ownTokens, facts),
+    ),
+    hints,
+    notices,
+    revocations,
+    readers: new Shares(revocationLimits.readersPerPartner),
+    followers,
     rates: new Rates(connectionLimits.trackedAddresses),
     sign: createSignQueue(),
   };

@@ -1,9 +1,11 @@
 /** Tokens across clouds: what this broker knows of its own revocations and of its partners', and how it answers about partners' tokens. */
 import { AllianceError } from '../core/errors.ts';
+import type { PartnerUid } from '../core/ids.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import { createForeignTokens, type ForeignTokens } from '../token/foreign.ts';
 import { Hints } from '../token/hints.ts';
 import { createLocaliser, type Localiser } from '../token/localise.ts';
+import { PartnerNotices } from '../token/notices.ts';
 import { type Followers, startFollowers } from '../token/revocation/follower.ts';
 import { RevocationMarks } from '../token/revocation/marks.ts';
 import { RevocationSource } from '../token/revocation/source.ts';
@@ -12,6 +14,8 @@ import type { Installation } from './installation.ts';
 export interface Federation {
   readonly marks: RevocationMarks;
   readonly hints: Hints;
+  /** What partners are told unasked. */
+  readonly notices: PartnerNotices;
   /** Revocations of this cloud's own tokens. */
   readonly revocations: RevocationSource;
   /** Revocations of partners' tokens. */
@@ -28,6 +32,8 @@ export async function startFederation(installation: Installation, keystone: Keys
   const marks = new RevocationMarks(clock);
   const hints = new Hints({ view, clock });
   const revocations = new RevocationSource({ keystone, store, view, marks, clock, log });
+  const notices = new PartnerNotices({ pool, view, hints, clock });
+  revocations.onAppend((head) => notices.pop(head));
   await revocations.start();
   const followers = startFollowers({ pool, view, store, config, clock, log, marks });
   const foreign = createForeignTokens({
@@ -41,16 +47,19 @@ export async function startFederation(installation: Installation, keystone: Keys
     hints,
     followers,
   });
-  const localiser = keystone && createLocaliser({ keystone, store, pool, config, clock, log });
+  const extraProjects = (uid: PartnerUid, userId: string) => store.provisions.projectsFor(uid, userId, clock.now());
+  const localiser = keystone && createLocaliser({ keystone, store, pool, config, clock, log, extraProjects });
   return {
     marks,
     hints,
+    notices,
     revocations,
     followers,
     foreign,
     localiser: () => localiser ?? missingKeystone(),
     stop: async () => {
       foreign.close();
+      notices.close();
       await Promise.all([followers.stop(), revocations.stop()]);
     },
   };

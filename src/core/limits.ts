@@ -262,7 +262,7 @@ export const revocationLimits = {
   maxWaitMs: 30 * SECOND,
   /** Calls of getRevocations of one partner at a time, and their rate. */
   readersPerPartner: 4,
-  readsPerS: 50,
+  readsPerS: 25,
   readsBurst: 200,
   /** What we wait for at a partner: short enough that heads are confirmed every two seconds. */
   waitMs: SECOND,

@@ -14,10 +14,15 @@ import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
 import type { StoredSession } from '../model/session.ts';
 import type { Store } from '../model/store.ts';
+import type { Hints } from '../token/hints.ts';
+import type { PartnerNotices } from '../token/notices.ts';
 import type { OwnTokenKeys } from '../token/ownKeys.ts';
+import type { Followers } from '../token/revocation/follower.ts';
+import type { RevocationSource } from '../token/revocation/source.ts';
 import type { SoftTokens } from '../token/softTokens.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
 import type { Rates } from './rates.ts';
+import type { Shares } from './shares.ts';
 
 /** Time-outs and shares of connections, as in `connectionLimits`. */
 export type ConnectionLimits = { readonly [Name in keyof typeof connectionLimits]: number };
@@ -36,6 +41,14 @@ export interface ServerContext {
   readonly softTokens: SoftTokens;
   /** What this cloud's Keystone signs JWS tokens with. */
   readonly ownTokenKeys: OwnTokenKeys;
+  /** Of this cloud's tokens. */
+  readonly revocations: Pick<RevocationSource, 'head' | 'read' | 'append'>;
+  /** What partners may have running of getRevocations. */
+  readonly readers: Shares;
+  /** Of partners' tokens. */
+  readonly followers: Pick<Followers, 'wake'>;
+  readonly hints: Hints;
+  readonly notices: PartnerNotices;
   readonly rates: Rates;
   /** Runs signatures on the thread pool; refuses with `overloaded` when too many wait. */
   readonly sign: <T>(work: () => Promise<T>) => Promise<T>;

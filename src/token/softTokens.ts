@@ -4,9 +4,16 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { tokenLimits } from '../core/limits.ts';
+import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
 
 export type TokenKnowledge =
-  | { readonly status: 'valid'; readonly expiresAt: number; readonly checkedAt: number }
+  | {
+      readonly status: 'valid';
+      readonly expiresAt: number;
+      readonly checkedAt: number;
+      /** What revocations are matched with. */
+      readonly facts: KeystoneToken;
+    }
   | { readonly status: 'invalid'; readonly checkedAt: number };
 
 export interface SoftTokensOptions {
@@ -19,9 +26,11 @@ export class SoftTokens {
   readonly #key = randomBytes(32);
   readonly #known = new Map<string, TokenKnowledge>();
   readonly #options: () => SoftTokensOptions;
+  readonly #isRevoked: (facts: KeystoneToken) => boolean;
 
-  constructor(options: () => SoftTokensOptions) {
+  constructor(options: () => SoftTokensOptions, isRevoked: (facts: KeystoneToken) => boolean) {
     this.#options = options;
+    this.#isRevoked = isRevoked;
   }
 
   /** `checkedAt` is when Keystone was asked: of two answers that overtake each other the later question counts. */
@@ -40,7 +49,7 @@ export class SoftTokens {
     }
   }
 
-  /** What is known and still counts; a token past its expiry is known to be invalid. */
+  /** What is known and still counts; a token past its expiry, or revoked since, is known to be invalid. */
   recall(token: string, now: number): TokenKnowledge | undefined {
     const id = this.#idOf(token);
     const known = this.#known.get(id);
@@ -51,7 +60,8 @@ export class SoftTokens {
       this.#known.delete(id);
       return undefined;
     }
-    if (known.status === 'valid' && known.expiresAt <= now) return { status: 'invalid', checkedAt: known.checkedAt };
+    if (known.status === 'valid' && (known.expiresAt <= now || this.#isRevoked(known.facts)))
+      return { status: 'invalid', checkedAt: known.checkedAt };
     return known;
   }
 

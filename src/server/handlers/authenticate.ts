@@ -11,7 +11,7 @@ import { keystoneOf, mayAuthenticate } from './tokens.ts';
 const privilegedRoles = new Set(['admin', 'service', 'manager']);
 
 export const authenticate: PartnerHandler<'authenticate'> = async (context, argument, { partner }) => {
-  const { clock, softTokens } = context;
+  const { clock, softTokens, notices } = context;
   if (!mayAuthenticate(context, partner)) throw new AllianceError('not_exported', { details: 'authenticate is off.' });
   const { credentials, user } = credentialsOf(argument);
   limitGuesses(context, partner.uid, user);
@@ -24,7 +24,9 @@ export const authenticate: PartnerHandler<'authenticate'> = async (context, argu
     throw new AllianceError('not_exported', { details: 'The token would have a privileged role.' });
   }
 
-  softTokens.learn(issued.token, { status: 'valid', expiresAt: issued.expiresAt, checkedAt: clock.now() });
+  const { token, expiresAt } = issued;
+  softTokens.learn(token, { status: 'valid', expiresAt, checkedAt: clock.now(), facts: parseToken(issued.body) });
+  notices.announce(token, expiresAt);
   return new IssuedToken({ token: issued.token, expires_at: toInt64(issued.expiresAt), body: issued.body });
 };
 

@@ -3,23 +3,31 @@ import type { PartnerHandler } from '../context.ts';
 import { assertIssuedForm, indeterminateReason, keystoneOf } from './tokens.ts';
 
 /** Keystone is asked now; its silence is INDETERMINATE, never INVALID. */
-export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (context, { token }, { partner }) => {
-  const { clock, softTokens } = context;
+export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (context, request, { partner }) => {
+  const { clock, softTokens, hints, revocations } = context;
+  const { token } = request;
+  const allowExpired = request.allow_expired === true;
   assertIssuedForm(token);
   const checkedAt = clock.now();
   try {
     // The catalog names internal endpoints; what partners may see of it is what getEndpoints exports.
-    const answer = await keystoneOf(context, partner).validateToken(token, { catalog: false });
+    const answer = await keystoneOf(context, partner).validateToken(token, { catalog: false, allowExpired });
     if (answer.status === 'invalid') {
       softTokens.learn(token, { status: 'invalid', checkedAt });
-      return new TokenValidation({ status: TokenStatus.INVALID, checked_at: toInt64(checkedAt) });
+      return new TokenValidation({
+        status: TokenStatus.INVALID,
+        checked_at: toInt64(checkedAt),
+        revocation_head: toInt64(revocations.head),
+      });
     }
-    softTokens.learn(token, { status: 'valid', expiresAt: answer.expiresAt, checkedAt });
+    softTokens.learn(token, { status: 'valid', expiresAt: answer.expiresAt, checkedAt, facts: answer.token });
+    hints.learn(token, answer.expiresAt);
     return new TokenValidation({
       status: TokenStatus.VALID,
       expires_at: toInt64(answer.expiresAt),
       checked_at: toInt64(checkedAt),
       body: answer.body,
+      revocation_head: toInt64(revocations.head),
     });
   } catch (thrown) {
     const reason = indeterminateReason(context, thrown);
@@ -28,6 +36,7 @@ export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (con
       status: TokenStatus.INDETERMINATE,
       reason,
       checked_at: toInt64(checkedAt),
+      revocation_head: toInt64(revocations.head),
     });
   }
 };

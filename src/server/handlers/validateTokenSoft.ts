@@ -3,16 +3,24 @@ import type { PartnerHandler } from '../context.ts';
 import { assertIssuedForm } from './tokens.ts';
 
 /** From what Keystone said lately; Keystone itself is not asked. */
-export const validateTokenSoft: PartnerHandler<'validateTokenSoft'> = async ({ softTokens, clock }, { token }) => {
+export const validateTokenSoft: PartnerHandler<'validateTokenSoft'> = async (context, { token }) => {
+  const { softTokens, clock, revocations } = context;
   assertIssuedForm(token);
   const known = softTokens.recall(token, clock.now());
-  if (!known) return new TokenValidation({ status: TokenStatus.INDETERMINATE, reason: IndeterminateReason.NOT_KNOWN });
+  const revocation_head = toInt64(revocations.head);
+  if (!known)
+    return new TokenValidation({
+      status: TokenStatus.INDETERMINATE,
+      reason: IndeterminateReason.NOT_KNOWN,
+      revocation_head,
+    });
   const checkedAt = toInt64(known.checkedAt);
   return known.status === 'valid'
     ? new TokenValidation({
         status: TokenStatus.VALID,
         expires_at: toInt64(known.expiresAt),
         checked_at: checkedAt,
+        revocation_head,
       })
-    : new TokenValidation({ status: TokenStatus.INVALID, checked_at: checkedAt });
+    : new TokenValidation({ status: TokenStatus.INVALID, checked_at: checkedAt, revocation_head });
 };
