@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type AllianceError, toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
 import { formatFingerprint } from '../crypto/certificate.ts';
+import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
 import { readTrustBundle } from '../rproxy/identity.ts';
 import { tellEndOfTrustLate } from '../rproxy/pairing.ts';
@@ -11,16 +12,20 @@ import { tellCheckpoint } from './auditExchange.ts';
 import { announceIdentity } from './identity.ts';
 import type { Installation } from './installation.ts';
 import { refreshPairing } from './partners.ts';
+import { tendProvisions } from './provisionTask.ts';
 
 /** Pauses between the runs of each task. */
 export type TaskPauses = Readonly<
-  Record<'housekeepingMs' | 'pairingMs' | 'noticeMs' | 'rotationMs' | 'bundleMs' | 'checkpointMs', number>
+  Record<
+    'housekeepingMs' | 'pairingMs' | 'noticeMs' | 'rotationMs' | 'bundleMs' | 'checkpointMs' | 'provisionMs',
+    number
+  >
 >;
 
 interface Task {
   readonly name: string;
   readonly pause: keyof TaskPauses;
-  readonly run: (installation: Installation) => Promise<void>;
+  readonly run: (installation: Installation, keystone: Keystone | undefined) => Promise<void>;
 }
 
 export interface Tasks {
@@ -28,13 +33,17 @@ export interface Tasks {
 }
 
 /** Every task is repeated after its pause; what fails for one partner is logged and left for the next time. */
-export function startTasks(installation: Installation, pauses: Partial<TaskPauses> = {}): Tasks {
+export function startTasks(
+  installation: Installation,
+  keystone: Keystone | undefined,
+  pauses: Partial<TaskPauses> = {},
+): Tasks {
   const abort = new AbortController();
   const { signal } = abort;
   const loops = tasks.map(async ({ name, pause, run }) => {
     while (!signal.aborted) {
       try {
-        await run(installation);
+        await run(installation, keystone);
       } catch (thrown) {
         if (!signal.aborted) installation.log.warn({ task: name, err: toAllianceError(thrown) }, 'A task failed.');
       }
@@ -153,6 +162,13 @@ const tasks: readonly Task[] = [
         (partner) => installation.view.stateOf(partner) === 'active',
         (partner) => tellCheckpoint(installation, partner),
       );
+    },
+  },
+  {
+    name: 'provisions',
+    pause: 'provisionMs',
+    run: async (installation, keystone) => {
+      if (keystone) await tendProvisions(installation, keystone);
     },
   },
 ];
