@@ -82,4 +82,37 @@ export function describeSmall(bench: Bench): void {
       expect(await bench.store.trustEpoch()).to.equal(epoch + 2);
     });
   });
+
+  describe('mappings', () => {
+    it('are kept as they were set, one a partner, and go with it; each change is a change of trust and on record', async () => {
+      const { store, clock } = bench;
+      const one = await store.partners.add(newPartner('east'));
+      const two = await store.partners.add(newPartner('north'));
+      expect(await store.mappings.get(one.uid)).to.equal(null);
+      const epoch = await store.trustEpoch();
+      await store.mappings.set(one.uid, '[ ]');
+      await store.mappings.set(two.uid, '{"rules":[]}');
+      clock.advance(5);
+      await store.mappings.set(one.uid, '[]');
+      expect(await store.mappings.get(one.uid)).to.deep.equal({
+        partnerUid: one.uid,
+        rules: '[]',
+        updatedAt: testStart + 5,
+      });
+      expect(await store.mappings.list()).to.have.length(2);
+      await store.mappings.set(two.uid, null);
+      expect(await store.mappings.get(two.uid)).to.equal(null);
+      expect(await store.trustEpoch()).to.be.greaterThan(epoch + 3);
+      const records = (await store.audit.list({ kind: 'configuration' })).filter(
+        ({ subject }) => subject === 'mapping',
+      );
+      expect(records.map(({ partner, outcome }) => `${partner} ${outcome}`)).to.deep.equal([
+        'east set',
+        'north set',
+        'east set',
+        'north removed',
+      ]);
+      expect(JSON.stringify(records)).not.to.contain('rules');
+    });
+  });
 }

@@ -1,0 +1,375 @@
+import { expect } from 'chai';
+import type { ClientPool } from '../../src/client/pool.ts';
+import { type Config, loadConfig, partnerConfig } from '../../src/core/config.ts';
+import { silentLogger } from '../../src/core/log.ts';
+import { createKeystone, type Keystone } from '../../src/lproxy/keystone.ts';
+import type { Partner } from '../../src/model/partner.ts';
+import type { Store } from '../../src/model/store.ts';
+import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
+import { foreignDomain, foreignUserId } from '../../src/token/foreignUser.ts';
+import { createLocaliser, type Localised, type Localiser, type LocaliserOptions } from '../../src/token/localise.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+import { rejection } from '../support/errors.ts';
+import { inDefault } from '../support/keystoneApi.ts';
+import { createTestClock, createTestFile, newPartner } from '../support/store.ts';
+
+const domain = { id: 'd-east', name: 'East' };
+const foreignToken = (changes: object = {}): string =>
+  JSON.stringify({
+    token: {
+      methods: ['password'],
+      user: { id: 'u-east', name: 'ann', domain, password_expires_at: null },
+      audit_ids: ['audit-1'],
+      expires_at: '2031-01-01T01:00:00.000000Z',
+      issued_at: '2030-01-01T00:00:00.000000Z',
+      project: { id: 'p-east', name: 'lab', domain },
+      is_domain: false,
+      roles: [{ id: 'r-east', name: 'member' }],
+      is_admin_project: true,
+      catalog: [{ type: 'identity', endpoints: [{ url: 'http://evil' }] }],
+      ...changes,
+    },
+  });
+
+const guests = [
+  {
+    remote: [{ type: 'openstack_user' }, { type: 'openstack_project' }],
+    local: [{ user: { name: '{0}@east' }, projects: [{ name: 'guests', roles: [{ name: 'member' }] }] }],
+  },
+];
+
+interface TokenBody {
+  readonly user: {
+    readonly id: string;
+    readonly name: string;
+    readonly domain: { readonly id: string; readonly name: string };
+  };
+  readonly project: { readonly id: string; readonly name: string };
+  readonly roles: readonly { readonly id: string; readonly name: string }[];
+  readonly catalog?: readonly {
+    readonly type: string;
+    readonly endpoints: readonly { readonly url: string; readonly region: string }[];
+  }[];
+  readonly [member: string]: unknown;
+}
+
+describe('token/localise', () => {
+  const directory = temporaryDirectory();
+  let clock = createTestClock();
+  let keystone: SandboxKeystone;
+  let client: Keystone;
+  let store: Store;
+  let file: ReturnType<typeof createTestFile>;
+  let partner: Partner;
+  let config: Config;
+  let localiser: Localiser;
+  let remoteUrl: string | Error;
+
+  const roleId = (name: string) => [...keystone.state.roles.values()].find((role) => role.name === name)!.id;
+  const make = (more: Partial<LocaliserOptions> = {}) =>
+    createLocaliser({ keystone: client, store, pool, config: () => config, clock, log: silentLogger, ...more });
+  // The only call that a localiser makes of a partner.
+  const pool = {
+    call: async () => {
+      if (remoteUrl instanceof Error) throw remoteUrl;
+      const ids = { id: 'e1', service_id: 's1', service_type: 'image', service_name: 'glance' };
+      return [{ ...ids, interface_name: 'public', region: 'RegionOne', url: remoteUrl }];
+    },
+  } as unknown as ClientPool;
+
+  const configure = (more: object = {}) => {
+    const env = Object.fromEntries(
+      Object.entries({ CLOUD_ID: 'west', ...more }).map(([key, value]) => [`ALLIANCE_${key}`, String(value)]),
+    );
+    config = loadConfig({ home: directory.path, env });
+  };
+
+  beforeEach(async () => {
+    clock = createTestClock();
+    keystone = await startSandboxKeystone({ region: 'west', clock });
+    const user = inDefault('admin');
+    client = createKeystone({
+      authUrl: keystone.url,
+      clock,
+      credentials: { method: 'password', user, password: keystone.adminPassword },
+      scope: { project: user },
+    });
+    file = createTestFile(clock);
+    store = await file.open();
+    partner = await store.partners.add(newPartner('east', { role: 'provider' }));
+    keystone.state.addProject('guests');
+    const image = keystone.state.addService('image', 'glance');
+    keystone.state.addEndpoint({
+      serviceId: image.id,
+      interface: 'public',
+      regionId: 'west',
+      url: 'http://image/$(tenant_id)s',
+    });
+    await store.mappings.set(partner.uid, JSON.stringify(guests));
+    configure();
+    localiser = make();
+    remoteUrl = 'https://image.east.example/%(project_id)s';
+  });
+  afterEach(async () => {
+    await client.close();
+    await keystone.stop();
+    await file.remove();
+  });
+  after(() => directory.remove());
+
+  const localise = (body = foreignToken(), more: object = {}) =>
+    localiser.localise({ partner, body, source: 'live', ...more }, { catalog: true, accessRules: false, ...more });
+  const tokenOf = (found: Localised): TokenBody => {
+    if (found.kind === 'denied') throw new Error(`${found.reason}: ${found.details}`);
+    return (JSON.parse(found.body) as { token: TokenBody }).token;
+  };
+  const reasonOf = async (found: Promise<Localised>) => {
+    const outcome = await found;
+    return outcome.kind === 'denied' ? outcome.reason : 'accepted';
+  };
+  const setRules = (rules: unknown) => store.mappings.set(partner.uid, JSON.stringify(rules));
+  const withLocal = (...local: object[]) => [
+    { remote: [{ type: 'openstack_user' }], local: [{ user: { name: '{0}' } }, ...local] },
+  ];
+
+  it('gives the body local ids, roles with what they bring, and the local catalog; times and audit ids stay', async () => {
+    const token = tokenOf(await localise());
+    const project = [...keystone.state.projects.values()].find(({ name }) => name === 'guests')!;
+    const { catalog, ...rest } = token;
+    expect(rest).to.deep.equal({
+      methods: ['password'],
+      user: {
+        id: foreignUserId(partner.uid, 'u-east'),
+        name: 'ann@east',
+        domain: foreignDomain(partner),
+        password_expires_at: null,
+      },
+      audit_ids: ['audit-1'],
+      expires_at: '2031-01-01T01:00:00.000000Z',
+      issued_at: '2030-01-01T00:00:00.000000Z',
+      project: { id: project.id, name: 'guests', domain: { id: 'default', name: 'Default' } },
+      is_domain: false,
+      roles: [
+        { id: roleId('member'), name: 'member' },
+        { id: roleId('reader'), name: 'reader' },
+      ],
+      is_admin_project: false,
+    });
+    expect(rest.user.id).to.match(/^[0-9a-f]{64}$/);
+    expect(catalog?.map(({ type }) => type)).to.deep.equal(['identity', 'image']);
+    expect(catalog?.[1]?.endpoints[0]?.url).to.equal(`http://image/${project.id}`);
+    expect(tokenOf(await localise(undefined, { catalog: false }))).not.to.have.property('catalog');
+  });
+
+  it('keeps the ids of users apart by partner and by user, and the same for ever', async () => {
+    const north = await store.partners.add(newPartner('north'));
+    const ids = [foreignUserId(partner.uid, 'u'), foreignUserId(partner.uid, 'v'), foreignUserId(north.uid, 'u')];
+    expect(new Set(ids).size).to.equal(3);
+    expect(foreignUserId('a'.repeat(26) as Partner['uid'], 'u-east')).to.equal(
+      '0f8f33ef28849099b159ae85e1c1923c4c5bec20c9d6c6a0228e520d5a949b88',
+    );
+    expect(foreignDomain(partner).id).not.to.equal(foreignDomain(north).id);
+  });
+
+  it('reads the mapping anew each time: a change counts at once, and without one nobody has access', async () => {
+    expect(await reasonOf(localise())).to.equal('accepted');
+    await setRules([...guests, { remote: [{ type: 'openstack_user', any_one_of: ['ann'] }], deny: true }]);
+    expect(await reasonOf(localise())).to.equal('deny_rule');
+    await store.mappings.set(partner.uid, null);
+    expect(await reasonOf(localise())).to.equal('no_mapping');
+    await store.mappings.set(partner.uid, '[{"remote":[]}]');
+    expect(await reasonOf(localise())).to.equal('mapping_unreadable');
+  });
+
+  it('asks the partner to be an active provider', async () => {
+    for (const changes of [{ state: 'suspended' }, { role: 'consumer' }, { trustTill: clock.now() }, { removed: true }])
+      expect(await reasonOf(localise(undefined, { partner: { ...partner, ...changes } }))).to.equal(
+        'partner_not_active',
+      );
+  });
+
+  it('looks names up once for many, and sees what is new within half a minute', async () => {
+    await Promise.all(Array.from({ length: 20 }, () => localise()));
+    const asked = keystone.requests.filter(({ path }) => path.startsWith('/v3/projects')).length;
+    expect(asked).to.equal(1);
+    [...keystone.state.projects.values()].find(({ name }) => name === 'guests')!.enabled = false;
+    expect(await reasonOf(localise())).to.equal('accepted');
+    clock.advance(31_000);
+    expect(await reasonOf(localise())).to.equal('project_missing');
+    [...keystone.state.projects.values()].find(({ name }) => name === 'guests')!.enabled = true;
+    clock.advance(6_000);
+    expect(await reasonOf(localise())).to.equal('accepted');
+  });
+
+  const project = (name: string, ...roles: string[]) => ({ name, roles: roles.map((role) => ({ name: role })) });
+
+  it('says what is missing: projects, domains, roles, and where nothing leads anywhere', async () => {
+    const cases: readonly (readonly [string, object])[] = [
+      ['project_missing', { projects: [project('nowhere', 'member')] }],
+      ['project_missing', { projects: [project('guests', 'member')], domain: { name: 'Nowhere' } }],
+      ['role_missing', { projects: [project('guests', 'lord')] }],
+      ['no_roles', { projects: [project('guests')] }],
+      ['no_project', { roles: [{ name: 'member' }] }],
+      ['group_missing', { groups: 'ops', domain: { name: 'Default' } }],
+      ['role_refused', { projects: [project('guests', 'admin')] }],
+      ['project_refused', { projects: [project('service', 'member')] }],
+    ];
+    keystone.state.addProject('service');
+    for (const [reason, local] of cases) {
+      await setRules(withLocal(local));
+      expect(await reasonOf(localise()), JSON.stringify(local)).to.equal(reason);
+    }
+  });
+
+  it('chooses the first project in which a role is left, and adds the roles of the mapping to it', async () => {
+    const second = keystone.state.addProject('second');
+    await setRules(
+      withLocal({ projects: [project('nowhere', 'member'), project('guests', 'admin'), project('second', 'reader')] }),
+    );
+    const found = await localise();
+    expect(tokenOf(found).project.id).to.equal(second.id);
+    expect(found.trace.omissions.map(({ reason }) => reason)).to.deep.equal(['role_refused', 'project_missing']);
+    await setRules(
+      withLocal({ projects: [project('guests'), project('second', 'reader')], roles: [{ name: 'member' }] }),
+    );
+    expect(tokenOf(await localise()).project.name).to.equal('guests');
+  });
+
+  it('gives no role that brings a privileged one with it, unless its rule says so', async () => {
+    keystone.state.addRole('operator', { implies: [roleId('admin')] });
+    keystone.state.addRole('chief', { implies: [roleId('operator')] });
+    const rules = withLocal({ projects: [project('guests', 'chief', 'reader')] });
+    await setRules(rules);
+    expect(tokenOf(await localise()).roles.map(({ name }) => name)).to.deep.equal(['reader']);
+    await setRules(rules.map((rule) => ({ ...rule, allow_privileged: true })));
+    expect(tokenOf(await localise()).roles.map(({ name }) => name)).to.include.members(['chief', 'admin', 'member']);
+  });
+
+  it('treats what configuration calls privileged the same', async () => {
+    configure({ TOKENS__PRIVILEGED_ROLES: 'Reader' });
+    expect(await reasonOf(localise())).to.equal('role_refused');
+    configure({ TOKENS__SERVICE_TOKEN_ROLES: 'MEMBER' });
+    expect(await reasonOf(localise())).to.equal('role_refused');
+  });
+
+  it('gives the roles of groups, without the privileged ones', async () => {
+    const group = keystone.state.addGroup('ops');
+    const place = keystone.state.addProject('operations');
+    const target = { kind: 'project', id: place.id } as const;
+    for (const role of ['member', 'admin'])
+      keystone.state.groupAssignments.push({ groupId: group.id, roleId: roleId(role), target });
+    for (const local of [
+      { groups: 'ops', domain: { name: 'Default' } },
+      { group_ids: group.id },
+      { group: { name: 'ops', domain: { id: 'default' } } },
+    ]) {
+      await setRules(withLocal(local));
+      const token = tokenOf(await localise());
+      expect([token.project.id, token.roles.map(({ name }) => name)]).to.deep.equal([place.id, ['member', 'reader']]);
+    }
+  });
+
+  it('turns a user into one of this cloud only where that is allowed, with that user’s own roles', async () => {
+    const local = keystone.state.addUser('local-ann', null);
+    const place = keystone.state.addProject('hers');
+    keystone.state.grant(local.id, roleId('member'), { kind: 'project', id: place.id });
+    const rules = (user: object) => [
+      { remote: [{ type: 'openstack_user' }], local: [{ user: { type: 'local', ...user } }] },
+    ];
+    await setRules(rules({ name: 'local-{0}', domain: { name: 'Default' } }));
+    expect(await reasonOf(localise())).to.equal('local_users_not_allowed');
+    configure({ TOKENS__ALLOW_LOCAL_USERS: 'true' });
+    const token = tokenOf(await localise());
+    expect([token.user.id, token.user.domain.id, token.project.id]).to.deep.equal([local.id, 'default', place.id]);
+    for (const user of [
+      { name: 'nobody' },
+      { id: local.id, name: 'another' },
+      { id: '../users' },
+      { name: 'local-ann', domain: { name: 'Nowhere' } },
+    ]) {
+      await setRules(rules(user));
+      expect(await reasonOf(localise()), JSON.stringify(user)).to.equal('user_missing');
+    }
+    // What is not privileged is left of an administrator.
+    await setRules(rules({ name: 'admin' }));
+    expect(tokenOf(await localise()).roles.map(({ name }) => name)).to.have.members(['member', 'reader']);
+  });
+
+  it('maps nobody into a domain that this cloud has itself', async () => {
+    const { name } = foreignDomain(partner);
+    keystone.state.domains.set('d9', { id: 'd9', name, description: '', enabled: true });
+    expect(await reasonOf(localise())).to.equal('domain_taken');
+  });
+
+  it('refuses scopes and restrictions that it cannot carry over', async () => {
+    const credential = { id: 'c', name: 'n', restricted: true, access_rules: [] };
+    expect(await reasonOf(localise(foreignToken({ system: { all: true } })))).to.equal('scope_refused');
+    expect(await reasonOf(localise(foreignToken({ 'OS-TRUST:trust': { id: 't' } })))).to.equal('restricted');
+    const limited = foreignToken({ application_credential: credential });
+    expect(await reasonOf(localise(limited))).to.equal('restricted');
+    expect(tokenOf(await localise(limited, { accessRules: true })).application_credential).to.deep.equal(credential);
+  });
+
+  it('adds projects from elsewhere after those of the mapping, under the same rules', async () => {
+    const extra = keystone.state.addProject('provisioned');
+    localiser = make({
+      extraProjects: async (uid, userId) =>
+        uid === partner.uid && userId === 'u-east' ? [{ projectId: extra.id, roles: ['admin', 'reader'] }] : [],
+    });
+    expect(tokenOf(await localise()).project.name).to.equal('guests');
+    await setRules(withLocal({}));
+    const token = tokenOf(await localise());
+    expect([token.project.id, token.roles.map(({ name }) => name)]).to.deep.equal([extra.id, ['reader']]);
+  });
+
+  describe('catalog of the partner', () => {
+    const injection = { regions: [{ region: 'RegionOne', as: 'east' }], hosts: ['image.east.example'] };
+    const withInjection = () => {
+      const named = loadConfig({ home: directory.path, env: { ALLIANCE_CLOUD_ID: 'west' } });
+      const partners = new Map(named.partners);
+      partners.set(partner.cloudId, { ...defaults(), catalogInjection: injection });
+      config = { ...named, partners };
+    };
+    const defaults = () => partnerConfig(config, partner.cloudId);
+    const urls = async () =>
+      tokenOf(await localise())
+        .catalog!.flatMap(({ endpoints }) => endpoints)
+        .filter(({ region }) => region === 'east')
+        .map(({ url }) => url);
+
+    it('is shown by region where it is switched on, for the project there, and nothing else of it', async () => {
+      expect(await urls()).to.deep.equal([]);
+      withInjection();
+      expect(await urls()).to.deep.equal(['https://image.east.example/p-east']);
+    });
+
+    it('is left out while the partner does not answer, which keeps nobody from access', async () => {
+      withInjection();
+      remoteUrl = new Error('down');
+      expect(await urls()).to.deep.equal([]);
+      remoteUrl = 'https://image.east.example/';
+      expect(await urls()).to.deep.equal([]);
+      clock.advance(6000);
+      expect(await urls()).to.deep.equal(['https://image.east.example/']);
+    });
+  });
+
+  it('leaves the roles that an operator allows while the partner cannot be reached', async () => {
+    const named = loadConfig({ home: directory.path, env: { ALLIANCE_CLOUD_ID: 'west' } });
+    const entry = { ...partnerConfig(named, partner.cloudId), staleRoles: ['reader'] };
+    config = { ...named, partners: new Map([[partner.cloudId, entry]]) };
+    expect(tokenOf(await localise(undefined, { source: 'cache' })).roles).to.have.length(2);
+    expect(tokenOf(await localise(undefined, { source: 'stale' })).roles.map(({ name }) => name)).to.deep.equal([
+      'reader',
+    ]);
+    config = { ...named, partners: new Map([[partner.cloudId, { ...entry, staleRoles: [] }]]) };
+    expect(await reasonOf(localise(undefined, { source: 'stale' }))).to.equal('no_roles');
+  });
+
+  it('throws where the Keystone cannot be asked, and goes on when it can', async () => {
+    keystone.faults.always('503');
+    await rejection(localise(), 'keystone_unreachable');
+    keystone.faults.clear();
+    expect(await reasonOf(localise())).to.equal('accepted');
+  });
+});
