@@ -5,7 +5,7 @@ import { effectiveState } from '../model/trust.ts';
 import { formatDuration } from './text.ts';
 
 export interface Attention {
-  readonly kind: 'approval' | 'expiry' | 'error' | 'keystone' | 'broker' | 'revoked' | 'identity';
+  readonly kind: 'approval' | 'expiry' | 'error' | 'keystone' | 'broker' | 'revoked' | 'identity' | 'token_key';
   /** cloud_id, where it is about one partner. */
   readonly partner: string | null;
   readonly message: string;
@@ -20,6 +20,8 @@ interface Seen {
   readonly now: number;
   readonly keystone: { readonly reachable: boolean | null; readonly error: { readonly message: string } | null };
   readonly broker: { readonly died: boolean; readonly ready: boolean | null };
+  /** Keys of tokens that more than one cloud says are its own. */
+  readonly disputedKeys: readonly { readonly cloudId: string; readonly fingerprint: string }[];
 }
 
 const dayMs = 86_400_000;
@@ -34,7 +36,7 @@ export function describeEnd(till: number, now: number): string | undefined {
   return `ends within ${days === 1 ? '1 day' : `${days} days`} (${formatDuration(till - now)} left)`;
 }
 
-export function attentionOf({ partners, identity, knowsUs, now, keystone, broker }: Seen): Attention[] {
+export function attentionOf({ partners, identity, knowsUs, now, keystone, broker, disputedKeys }: Seen): Attention[] {
   const list: Attention[] = [];
   const add = (kind: Attention['kind'], message: string, remedy: string, partner: string | null = null) =>
     list.push({ kind, partner, message, remedy });
@@ -45,6 +47,13 @@ export function attentionOf({ partners, identity, knowsUs, now, keystone, broker
     add('keystone', String(keystone.error?.message), 'Check keystone.auth_url and the service.');
   const end = describeEnd(identity.notAfter, now);
   if (end) add('expiry', `Our certificate ${end}.`, 'Run `alliance identity rotate`.');
+  for (const { cloudId, fingerprint } of disputedKeys)
+    add(
+      'token_key',
+      `${cloudId} publishes a key of tokens that another cloud has, too: ${fingerprint}.`,
+      'Ask both operators, and run `alliance token trust-key FINGERPRINT --partner P`.',
+      cloudId,
+    );
   for (const partner of partners)
     for (const { kind, message, remedy } of ofPartner(partner, knowsUs(partner), now))
       add(kind, message, remedy, partner.cloudId);

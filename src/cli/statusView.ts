@@ -23,16 +23,24 @@ export type Status = Awaited<ReturnType<typeof lookAround>>;
 export async function lookAround(installation: Installation) {
   const { store, view, clock, home } = installation;
   const now = clock.now();
-  const [partners, sessions, invitations, keystone, broker] = await Promise.all([
+  const [partners, sessions, invitations, keystone, broker, tokenKeys] = await Promise.all([
     store.partners.list(),
     store.sessions.list(),
     openInvitations(installation),
     lookAtKeystone(installation),
     lookAtBroker(home),
+    store.tokenKeys.list(),
   ]);
   const { identity, sequence } = view.current;
   const knowsUs = (partner: Partner) => view.knownTo(partner) !== undefined;
-  const attention: Attention[] = attentionOf({ partners, identity, knowsUs, now, keystone, broker });
+  const disputedKeys = tokenKeys
+    .filter(({ state }) => state === 'disputed')
+    .map(({ partnerUid, thumbprint }) => ({
+      cloudId: partners.find(({ uid }) => uid === partnerUid)?.cloudId ?? '',
+      fingerprint: formatFingerprint(thumbprint),
+    }));
+  const seen = { partners, identity, knowsUs, now, keystone, broker, disputedKeys };
+  const attention: Attention[] = attentionOf(seen);
   return {
     cloud_id: view.cloudId,
     version: packageVersion(),

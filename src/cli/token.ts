@@ -1,12 +1,16 @@
-/** `alliance token validate, issue` */
+/** `alliance token validate, issue, qualify, explain, keys, trust-key` */
 import type { Command } from 'commander';
 import { AllianceError } from '../core/errors.ts';
+import { parseCloudId } from '../core/ids.ts';
 import { authenticate, type NameOrId, type UserCredentials, type Validation, validateToken } from '../rproxy/auth.ts';
+import { qualify } from '../token/routing/qualified.ts';
 import { type Cli, exits } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
 import { ask, readSecret, readTextFile } from './input.ts';
 import { formatFacts, formatTime, isoTime, printable } from './text.ts';
+import { addTokenExplain } from './tokenExplain.ts';
+import { addTokenKeys } from './tokenKeys.ts';
 
 interface ValidateOptions {
   readonly partner: string;
@@ -63,6 +67,31 @@ OS_APPLICATION_CREDENTIAL_SECRET; a password that is nowhere is asked for withou
     .option('--application-credential-id <id>', 'application credential, instead of user and password')
     .option('--application-credential-secret-file <path>', 'file that holds its secret')
     .action((options: IssueOptions) => finish(cli, issue(cli, options)));
+
+  addCommand(group, {
+    usage: 'qualify [token]',
+    summary: 'say in a token itself which cloud issued it (a1.<cloud_id>.<token>), for services behind a facade',
+    more: 'The token comes as an argument, from standard input (-), from a file, or from a prompt without echo.',
+    examples: ['token qualify - --cloud east < token.txt'],
+  })
+    .requiredOption('--cloud <cloud_id>', 'the cloud that issued it')
+    .option('--file <path>', 'file that holds the token')
+    .action((token: string | undefined, options: { readonly cloud: string; readonly file?: string }) =>
+      finish(cli, printQualified(cli, token, options)),
+    );
+  addTokenExplain(group, cli);
+  addTokenKeys(group, cli);
+}
+
+async function printQualified(
+  cli: Cli,
+  argument: string | undefined,
+  { cloud, file }: { readonly cloud: string; readonly file?: string },
+): Promise<undefined> {
+  const token = await readSecret(cli, { what: 'token', argument, file });
+  const qualified = qualify(token, parseCloudId(cloud, 'cloud'));
+  cli.print({ token: qualified }, qualified);
+  return undefined;
 }
 
 async function validate(cli: Cli, argument: string | undefined, options: ValidateOptions): Promise<number> {

@@ -5,6 +5,7 @@ import type { AuditEntry } from './audit.ts';
 import { appendAudit } from './auditChain.ts';
 import type { Partner } from './partner.ts';
 import type { Tables } from './tables.ts';
+import type { TokenKeyState } from './tokenKey.ts';
 import type { Side, TrustEvent } from './trust.ts';
 
 type Trx = Transaction<Tables>;
@@ -101,6 +102,22 @@ export async function recordPartnerKey(
   const details = { sequence: key.rotation_sequence };
   const act = { kind: 'trust', outcome, actor: 'partner', partner: key.cloud_id, subject, details } as const;
   await appendAudit(trx, entryOf(act), now);
+}
+
+/** A key of a partner's JWS tokens. */
+export async function recordTokenKey(
+  trx: Trx,
+  outcome: `token_key_${TokenKeyState | 'withdrawn'}`,
+  key: { readonly partnerUid: PartnerUid; readonly thumbprint: Buffer },
+  { by, now }: { by: Side; now: number },
+): Promise<void> {
+  const { cloud_id: partner } = await trx
+    .selectFrom('partners')
+    .select('cloud_id')
+    .where('uid', '=', key.partnerUid)
+    .executeTakeFirstOrThrow();
+  const subject = key.thumbprint.toString('hex');
+  await appendAudit(trx, entryOf({ kind: 'trust', outcome, actor: actorOf(by), partner, subject }), now);
 }
 
 /** Our own identity. */

@@ -3,10 +3,12 @@ import type { Transaction } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
+import { recordTokenKey } from './auditActs.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { Database } from './database.ts';
 import type { Tables } from './tables.ts';
 import type { PublishedTokenKey, StoredTokenKey, TokenKeyState, TokenKeys } from './tokenKey.ts';
+import type { Side } from './trust.ts';
 
 export function createTokenKeys(db: Database, clock: Clock): TokenKeys {
   return {
@@ -17,21 +19,23 @@ export function createTokenKeys(db: Database, clock: Clock): TokenKeys {
       // Nearly always nothing has changed, and no lock is needed to see that.
       if (isSame(await rows(db.reader), partnerUid, keys, isOwn)) return [];
       return db.write(async (trx) => {
+        const now = clock.now();
         const known = await rows(trx);
         const before = known.filter((key) => key.partnerUid === partnerUid);
-        for (const key of before) if (!has(keys, key)) await remove(trx, key);
+        for (const key of before) if (!has(keys, key)) await withdraw(trx, key, now);
         const refused: PublishedTokenKey[] = [];
         for (const key of keys) {
           const held = before.find(({ thumbprint }) => thumbprint.equals(key.thumbprint));
           if (held && !(held.state === 'active' && isOwn(key))) continue;
           const others = known.filter((one) => one.partnerUid !== partnerUid && one.thumbprint.equals(key.thumbprint));
           const state = stateOf(isOwn(key), others);
-          if (held) await setState(trx, held, state);
-          else await insert(trx, partnerUid, key, state, clock.now());
+          if (!held) await insert(trx, partnerUid, key, now);
+          await setState(trx, { partnerUid, thumbprint: key.thumbprint }, state, { by: 'partner', now });
           if (state === 'active') continue;
           refused.push(key);
           // Whose it is cannot be told from here: whoever came first may have been the one that lied.
-          for (const other of others) if (other.state === 'active') await setState(trx, other, 'disputed');
+          for (const other of others)
+            if (other.state === 'active') await setState(trx, other, 'disputed', { by: 'partner', now });
         }
         await bumpTrustEpoch(trx);
         return refused;
@@ -40,10 +44,11 @@ export function createTokenKeys(db: Database, clock: Clock): TokenKeys {
 
     choose: (partnerUid, thumbprint) =>
       db.write(async (trx) => {
+        const by = { by: 'us', now: clock.now() } as const;
         const held = (await rows(trx)).filter((key) => key.thumbprint.equals(thumbprint));
         if (!held.some((key) => key.partnerUid === partnerUid))
           throw new AllianceError('bad_request', { field: 'key', details: 'The partner publishes no such key.' });
-        for (const key of held) await setState(trx, key, key.partnerUid === partnerUid ? 'chosen' : 'refused');
+        for (const key of held) await setState(trx, key, key.partnerUid === partnerUid ? 'chosen' : 'refused', by);
         await bumpTrustEpoch(trx);
       }),
   };
@@ -87,32 +92,40 @@ async function rows(db: Database['reader'] | Transaction<Tables>): Promise<Store
   }));
 }
 
-async function setState(trx: Transaction<Tables>, key: StoredTokenKey, state: TokenKeyState): Promise<void> {
+type Key = Pick<StoredTokenKey, 'partnerUid' | 'thumbprint'>;
+
+async function setState(
+  trx: Transaction<Tables>,
+  key: Key,
+  state: TokenKeyState,
+  act: { readonly by: Side; readonly now: number },
+): Promise<void> {
   await trx
     .updateTable('token_keys')
     .set({ state })
     .where('partner_uid', '=', key.partnerUid)
     .where('thumbprint', '=', key.thumbprint)
     .execute();
+  await recordTokenKey(trx, `token_key_${state}`, key, act);
 }
 
-async function remove(trx: Transaction<Tables>, key: StoredTokenKey): Promise<void> {
+async function withdraw(trx: Transaction<Tables>, key: Key, now: number): Promise<void> {
   await trx
     .deleteFrom('token_keys')
     .where('partner_uid', '=', key.partnerUid)
     .where('thumbprint', '=', key.thumbprint)
     .execute();
+  await recordTokenKey(trx, 'token_key_withdrawn', key, { by: 'partner', now });
 }
 
 async function insert(
   trx: Transaction<Tables>,
   partnerUid: PartnerUid,
   { thumbprint, algorithm, spki }: PublishedTokenKey,
-  state: TokenKeyState,
   now: number,
 ): Promise<void> {
   await trx
     .insertInto('token_keys')
-    .values({ thumbprint, partner_uid: partnerUid, algorithm, spki, state, created_at: now })
+    .values({ thumbprint, partner_uid: partnerUid, algorithm, spki, state: 'disputed', created_at: now })
     .execute();
 }

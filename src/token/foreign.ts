@@ -34,8 +34,6 @@ export type ForeignVerdict =
       readonly source: 'cache' | 'live' | 'stale';
       /** Since the issuer was asked. */
       readonly ageMs: number;
-      /** Roles that are left of a stale answer; null: all of them. */
-      readonly staleRoles: readonly string[] | null;
     }
   | { readonly kind: 'invalid'; readonly partner: Partner | null }
   | {
@@ -79,16 +77,16 @@ export interface ForeignOptions {
 
 export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   const { pool, view, config, clock, log, marks, hints, followers } = options;
-  const configOf = (uid: PartnerUid) => {
+  const staleMs = (uid: PartnerUid): number => {
     const partner = view.partnerByUid(uid);
-    return partner && partnerConfig(config(), partner.cloudId);
+    return partner ? partnerConfig(config(), partner.cloudId).staleMs : 0;
   };
   const cache = new ForeignCache({
     clock,
     marks,
     head: (uid) => followers.head(uid),
     bounds: () => ({ ageMs: config().tokens.cacheMs, entries: config().tokens.cacheEntries }),
-    staleMs: (uid) => configOf(uid)?.staleMs ?? 0,
+    staleMs,
   });
   const flights = new SingleFlight<ForeignVerdict>(foreignLimits.askers);
   const searches = new SingleFlight<Recognised | undefined>(foreignLimits.askers);
@@ -101,9 +99,8 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   });
 
   const verdictOf = (partner: Partner, { answer, ageMs }: Remembered, source: 'cache' | 'stale'): ForeignVerdict => {
-    const staleRoles = source === 'stale' ? (configOf(partner.uid)?.staleRoles ?? null) : null;
     const { body, facts } = answer;
-    return { kind: 'valid', partner, body, facts, source, ageMs, staleRoles };
+    return { kind: 'valid', partner, body, facts, source, ageMs };
   };
 
   const ask = async (question: Question): Promise<ForeignVerdict> => {
@@ -112,7 +109,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     if (heard.kind === 'valid') {
       router.learn(token, partner);
       const { body, facts } = heard;
-      return { kind: 'valid', partner, body, facts, source: 'live', ageMs: 0, staleRoles: null };
+      return { kind: 'valid', partner, body, facts, source: 'live', ageMs: 0 };
     }
     if (heard.kind === 'invalid') return { kind: 'invalid', partner };
     const stale = heard.away ? cache.readStale(key) : undefined;

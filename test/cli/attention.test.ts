@@ -12,6 +12,7 @@ const quiet = {
   knowsUs: () => true,
   keystone: { reachable: true, error: null },
   broker: { died: false, ready: true },
+  disputedKeys: [],
 };
 
 const partner = (changes: Partial<Partner>): Partner =>
@@ -41,6 +42,14 @@ describe('cli/attention', () => {
     expect(describeEnd(now + day, now)).to.contain('within 1 day (');
     expect(describeEnd(now, now)).to.equal('has ended');
     expect(daysLeft(now + day - 1, now)).to.equal(0);
+  });
+
+  it('a key of tokens that two clouds publish', () => {
+    const disputedKeys = [{ cloudId: 'east', fingerprint: 'SHA256:AB' }];
+    const [one, ...more] = attentionOf({ ...quiet, disputedKeys });
+    expect(more).to.deep.equal([]);
+    expect([one!.kind, one!.partner]).to.deep.equal(['token_key', 'east']);
+    expect(one!.message).to.contain('SHA256:AB');
   });
 
   it('nothing of what is well', () => {

@@ -49,7 +49,7 @@ export const accepted: Localised = {
 
 export const validVerdict = (source: 'cache' | 'live' | 'stale' = 'live'): ForeignVerdict => {
   const body = foreignBody();
-  return { kind: 'valid', partner: east, body, facts: parseToken(body), source, ageMs: 0, staleRoles: null };
+  return { kind: 'valid', partner: east, body, facts: parseToken(body), source, ageMs: 0 };
 };
 
 /** Foreign tokens as the test says: `a1.east.X` and those of `known` are east's. */
