@@ -19,6 +19,7 @@ export async function tellCheckpoint(installation: Installation, partner: Partne
     const { remote, errorName } = toAllianceError(thrown);
     if (errorName !== 'ticket_refused') throw thrown;
     if (!remote) return 'distrusted';
+    installation.telemetry.refusal('checkpoint');
     installation.log.error({ partner: partner.cloudId }, 'Security: a partner refuses the checkpoint of our audit.');
     return 'refused';
   }

@@ -161,3 +161,31 @@ describe('tampered audit', () => {
     expect(found.broken).to.deep.include({ seq: 8, reason: 'unsigned' });
   });
 });
+
+describe('audit after a restore', () => {
+  const file = createTestFile(createTestClock());
+  after(() => file.remove());
+
+  it('goes on beyond every number that may have been given out since, and tells what is lost', async () => {
+    const store = await file.open();
+    for (let i = 0; i < 3; i++) await store.audit.append(auditEntry());
+    const target = `${file.directory}/copy.db`;
+    await store.backup(target);
+    await store.audit.append(auditEntry({ subject: 'lost' }));
+    const lost = { seq: 4, hash: (await store.audit.hashOf(4))!, by: 'Partner east' };
+
+    const restored = await file.open({ url: `sqlite:${target}`, restored: true });
+    await restored.audit.append(auditEntry());
+    const [, , , record, next] = await restored.audit.list();
+    expect(record).to.deep.include({ kind: 'configuration', outcome: 'restored', details: { after: 3 } });
+    expect(record!.seq).to.be.greaterThan(2 ** 40);
+    expect(next!.seq).to.equal(record!.seq + 1);
+    const found = await restored.audit.verify({ ...genuine, witnesses: [lost] });
+    expect(found).to.deep.include({ broken: null, gaps: [{ from: 4, till: record!.seq - 1 }] });
+
+    const db = new Sqlite(target);
+    db.prepare('delete from audit where seq = 3').run();
+    db.close();
+    expect((await restored.audit.verify(genuine)).broken).to.deep.include({ seq: 3, reason: 'missing' });
+  });
+});
