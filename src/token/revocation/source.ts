@@ -28,6 +28,8 @@ export interface RevocationSourceOptions {
   readonly marks: RevocationMarks;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Instead of `revocationLimits`. */
+  readonly pauses?: { readonly pollMs: number; readonly pollMinPauseMs: number };
 }
 
 export interface SourcePage {
@@ -153,7 +155,7 @@ export class RevocationSource {
 
   async #pollLoop(): Promise<void> {
     const { signal } = this.#abort;
-    const { log } = this.#options;
+    const { log, pauses: { pollMs, pollMinPauseMs } = limits } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
       try {
@@ -168,7 +170,7 @@ export class RevocationSource {
           log.warn({ err: error }, 'Revocations cannot be read from Keystone.');
         this.#failure = error.errorName;
       }
-      await this.#pause.wait(Math.min(limits.pollMs * 2 ** failures, limits.pollMaxPauseMs), limits.pollMinPauseMs);
+      await this.#pause.wait(Math.min(pollMs * 2 ** failures, limits.pollMaxPauseMs), pollMinPauseMs);
     }
   }
 
