@@ -12,6 +12,7 @@ import { addInit } from './init.ts';
 import { addMapping } from './mapping.ts';
 import { addPartner } from './partner.ts';
 import { addPing } from './ping.ts';
+import { addProvision } from './provision.ts';
 import { addServe } from './serve.ts';
 import { addServices } from './services.ts';
 import { addSession } from './session.ts';
@@ -54,7 +55,7 @@ export function buildProgram(cli: Cli, written: (text: string) => void = () => u
     .hook('preAction', (_program, command) => cli.take(command));
   const groups = [
     [addInit, addServe, addStatus],
-    [addPartner, addPing, addSession, addToken, addMapping, addServices],
+    [addPartner, addPing, addSession, addToken, addMapping, addServices, addProvision],
     [addIdentity, addAudit, addConfig, addBackup, addCompletion, addDemo],
   ];
   for (const add of groups.flat()) add(program, cli);

@@ -32,6 +32,7 @@ describe('command line', () => {
       ...partner.split(' ').map((name) => `partner ${name}`),
       ...['session list', 'session open', 'session close', 'token validate', 'token issue'],
       ...['mapping set', 'mapping show', 'mapping test', 'mapping diff'],
+      ...['provision project', 'provision list', 'provision remove'],
       ...['identity show', 'identity rotate', 'config check', 'config show'],
       ...['audit list', 'audit verify', 'audit export'],
     ]);
@@ -88,6 +89,8 @@ describe('command line', () => {
     ['restore /tmp', /no file/],
     ['mapping set --partner east', /--none/],
     ['mapping diff x --partner east --since soon', /duration/],
+    ['provision project web', /--partner/],
+    ['provision list --direction up', /Allowed choices|in, out/],
     ['session', /command is missing/],
   ];
   for (const [args, says] of wrong)

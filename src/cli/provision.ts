@@ -1,0 +1,182 @@
+/** `alliance provision project, list, remove` */
+import { type Command, Option } from 'commander';
+import { openKeystone } from '../broker/broker.ts';
+import type { Installation } from '../broker/installation.ts';
+import { askForProject, findProvision, giveBackProject, takeBackProject } from '../broker/provisions.ts';
+import { AllianceError } from '../core/errors.ts';
+import { newRequestId } from '../core/ids.ts';
+import { provisionLimits } from '../core/limits.ts';
+import { type Provision, type ProvisionDirection, provisionDirections } from '../model/provision.ts';
+import { type Cli, shown } from './cli.ts';
+import { usageError } from './failure.ts';
+import { addCommand, addGroup, finish } from './group.ts';
+import { formatFacts, formatTable, formatTime, isoTime, printable, shellWord } from './text.ts';
+import { endOfTrust, parseTill, type Till } from './values.ts';
+
+interface ProjectOptions {
+  readonly partner: string;
+  readonly user?: string;
+  readonly role?: readonly string[];
+  readonly expires?: Till;
+  readonly requestId?: string;
+}
+
+interface ListOptions {
+  readonly partner?: string;
+  readonly direction?: ProvisionDirection;
+}
+
+export function addProvision(program: Command, cli: Cli): void {
+  const group = addGroup(program, 'provision', 'projects at partners, and of partners here', 'provision list');
+  const directions = () =>
+    new Option('--direction <direction>', 'in: made here for a partner; out: made by a partner for this cloud').choices(
+      provisionDirections,
+    );
+
+  addCommand(group, {
+    usage: 'project <name>',
+    summary: 'have a partner make a project for users of this cloud',
+    more: `The partner decides how many, with which names, which roles and for how long. What it grants may last shorter than
+what was asked for. With the same --request-id the same project comes again, so a request whose answer was lost can be repeated.`,
+    examples: ['provision project web-shop --partner west --user USER_ID --role member --expires 90d'],
+  })
+    .requiredOption('--partner <partner>', 'the cloud to make it')
+    .option('--user <id>', 'id of the user of this cloud whom it is for (default: all that the partner admits)')
+    .option(
+      '--role <name>',
+      'role of the user there, several times for several (default: what the partner gives)',
+      collect,
+    )
+    .option('--expires <time>', 'when it is to be removed: a date, a duration, or none', parseTill)
+    .option('--request-id <id>', 'of an earlier request, to repeat it')
+    .action((name: string, options: ProjectOptions) => finish(cli, ask(cli, name, options)));
+
+  addCommand(group, {
+    usage: 'list',
+    summary: 'list projects that were made here for partners, and by partners for this cloud',
+    examples: ['provision list', 'provision list --partner west --direction out --json'],
+  })
+    .option('--partner <partner>', 'only of this one')
+    .addOption(directions())
+    .action((options: ListOptions) =>
+      finish(
+        cli,
+        cli.open((installation) => list(cli, installation, options)),
+      ),
+    );
+
+  addCommand(group, {
+    usage: 'remove <project>',
+    summary: 'give back a project that a partner made, or remove one that was made here for a partner',
+    more: `PROJECT is an id of Keystone, or the name. With --direction in it is removed from this cloud's Keystone; what services
+keep in it (servers, volumes, images) is not Keystone's to remove.`,
+    examples: ['provision remove web-shop --partner west', 'provision remove web-shop --partner east --direction in'],
+  })
+    .requiredOption('--partner <partner>', 'the other cloud')
+    .addOption(directions().default('out'))
+    .action((project: string, options: ListOptions & { partner: string }) =>
+      finish(cli, remove(cli, project, options.partner, options.direction ?? 'out')),
+    );
+}
+
+const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
+
+const viewProvision = (provision: Provision) => ({
+  partner: provision.cloudId,
+  direction: provision.direction,
+  request_id: provision.requestId,
+  state: provision.state,
+  name: provision.asked.name,
+  user_id: provision.asked.userId,
+  roles: provision.roles,
+  project_id: provision.projectId,
+  domain_id: provision.domainId,
+  expires_at: isoTime(provision.expiresAt),
+  announced_at: isoTime(provision.noticedAt),
+  last_error: provision.lastError,
+  created_at: isoTime(provision.createdAt),
+});
+
+/** The bounds that every partner has; the others are its own. */
+function contentOf(name: string, { user, role, expires }: ProjectOptions) {
+  const { nameBytes, roles: mostRoles } = provisionLimits;
+  if (Buffer.byteLength(name) > nameBytes) throw usageError(`The name may have ${nameBytes} bytes.`, 'name');
+  if (role && role.length > mostRoles) throw usageError(`At most ${mostRoles} roles can be asked for.`, 'role');
+  return {
+    name,
+    userId: user ?? null,
+    roles: role ? [...new Set(role)].sort() : null,
+    expiresAt: expires === undefined ? null : endOfTrust(expires),
+  };
+}
+
+async function ask(cli: Cli, name: string, options: ProjectOptions): Promise<undefined> {
+  const content = contentOf(name, options);
+  const requestId = options.requestId ?? newRequestId();
+  return cli.withPartner(options.partner, async (partner, installation) => {
+    const made = await askForProject(installation, partner, requestId, content).catch((thrown: unknown) => {
+      if (thrown instanceof AllianceError && thrown.retryable)
+        cli.note(`It may have been made. To repeat this request: --request-id ${shellWord(requestId)}`);
+      throw thrown;
+    });
+    const { projectId, domainId, roles, expiresAt } = made;
+    cli.print(
+      viewProvision(made),
+      formatFacts([
+        ['project', `${name} (${projectId}) at ${partner.cloudId}`],
+        ['domain', domainId ?? '-'],
+        ['user', made.asked.userId ?? `all that ${partner.cloudId} admits`],
+        ['roles', roles.join(', ') || '-'],
+        ['removed', expiresAt === null ? 'when it is given back' : formatTime(expiresAt)],
+        ['request', requestId],
+      ]),
+    );
+    return undefined;
+  });
+}
+
+async function list(cli: Cli, { store }: Installation, { partner: name, direction }: ListOptions): Promise<undefined> {
+  const partner = name === undefined ? undefined : await store.partners.resolve(name);
+  const states = ['creating', 'active', 'off', 'removing'] as const;
+  const found = await store.provisions.list({ direction, partnerUid: partner?.uid, states });
+  const rows = found.map(({ cloudId, direction: way, asked, state, roles, projectId, expiresAt, lastError }) => [
+    cloudId,
+    way,
+    asked.name,
+    lastError === null ? state : `${state} (${lastError})`,
+    asked.userId ?? 'all',
+    roles.join(','),
+    expiresAt === null ? '-' : formatTime(expiresAt),
+    projectId ?? '-',
+  ]);
+  const heading = ['PARTNER', 'DIRECTION', 'NAME', 'STATE', 'USER', 'ROLES', 'REMOVED', 'PROJECT'];
+  cli.print({ projects: found.map(viewProvision) }, formatTable(heading, rows));
+  return undefined;
+}
+
+function remove(cli: Cli, project: string, name: string, direction: ProvisionDirection): Promise<undefined> {
+  return cli.withPartner(name, async (partner, installation) => {
+    const found = await findProvision(installation, partner, direction, project);
+    if (direction === 'out') await giveBackProject(installation, partner, found);
+    else await withKeystone(installation, (keystone) => takeBackProject(installation, keystone, found));
+    cli.print(
+      { partner: partner.cloudId, direction, name: found.asked.name, project_id: found.projectId },
+      `project ${printable(found.asked.name)} of ${shown(partner)} removed`,
+    );
+    return undefined;
+  });
+}
+
+async function withKeystone<T>(
+  installation: Installation,
+  work: (keystone: NonNullable<ReturnType<typeof openKeystone>>) => Promise<T>,
+): Promise<T> {
+  const keystone = openKeystone(installation);
+  if (!keystone)
+    throw new AllianceError('configuration', { field: 'keystone.auth_url', details: 'No Keystone is configured.' });
+  try {
+    return await work(keystone);
+  } finally {
+    await keystone.close();
+  }
+}
