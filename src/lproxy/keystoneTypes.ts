@@ -10,8 +10,8 @@ import type {
   Scope,
 } from './keystoneBodies.ts';
 import type { KeystoneLimits } from './keystoneHttp.ts';
-import type { RevocationEvent } from './keystoneRevocations.ts';
 import type { KeystoneProjects } from './keystoneProjects.ts';
+import type { RevocationEvent } from './keystoneRevocations.ts';
 import type {
   KeystoneAssignment,
   KeystoneDomain,

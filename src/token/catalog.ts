@@ -35,14 +35,9 @@ const plainId = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** The URL with project and user filled in, both styles of template; null where that is not possible, as with Keystone. */
 export function fillUrl(url: string, { projectId, userId }: UrlValues): string | null {
-  const values = new Map([
-    ['project_id', projectId],
-    ['tenant_id', projectId],
-    ['user_id', userId],
-  ]);
   let complete = true;
   const filled = url.replace(template, (_whole, name: string) => {
-    const value = values.get(name);
+    const value = name === 'project_id' || name === 'tenant_id' ? projectId : name === 'user_id' ? userId : null;
     if (!value || !plainId.test(value)) complete = false;
     return value ?? '';
   });
@@ -50,18 +45,12 @@ export function fillUrl(url: string, { projectId, userId }: UrlValues): string |
 }
 
 export function localCatalog({ services, endpoints }: LocalCatalog, values: UrlValues): CatalogService[] {
-  return services.map(({ id, type, name }) => ({
-    endpoints: endpoints
-      .filter((endpoint) => endpoint.serviceId === id)
-      .flatMap((endpoint) => {
-        const url = fillUrl(endpoint.url, values);
-        const { region } = endpoint;
-        return url === null ? [] : [{ id: endpoint.id, interface: endpoint.interface, region_id: region, url, region }];
-      }),
-    id,
-    type,
-    name,
-  }));
+  const byService = new Map<string, CatalogEndpoint[]>(services.map(({ id }) => [id, []]));
+  for (const { id, serviceId, interface: face, region, url: registered } of endpoints) {
+    const url = fillUrl(registered, values);
+    if (url !== null) byService.get(serviceId)?.push({ id, interface: face, region_id: region, url, region });
+  }
+  return services.map(({ id, type, name }) => ({ endpoints: byService.get(id)!, id, type, name }));
 }
 
 export interface Injection {

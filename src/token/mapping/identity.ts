@@ -28,10 +28,15 @@ export interface ForeignIdentity {
   readonly refused: string | null;
 }
 
-export const attributeNames = [
+const attributeNames = [
   ...['openstack_user', 'openstack_user_domain', 'openstack_roles', 'openstack_project', 'openstack_project_domain'],
   ...['openstack_groups', 'cloud_id', 'user_id', 'user_domain_id', 'project_id', 'project_domain_id'],
 ] as const;
+
+const known: ReadonlySet<string> = new Set(attributeNames);
+
+/** Whether tokens may have it; mappings written for another kind of federation name what none has. */
+export const isAttribute = (name: string): boolean => known.has(name);
 
 /**
  * Values that would change their meaning in lists joined by `;`, in headers or on a terminal. Names of Keystone are 1 to 255

@@ -1,4 +1,5 @@
 /** The remote half of a rule: whether it fires, and what it captures. */
+import { isAttribute } from './identity.ts';
 import type { Requirement, RequirementKind, Rule } from './mapping.ts';
 import type { RuleTrace } from './outcome.ts';
 import type { Captures } from './template.ts';
@@ -25,7 +26,7 @@ function meet(
   attributes: ReadonlyMap<string, readonly string[]>,
 ): readonly string[] | true | { readonly unmet: string } {
   const values = attributes.get(type);
-  if (!values) return { unmet: `${type} is not there` };
+  if (!values) return { unmet: isAttribute(type) ? `${type} is not there` : `${type} is nothing that tokens have` };
   if (!test) return values;
   const { kind, matches } = test;
   if (kind === 'whitelist') return values.filter(matches);
