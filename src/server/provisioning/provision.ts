@@ -8,7 +8,7 @@ import type { Provision, ProvisionContent } from '../../model/provision.ts';
 import type { ServerContext } from '../context.ts';
 import { makeProject } from './projects.ts';
 import { type ReadProvision, sameContent } from './request.ts';
-import { checkRoles, domainIdOf, grantFor } from './rules.ts';
+import { domainIdOf, givenRoles, grantFor } from './rules.ts';
 
 /** The same request gets the same project, whatever has become of the limits since. */
 export async function provisionProject(
@@ -50,10 +50,10 @@ async function reserve(
   const { provision: limits } = partnerConfig(config(), partner.cloudId);
   const { tokens } = config();
   if (limits.projects === 0) throw new AllianceError('provision_off');
-  const { roles, expiresAt } = grantFor(limits, tokens, content, clock.now());
-  await checkRoles(keystone, tokens, roles);
+  const grant = grantFor(limits, tokens, content, clock.now());
+  const roles = await givenRoles(keystone, tokens, grant.roles, content.roles !== null);
   const domainId = await domainIdOf(keystone, limits.domain);
-  const request = { direction: 'in', requestId, asked: content, roles, domainId, expiresAt } as const;
+  const request = { direction: 'in', requestId, asked: content, roles, domainId, expiresAt: grant.expiresAt } as const;
   return store.provisions.reserve(partner, request, limits.projects);
 }
 

@@ -62,19 +62,26 @@ function grantLife(
   return Math.min(expiresAt ?? Number.POSITIVE_INFINITY, now + lifeDays * dayMs);
 }
 
-/** A role that does not exist cannot be given, and one that brings a privileged one with it is privileged. */
-export async function checkRoles(
+/**
+ * A role that does not exist cannot be given, and one that brings a privileged one with it is privileged. `asked`: every one of them was
+ * asked for by name; else those that cannot be given are left out.
+ */
+export async function givenRoles(
   keystone: Keystone,
   tokens: Config['tokens'],
   names: readonly string[],
-): Promise<void> {
+  asked: boolean,
+): Promise<readonly string[]> {
   const [roles, inferences] = await Promise.all([keystone.listRoles(), keystone.roleInferences()]);
   const book = new RoleBook(roles, inferences);
   const privileged = privilegedNames(tokens);
-  for (const name of names) {
+  const given = names.filter((name) => {
     const role = book.byName(name);
-    if (!role || book.isPrivileged(role, privileged)) refuse('roles', `Role ${name} is not given.`);
-  }
+    return role !== undefined && !book.isPrivileged(role, privileged);
+  });
+  const missing = names.find((name) => !given.includes(name));
+  if (missing !== undefined && (asked || given.length === 0)) refuse('roles', `Role ${missing} is not given.`);
+  return given;
 }
 
 /** Id of the domain that projects of the partner are made in. */
