@@ -7,7 +7,7 @@ import { AllianceError } from '../core/errors.ts';
 import { clientLimits } from '../core/limits.ts';
 import { CompactReader } from '../wire/compact.ts';
 import { encodeCall, MessageType, readMessage, readOutcome } from '../wire/messages.ts';
-import type { Contract, MethodName } from '../wire/methods.ts';
+import { type Contract, type MethodName, methodFacts } from '../wire/methods.ts';
 import { AttachRequest } from '../wire/types.ts';
 import type { Dialled } from './dial.ts';
 
@@ -63,12 +63,13 @@ export class ClientConnection {
     this.#closeListeners.push(listener);
   }
 
-  /** Rejects with the peer's error (`remote`), `deadline_exceeded`, `connection_lost`, or what breaking the protocol amounts to. */
+  /** A oneway method is done as soon as it is written. Rejects with the peer's error (`remote`), `deadline_exceeded`, `connection_lost`, or what breaking the protocol amounts to. */
   call<M extends MethodName>(
     method: M,
     argument: Contract[M]['args'],
     options: CallOptions = {},
   ): Promise<Contract[M]['result']> {
+    if (methodFacts(method).oneway) return this.#tell(method, argument);
     return new Promise((resolve, reject) => {
       const { timeoutMs = clientLimits.callTimeoutMs } = options;
       if (this.#link.closed) return reject(this.#lostError());
@@ -88,6 +89,14 @@ export class ClientConnection {
       }
       if (deadline < this.#nextDeadline) this.#armDeadline(deadline);
     });
+  }
+
+  async #tell<M extends MethodName>(method: M, argument: Contract[M]['args']): Promise<Contract[M]['result']> {
+    if (this.#link.closed) throw this.#lostError();
+    const mark = this.#link.writer.mark();
+    encodeCall(this.#link.writer, this.#nextSeqid(), method, argument);
+    this.#link.commit(mark);
+    return undefined as Contract[M]['result'];
   }
 
   /** Binds the connection to a session; afterwards every frame is sealed. `session_invalid` when the peer refuses or proves nothing. */

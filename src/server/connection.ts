@@ -135,16 +135,21 @@ export class ServerConnection implements Peer {
     const reader = this.#reader;
     reader.reset(message);
     const header = readMessage(reader);
-    if (header.type !== MessageType.call) throw new AllianceError('wire_malformed', { details: 'Not a call.' });
+    const isOneway = header.type === MessageType.oneway;
+    if (header.type !== MessageType.call && !isOneway)
+      throw new AllianceError('wire_malformed', { details: 'Not a call.' });
     this.#activeAt = performance.now();
     const { name } = header;
     const method = methodNamed(name);
     if (method === undefined) {
       this.#options.context.telemetry.refusal('unknown_method');
-      this.#write((writer) => encodeUnknownMethod(writer, header.seqid, name));
+      // Whoever sends a oneway message expects no answer, not even this one.
+      if (!isOneway) this.#write((writer) => encodeUnknownMethod(writer, header.seqid, name));
       if (!sealed) this.#countHandshakeCall();
       return;
     }
+    if (isOneway !== (methodFacts(method).oneway === true))
+      throw new AllianceError('wire_malformed', { details: `${method} came as another kind of message than it is.` });
     this.#begin(method, header, readArgument(reader, method));
   }
 
@@ -191,7 +196,9 @@ export class ServerConnection implements Peer {
   #answer(method: MethodName, seqid: number, requestId: string, value: unknown, failure?: AllianceError): void {
     this.#inFlight--;
     if (this.#link.closed) return;
-    if (failure) this.#answerError(method, seqid, failure, requestId);
+    if (methodFacts(method).oneway) {
+      // Nobody waits: not for a value, and not for a failure.
+    } else if (failure) this.#answerError(method, seqid, failure, requestId);
     else
       try {
         const { writer } = this.#link;
