@@ -12,13 +12,16 @@ const harmless = [
 
 const credentialMembers = ['id', 'name', 'restricted', 'access_rules'];
 
+/** As Keystone writes times. They are handed on as text, to services that read no other form. */
+const time = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/);
+
 /** The parts of the issuer's body that go into ours as they are. */
 const carriedBody = z.object({
   token: z.looseObject({
     methods: z.array(z.string()),
     audit_ids: z.array(z.string()),
-    expires_at: z.string(),
-    issued_at: z.string(),
+    expires_at: time,
+    issued_at: time,
     application_credential: z.looseObject({ access_rules: z.unknown().optional() }).nullish(),
   }),
 });
@@ -36,7 +39,7 @@ const restricted = (details: string): Omission => ({ reason: 'restricted', detai
 /** `accessRules`: whether the caller says that it enforces access rules (OpenStack-Identity-Access-Rules). */
 export function carryOver(body: unknown, accessRules: boolean): Carried | Omission {
   const result = carriedBody.safeParse(body);
-  if (!result.success) return restricted('The body lacks what every token has.');
+  if (!result.success) return restricted('The body lacks what every token has, or has it in another form.');
   const { token } = result.data;
   if (token.domain || token.system || token.is_domain === true)
     return { reason: 'scope_refused', details: 'Tokens of a domain or of the whole system are never mapped.' };

@@ -38,6 +38,7 @@ describe('token/restrictions', () => {
     ['a domain', { domain: { id: 'd', name: 'D' } }, 'scope_refused'],
     ['the system', { system: { all: true } }, 'scope_refused'],
     ['a project that is a domain', { is_domain: true }, 'scope_refused'],
+    ['a time that services cannot read', { expires_at: 'Tue, 01 Jan 2030 01:00:00 GMT' }, 'restricted'],
     ['no audit id', { audit_ids: undefined }, 'restricted'],
   ];
   for (const [what, more, reason] of refused)
