@@ -27,7 +27,7 @@ export function readFacadeTls({ facade }: Pick<Config, 'facade'>): FacadeTls | u
 /** @throws AllianceError configuration: no Keystone, one that is a facade, a certificate that is none, an address that is taken */
 export function openFacade(
   installation: Installation,
-  { foreign, localiser }: Federation,
+  { foreign, localiser, notices, revocations }: Federation,
   keystone: Keystone | undefined,
   address: HostPort,
 ): Promise<FacadeFace> {
@@ -42,6 +42,10 @@ export function openFacade(
     foreign,
     localiser: localiser(),
     audit: store.audit,
+    own: {
+      issued: (token, expiresAt) => notices.announce(token, expiresAt),
+      revoked: () => revocations.poke(),
+    },
     clock,
     log,
     telemetry,

@@ -63,6 +63,8 @@ export interface Doubles {
   readonly entries: AuditEntry[];
   /** What the federation was asked. */
   readonly asked: string[];
+  /** What it was told of this cloud's own tokens. */
+  readonly own: string[];
 }
 
 const outcomeOf = <T>(value: T | Error): Promise<T> =>
@@ -120,6 +122,7 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
     auditFails: false,
     entries: [],
     asked: [],
+    own: [],
   };
   const client = createKeystone({
     authUrl,
@@ -143,6 +146,10 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
         if (doubles.auditFails) throw new Error('disk full');
         doubles.entries.push(entry);
       },
+    },
+    own: {
+      issued: (token, expiresAt) => doubles.own.push(`issued ${token} ${expiresAt}`),
+      revoked: () => doubles.own.push('revoked'),
     },
     clock,
     log,

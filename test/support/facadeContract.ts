@@ -122,10 +122,15 @@ export function describeFacade(name: string, open: () => Promise<RunningKeystone
 
     it('revokes, and sees at once that it did', async () => {
       const { login } = member;
-      const token = await facade.api.login(login);
+      const { own } = facade.doubles;
+      own.length = 0;
+      const issued = await facade.api.must('POST', '/auth/tokens', { body: login });
+      const token = issued.headers.get('x-subject-token')!;
+      expect(own).to.deep.equal([`issued ${token} ${Date.parse(String(issued.at('token.expires_at')))}`]);
       const revoke = (who: string) => facade.api.call('DELETE', '/auth/tokens', { token: who, subject: token });
       expect((await facade.api.call('GET', '/auth/tokens', { token: admin, subject: token })).status).to.equal(200);
       expect([(await revoke(admin)).status, (await revoke(admin)).status]).to.deep.equal([204, 404]);
+      expect(own.slice(1)).to.deep.equal(['revoked']);
       expect((await same('GET', '/auth/tokens', { token: admin, subject: token })).status).to.equal(404);
       expect((await same('DELETE', '/auth/tokens', { token: admin, subject: token })).status).to.equal(404);
       expect((await same('DELETE', '/auth/tokens', { token: 'forged', subject: token })).status).to.equal(401);

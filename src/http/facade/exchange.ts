@@ -16,12 +16,21 @@ export interface Audit {
   append(entry: AuditEntry): Promise<void>;
 }
 
+/** What the rest of the broker wants to hear of this cloud's own tokens. */
+export interface OwnTokens {
+  /** Keystone has just issued it. `expiresAt`: UTC epoch ms. */
+  issued(token: string, expiresAt: number): void;
+  /** Keystone has just revoked one. */
+  revoked(): void;
+}
+
 export interface Facade {
   readonly upstream: Upstream;
   readonly callers: Callers;
   readonly foreign: ForeignTokens;
   readonly localiser: Localiser;
   readonly audit: Audit;
+  readonly own: OwnTokens;
   readonly clock: Clock;
   readonly log: Logger;
   readonly telemetry: Telemetry;

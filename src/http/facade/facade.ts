@@ -20,7 +20,7 @@ import type { ForeignTokens } from '../../token/foreign.ts';
 import type { Localiser } from '../../token/localise.ts';
 import { Callers } from './callers.ts';
 import { dispatch } from './dispatch.ts';
-import type { Audit, Facade } from './exchange.ts';
+import type { Audit, Facade, OwnTokens } from './exchange.ts';
 import { assertOtherAddress, probeKeystone, rootOf } from './self.ts';
 
 type Widened<T> = { readonly [K in keyof T]: number };
@@ -54,6 +54,7 @@ export interface FacadeOptions {
   readonly foreign: ForeignTokens;
   readonly localiser: Localiser;
   readonly audit: Audit;
+  readonly own: OwnTokens;
   readonly clock: Clock;
   readonly log: Logger;
   readonly telemetry: Telemetry;
@@ -113,7 +114,7 @@ async function listen(server: Server | TlsServer, { host, port }: HostPort): Pro
 /** `configuration` when it cannot listen, or when its Keystone is a facade. */
 export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
   const limits: FacadeLimits = { ...facadeLimits, ...options.limits };
-  const { upstream: place, keystone, clock, log, telemetry, foreign, localiser, audit } = options;
+  const { upstream: place, keystone, clock, log, telemetry, foreign, localiser, audit, own } = options;
   // Found out before anything listens, where configuration says it all.
   rootOf(options.url, options.address, options.tls !== undefined);
   const instance = randomBytes(12).toString('base64url');
@@ -138,6 +139,7 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
       foreign,
       localiser,
       audit,
+      own,
       clock,
       log,
       telemetry,

@@ -101,10 +101,15 @@ export async function versions(facade: Facade, exchange: Exchange): Promise<void
   passText(facade, exchange, { status: answer.status, headers }, rewriteVersions(text, facade.root));
 }
 
+const expiry = /"expires_at":\s*"([^"]+)"/;
+
 /** `POST /v3/auth/tokens`: Keystone logs in, and its catalog then leads to the facade. */
 export async function login(facade: Facade, exchange: Exchange): Promise<void> {
   const answer = await ask(facade, exchange, true);
   if (answer.status !== 201 || !isReadable(answer)) return pass(facade, exchange, answer);
   const text = await readText(answer, facadeLimits.answerBytes);
   passText(facade, exchange, answer, rewriteCatalog(text, facade.root));
+  const token = headerOf(answer.headers, 'x-subject-token');
+  const expiresAt = Date.parse(expiry.exec(text)?.[1] ?? '');
+  if (token && Number.isFinite(expiresAt)) facade.own.issued(token, expiresAt);
 }

@@ -51,6 +51,7 @@ async function localFirst(facade: Facade, exchange: Exchange, allowExpired: bool
     return give(facade, exchange, caller.kind === 'may' ? await act(first, caller) : caller.answer);
   }
   const local = await ask(facade, exchange, true);
+  if (exchange.request.method === 'DELETE' && local.status === 204) facade.own.revoked();
   if (local.status !== 404) return pass(facade, exchange, local);
   const text = await readText(local, facadeLimits.errorBytes);
   const isOpen = subject !== '' && isUnknown(exchange, local, text);
