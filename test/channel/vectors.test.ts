@@ -41,7 +41,7 @@ describe('vectors', () => {
     made = await makeVectors();
   });
 
-  for (const name of ['key-schedule', 'frames', 'pairing'] as const)
+  for (const name of ['key-schedule', 'frames', 'pairing', 'hints'] as const)
     it(`${name}.json is made again byte for byte`, () => {
       expect(made[name]).to.deep.equal(read(name));
     });

@@ -1,4 +1,4 @@
-"""docs/protocol.md in Python: signatures, tickets, key schedule, attach, sealed frames, pairing. Bytes in, bytes out."""
+"""docs/protocol.md in Python: signatures, tickets, key schedule, attach, sealed frames, pairing, hints. Bytes in, bytes out."""
 import base64
 import hashlib
 import hmac as hmac_module
@@ -347,3 +347,17 @@ class Pairing:
         if json.loads(payload) != statement_of("inviter", self.tp):
             raise Refused("the inviter signed something else")
         return self.partner, code_of(code_bytes(self.kp, self.r_a, self.r_b, self.tp))
+
+
+# --- section 9: tokens ---
+
+def token_key(token):
+    return H(b"alliance/1 token", token.encode())
+
+
+def hint_of(key, asker, asked):
+    return HMAC(key, b"alliance/1 hint", L(asker.encode()), L(asked.encode()))
+
+
+def claim_proof(key, nonce, asker, asked):
+    return HMAC(key, b"alliance/1 claim", nonce, L(asker.encode()), L(asked.encode()))

@@ -121,10 +121,19 @@ def check_pairing(east, west, p):
     equal("code", protocol.code_of(raw(p["code_bytes"])), p["code"])
 
 
+def check_hints(hints):
+    for t in hints["tokens"]:
+        key = protocol.token_key(t["token"])
+        equal("key of a token", key, t["key"])
+        equal("hint", protocol.hint_of(key, t["asker"], t["asked"]), t["hint"])
+        equal("proof of a claim", protocol.claim_proof(key, raw(t["nonce"]), t["asker"], t["asked"]), t["proof"])
+
+
 tickets = read("tickets")
 east, west = (load_identity(vector) for vector in tickets["identities"])
 check_tickets(east, west, tickets)
 check_schedule(read("key-schedule"))
 check_frames(read("frames"))
 check_pairing(east, west, read("pairing"))
+check_hints(read("hints"))
 print(checked)

@@ -1,5 +1,5 @@
 /**
- * Makes the vectors of docs/protocol.md: runs the state machines of src/channel with chosen randomness, and computes every value in
+ * Makes the vectors of docs/protocol.md: runs the state machines of src/channel and the hints of src/token with chosen randomness, and computes every value in
  * between a second time, from the page's formulas and node:crypto alone.
  */
 import { createHash, createHmac, createPublicKey, diffieHellman, hkdfSync, type KeyObject } from 'node:crypto';
@@ -8,9 +8,11 @@ import { answerRequest, readRequest, startSession } from '../../src/channel/hand
 import { encodeInvitation } from '../../src/channel/invitation.ts';
 import { answerOpen, invitationKey, startPairing } from '../../src/channel/pairing.ts';
 import type { Attempt, Ticket } from '../../src/channel/tickets.ts';
-import type { CloudId } from '../../src/core/ids.ts';
+import type { CloudId, PartnerUid } from '../../src/core/ids.ts';
 import { FrameSealer } from '../../src/crypto/frames.ts';
 import { type Identity, loadIdentity } from '../../src/crypto/identity.ts';
+import type { Partner } from '../../src/model/partner.ts';
+import { Hints } from '../../src/token/hints.ts';
 import { makeCertificate, toPem } from './certificate.ts';
 import { labelled, rawPrivateKey, withRandomness } from './randomness.ts';
 import { callFrame, replyFrame } from './wireFrame.ts';
@@ -19,7 +21,7 @@ import { callFrame, replyFrame } from './wireFrame.ts';
 export const vectorTime = Date.UTC(2030, 0, 1);
 
 type Json = string | number | null | boolean | Json[] | { [name: string]: Json };
-export type VectorName = 'tickets' | 'key-schedule' | 'frames' | 'pairing';
+export type VectorName = 'tickets' | 'key-schedule' | 'frames' | 'pairing' | 'hints';
 export type Vectors = Record<VectorName, { [name: string]: Json }>;
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -302,6 +304,28 @@ async function pairingRun(acceptor: Identity, inviter: Identity): Promise<{ [nam
   };
 }
 
+/** `asker` met the token, and asks whether `asked` knows it. */
+function hintRun(token: string, asker: Identity, asked: Identity): Json {
+  const partner = { uid: asker.cloudId as string as PartnerUid, cloudId: asker.cloudId } as Partner;
+  const view = { cloudId: asked.cloudId, partnerByUid: () => partner, stateOf: () => 'active' as const };
+  const hints = new Hints({ view, clock: { now: () => vectorTime } });
+  hints.learn(token, vectorTime + 1);
+  const nonce = labelled(`claim ${token}`, 32);
+  const key = sha256('alliance/1 token', token);
+  const hint = hmac(key, 'alliance/1 hint', L(asker.cloudId), L(asked.cloudId));
+  const proof = hmac(key, 'alliance/1 claim', nonce, L(asker.cloudId), L(asked.cloudId));
+  if (!hints.prove(hint, nonce, partner)?.equals(proof)) throw new Error('hints: the page and the code differ.');
+  return {
+    token,
+    asker: asker.cloudId,
+    asked: asked.cloudId,
+    key: hex(key),
+    hint: hex(hint),
+    nonce: hex(nonce),
+    proof: hex(proof),
+  };
+}
+
 const identityJson = (identity: Identity): Json => ({
   cloud_id: identity.cloudId,
   algorithm: identity.algorithm,
@@ -342,5 +366,6 @@ export async function makeVectors(): Promise<Vectors> {
       ],
     },
     pairing: await pairingRun(east, west),
+    hints: { tokens: [hintRun('gAAAAABnZXN0ZXJu', east, west), hintRun('eyJhbGciOiJFUzI1NiJ9.e30.c2ln', west, east)] },
   };
 }

@@ -1,0 +1,114 @@
+import { createHash, createHmac } from 'node:crypto';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { CloudId, PartnerUid } from '../../src/core/ids.ts';
+import { hintLimits } from '../../src/core/limits.ts';
+import type { Partner } from '../../src/model/partner.ts';
+import { Hints } from '../../src/token/hints.ts';
+import { createTestClock, testStart } from '../support/store.ts';
+
+const partnerOf = (cloudId: string): Partner =>
+  ({ uid: `uid-${cloudId}` as PartnerUid, cloudId: cloudId as CloudId, role: 'both' }) as Partner;
+
+/** One cloud's hints; `partners` are those that it knows. */
+function hintsOf(cloudId: string, partners: Partner[], limits?: { ownTokens: number; announcedPerPartner: number }) {
+  const clock = createTestClock();
+  const view = {
+    cloudId: cloudId as CloudId,
+    partnerByUid: (uid: PartnerUid) => partners.find((one) => one.uid === uid),
+    stateOf: (partner: Partner) => partner.state ?? ('active' as const),
+  };
+  return { clock, hints: new Hints({ view, clock, ...(limits && { limits }) }) };
+}
+
+const nonce = Buffer.alloc(32, 5);
+const later = testStart + 1000;
+
+describe('hints', () => {
+  const [east, west, north] = ['east', 'west', 'north'].map(partnerOf) as [Partner, Partner, Partner];
+
+  it('and proofs are what docs/protocol.md says', () => {
+    const { hints } = hintsOf('west', [east]);
+    const key = createHash('sha256').update('alliance/1 token').update('secret').digest();
+    const l = (text: string) => Buffer.concat([Buffer.from([0, 0, 0, text.length]), Buffer.from(text)]);
+    const hint = createHmac('sha256', key).update('alliance/1 hint').update(l('west')).update(l('east')).digest();
+    expect(hints.hintFor('secret', 'west', 'east')).to.deep.equal(hint);
+    const proof = createHmac('sha256', key)
+      .update('alliance/1 claim')
+      .update(nonce)
+      .update(l('west'))
+      .update(l('east'))
+      .digest();
+    expect(hints.verifyProof('secret', nonce, proof, east)).to.equal(true);
+    expect(hints.verifyProof('secret', Buffer.alloc(32, 6), proof, east)).to.equal(false);
+    expect(hints.verifyProof('secret', nonce, proof.subarray(1), east)).to.equal(false);
+  });
+
+  it('are proved by whoever knows the token, to the cloud that they were made for, and to no other', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 8 }),
+        fc.string({ minLength: 1, maxLength: 20 }),
+        fc.boolean(),
+        (known, asked, early) => {
+          const issuer = hintsOf('east', [west, north]).hints;
+          const asker = hintsOf('west', [east]).hints;
+          const hint = asker.hintFor(asked, 'west', 'east');
+          // The index is made at the first question, and kept up to date from then on.
+          if (early) issuer.prove(hint, nonce, west);
+          for (const token of known) issuer.learn(token, later);
+          const proof = issuer.prove(hint, nonce, west);
+          expect(proof !== undefined).to.equal(known.includes(asked));
+          if (proof) expect(asker.verifyProof(asked, nonce, proof, east)).to.equal(true);
+          expect(issuer.prove(hint, nonce, north)).to.equal(undefined);
+        },
+      ),
+    );
+  });
+
+  it('of tokens that have expired, or were pushed out, are not proved', () => {
+    const { hints, clock } = hintsOf('east', [west], { ownTokens: 2, announcedPerPartner: 2 });
+    const proves = (token: string) => hints.prove(hints.hintFor(token, 'west', 'east'), nonce, west) !== undefined;
+    for (const token of ['a', 'b']) hints.learn(token, later);
+    expect(['a', 'b'].map(proves)).to.deep.equal([true, true]);
+    hints.learn('a', later);
+    hints.learn('c', later);
+    expect(['a', 'b', 'c'].map(proves)).to.deep.equal([true, false, true]);
+    clock.advance(1001);
+    expect(['a', 'c'].map(proves)).to.deep.equal([false, false]);
+    hints.learn('d', testStart);
+    expect(proves('d')).to.equal(false);
+  });
+
+  it('a partner that did not ask for a while is indexed anew', () => {
+    const { hints, clock } = hintsOf('east', [west]);
+    const far = testStart + 10 * hintLimits.askerMs;
+    const proves = (token: string) => hints.prove(hints.hintFor(token, 'west', 'east'), nonce, west) !== undefined;
+    hints.learn('a', far);
+    expect(proves('a')).to.equal(true);
+    clock.advance(hintLimits.askerMs + 1);
+    hints.learn('b', far);
+    expect(['a', 'b'].map(proves)).to.deep.equal([true, true]);
+  });
+
+  it('that were announced tell where to ask: the first who announced it, while active, until it expires', () => {
+    const partners = [{ ...east }, { ...north }];
+    const { hints, clock } = hintsOf('west', partners, { ownTokens: 2, announcedPerPartner: 2 });
+    const announce = (by: Partner, token: string) =>
+      hints.announced(by, hints.hintFor(token, 'west', by.cloudId), later);
+    announce(east, 'a');
+    announce(north, 'a');
+    expect(hints.whoAnnounced('a')?.cloudId).to.equal('east');
+    expect(hints.whoAnnounced('b')).to.equal(undefined);
+    // Another cloud's hint is no announcement of one's own.
+    hints.announced(north, hints.hintFor('b', 'west', 'east'), later);
+    expect(hints.whoAnnounced('b')).to.equal(undefined);
+    Object.assign(partners[0]!, { state: 'suspended' });
+    expect(hints.whoAnnounced('a')?.cloudId).to.equal('north');
+    Object.assign(partners[0]!, { state: 'active' });
+    for (const token of ['c', 'd']) announce(east, token);
+    expect(hints.whoAnnounced('a')?.cloudId, 'pushed out').to.equal('north');
+    clock.advance(1001);
+    expect(hints.whoAnnounced('c')).to.equal(undefined);
+  });
+});
