@@ -1,0 +1,254 @@
+import { expect } from 'chai';
+import { AllianceError } from '../../src/core/errors.ts';
+import { foreignLimits } from '../../src/core/limits.ts';
+import type { ForeignVerdict, Recognised } from '../../src/token/foreign.ts';
+import { bodyOf, createForeignWorld, type FakePartner, type ForeignWorld, follow } from '../support/foreign.ts';
+
+describe('token/foreign', () => {
+  let world: ForeignWorld;
+  let east: FakePartner;
+  let recognised: Recognised;
+  const lifeMs = 3_600_000;
+
+  beforeEach(() => {
+    world = createForeignWorld(['east', 'north']);
+    east = world.partners.get('east')!;
+    issue('good');
+    recognised = { partner: east.partner, token: 'good', by: 'qualified' };
+    follow(world, 'east');
+  });
+
+  const issue = (name: string, changes: { issuedAt?: number; expiresAt?: number } = {}): void => {
+    const now = world.clock.now();
+    east.tokens.set(name, bodyOf(name, { issuedAt: now, expiresAt: now + lifeMs, ...changes }));
+  };
+  const validate = (allowExpired = false, of = recognised) => world.foreign.validate(of, { allowExpired });
+  const kindOf = (verdict: ForeignVerdict): string =>
+    verdict.kind === 'valid' ? verdict.source : verdict.kind === 'undecided' ? verdict.reason : verdict.kind;
+  const kind = async (allowExpired = false) => kindOf(await validate(allowExpired));
+  const questions = () => world.sent.filter(({ method }) => method === 'validateTokenHard').length;
+  /** Asks, and does something before the answer is heard. */
+  async function meanwhile(act: () => unknown): Promise<string> {
+    let hear: () => void = () => undefined;
+    world.gate = new Promise<void>((resolve) => {
+      hear = resolve;
+    });
+    const verdict = kind();
+    await new Promise(setImmediate);
+    expect(questions()).to.be.greaterThan(0);
+    world.gate = Promise.resolve();
+    await act();
+    hear();
+    return verdict;
+  }
+  const note = (auditId: string) => {
+    const at = world.clock.now();
+    world.marks.note(east.partner.uid, { revokedAt: at, issuedBefore: at, auditId });
+  };
+
+  it("asks once, and then knows: the issuer's body, verbatim, and what was read in it", async () => {
+    expect(await kind()).to.equal('live');
+    world.clock.pass(1000);
+    const verdict = (await validate()) as Extract<ForeignVerdict, { kind: 'valid' }>;
+    expect([verdict.source, verdict.ageMs, verdict.body]).to.deep.equal(['cache', 1000, east.tokens.get('good')]);
+    expect(verdict.facts.auditIds).to.deep.equal(['good']);
+    expect(questions()).to.equal(1);
+  });
+
+  it('500 who ask at a time are one question, and get one answer', async () => {
+    const verdicts = await Promise.all(Array.from({ length: 500 }, () => validate()));
+    expect(new Set(verdicts.map(kindOf))).to.deep.equal(new Set(['live']));
+    expect(questions()).to.equal(1);
+    east.away = true;
+    world.clock.pass(lifeMs / 2);
+    const failed = await Promise.all(Array.from({ length: 500 }, () => kind()));
+    expect(new Set(failed)).to.deep.equal(new Set(['unreachable']));
+    expect(questions()).to.equal(2);
+  });
+
+  it('more who wait than there is room for are told to come again', async () => {
+    let refused = 0;
+    await meanwhile(async () => {
+      const all = Array.from({ length: foreignLimits.askers }, () => kind());
+      void all;
+      const late = await Promise.race([kind(), new Promise<string>((resolve) => setImmediate(resolve, 'waits'))]);
+      refused = Number(late === 'overloaded');
+    });
+    expect(refused).to.equal(1);
+    expect(await kind()).to.equal('cache');
+  });
+
+  it('answers for expired tokens answer no ordinary question', async () => {
+    issue('good', { expiresAt: world.clock.now() + 1000 });
+    world.clock.pass(1000);
+    follow(world, 'east');
+    expect(await kind(true)).to.equal('live');
+    expect(await kind(true)).to.equal('cache');
+    expect(await kind()).to.equal('invalid');
+  });
+
+  it('an expiry counts by both clocks, whoever turns one back', async () => {
+    issue('good', { expiresAt: world.clock.now() + 10_000 });
+    expect(await kind()).to.equal('live');
+    world.clock.step(-30_000);
+    world.clock.pass(9999);
+    follow(world, 'east');
+    expect(await kind()).to.equal('cache');
+    world.clock.pass(1);
+    follow(world, 'east');
+    await kind();
+    expect(questions()).to.equal(2);
+    world.clock.step(60_000);
+    expect(await kind()).to.equal('invalid');
+  });
+
+  describe('revoked', () => {
+    it('while the answer is on its way', async () => {
+      expect(await meanwhile(() => note('good'))).to.equal('invalid');
+      expect(await kind()).to.equal('invalid');
+    });
+
+    it('while the answer is on its way, and the feed was lost meanwhile: it is heard and not kept', async () => {
+      expect(await meanwhile(() => world.marks.dropAll(east.partner.uid))).to.equal('live');
+      follow(world, 'east');
+      expect(await kind()).to.equal('live');
+    });
+
+    it('before anybody followed: the first answers are not kept', async () => {
+      world.marks.confirm(east.partner.uid, null);
+      expect(await meanwhile(() => follow(world, 'east'))).to.equal('live');
+      expect(await kind()).to.equal('live');
+      expect(await kind()).to.equal('cache');
+    });
+
+    it('as an answer says that is ahead of what was read: nothing counts until that is read, and it is read at once', async () => {
+      expect(await kind()).to.equal('live');
+      issue('other');
+      east.head = 7;
+      const other: Recognised = { partner: east.partner, token: 'other', by: 'qualified' };
+      await validate(false, other);
+      expect(world.woken).to.deep.equal([east.partner.uid]);
+      expect(await kind()).to.equal('live');
+      follow(world, 'east');
+      expect(await kind()).to.equal('cache');
+    });
+
+    it('from here: carried home, and gone at once, even if somebody asks meanwhile', async () => {
+      expect(await kind()).to.equal('live');
+      world.clock.pass(60_000);
+      follow(world, 'east');
+      expect(await meanwhile(() => world.foreign.revoke(recognised))).to.equal('live');
+      expect(await kind()).to.equal('invalid');
+      expect(await world.foreign.revoke(recognised)).to.equal(false);
+    });
+
+    it('with a revocation unconfirmed for 5 s, every question goes to the issuer', async () => {
+      await kind();
+      world.clock.pass(foreignLimits.confirmedMs);
+      expect(await kind()).to.equal('cache');
+      world.clock.pass(1);
+      expect(await kind()).to.equal('live');
+      expect(await kind()).to.equal('live');
+    });
+  });
+
+  describe('an issuer that cannot be asked', () => {
+    const minuteLater = () => world.clock.pass(60_000);
+
+    it('is undecided, with a time to come again; never invalid', async () => {
+      await kind();
+      minuteLater();
+      east.away = true;
+      const verdict = await validate();
+      expect(verdict).to.deep.include({ kind: 'undecided', reason: 'unreachable' });
+      expect((verdict as { retryAfterMs: number }).retryAfterMs).to.be.greaterThan(0);
+      east.away = false;
+      east.tokens.set('good', 'indeterminate');
+      expect(await kind()).to.equal('keystone_unreachable');
+      east.tokens.set('good', '{"token": {"expires_at": "2099-01-01T00:00:00Z"}}');
+      expect(await kind()).to.equal('keystone_malformed');
+    });
+
+    it('where that is allowed, its last answer counts up to that age, and no longer than the token', async () => {
+      world.staleMs = 600_000;
+      await kind();
+      minuteLater();
+      east.away = true;
+      expect(await validate()).to.deep.include({ kind: 'valid', source: 'stale', ageMs: 60_000 });
+      note('good');
+      expect(await kind()).to.equal('unreachable');
+      east.away = false;
+      issue('young');
+      recognised = { ...recognised, token: 'young' };
+      follow(world, 'east');
+      expect(await kind()).to.equal('live');
+      east.tokens.set('young', 'indeterminate');
+      world.clock.pass(599_999);
+      expect(await kind()).to.equal('stale');
+      world.clock.pass(1);
+      expect(await kind()).to.equal('keystone_unreachable');
+    });
+
+    it('one that answers with a refusal is not away: its last answer does not count', async () => {
+      world.staleMs = 600_000;
+      await kind();
+      minuteLater();
+      world.gate = Promise.reject(new AllianceError('partner_not_active', { remote: true }));
+      world.gate.catch(() => undefined);
+      expect(await kind()).to.equal('partner_not_active');
+    });
+
+    it('a stale answer does not outlive a gap in the revocations', async () => {
+      world.staleMs = 600_000;
+      await kind();
+      world.marks.dropAll(east.partner.uid);
+      east.away = true;
+      expect(await kind()).to.equal('unreachable');
+    });
+  });
+
+  describe('a trust that ends', () => {
+    for (const [what, end] of [
+      ['suspended', () => Object.assign(east, { state: 'suspended' })],
+      ['no provider any more', () => Object.assign(east, { role: 'consumer' })],
+    ] as const)
+      it(`${what}: its tokens are nobody's, and nothing is remembered of them`, async () => {
+        await kind();
+        end();
+        expect(await kind()).to.equal('invalid');
+        expect(world.foreign.recogniseFirst('a1.east.good')).to.equal('unusable');
+        world.look();
+        Object.assign(east, { state: 'active', role: 'provider' });
+        expect(await kind()).to.equal('live');
+      });
+
+    it('while the answer is on its way', async () => {
+      expect(await meanwhile(() => Object.assign(east, { state: 'suspended' }))).to.equal('invalid');
+    });
+
+    it('with no database nobody is trusted, and nothing is decided', async () => {
+      await kind();
+      world.lost = true;
+      expect(await kind()).to.equal('database_lost');
+    });
+  });
+
+  it('remembers so many and no more, the oldest first', async () => {
+    world.tokens = { ...world.tokens, cacheEntries: 3 };
+    for (const token of ['a', 'b', 'c', 'd']) {
+      issue(token);
+      await validate(false, { ...recognised, token });
+    }
+    const before = questions();
+    for (const token of ['b', 'c', 'd']) await validate(false, { ...recognised, token });
+    expect(questions()).to.equal(before);
+    expect(kindOf(await validate(false, { ...recognised, token: 'a' }))).to.equal('live');
+  });
+
+  it('guessing pushes nothing good out', async () => {
+    world.tokens = { ...world.tokens, cacheEntries: 3 };
+    await kind();
+    for (let i = 0; i < 50; i++) await validate(false, { ...recognised, token: `guess-${i}` });
+    expect(await kind()).to.equal('cache');
+  });
+});
