@@ -5,7 +5,7 @@ import { namesOfChanged } from '../core/configView.ts';
 import type { CloudId } from '../core/ids.ts';
 import { auditLimits } from '../core/limits.ts';
 import { readCertificate } from '../crypto/certificate.ts';
-import type { CheckpointAlarm, Seal, Verification, Witness } from '../model/audit.ts';
+import type { CheckpointAlarm, HeldCheckpoint, Seal, Verification, Witness } from '../model/audit.ts';
 import type { NewPartnerKey, Partner } from '../model/partner.ts';
 import type { Installation } from './installation.ts';
 
@@ -93,6 +93,10 @@ const keysOf = (records: readonly NewPartnerKey[]) =>
     publicKey: readCertificate(certificateDer).certificate.publicKey,
   }));
 
+/** An alarm ends by time: what led to it stays in the audit. */
+export const recentAlarm = ({ alarm, alarmAt }: HeldCheckpoint, now: number): CheckpointAlarm | null =>
+  alarmAt !== null && now - alarmAt < auditLimits.alarmMs ? alarm : null;
+
 async function partnerAudits({ store, view, clock }: Installation): Promise<PartnerAudit[]> {
   const partners = new Map((await store.partners.list()).map((partner) => [partner.uid, partner]));
   const audits = (await store.audit.held()).map(async (held): Promise<PartnerAudit[]> => {
@@ -104,8 +108,7 @@ async function partnerAudits({ store, view, clock }: Installation): Promise<Part
     const parties = { issuer: cloudId, audience: view.cloudId, now: at };
     const facts = await readCheckpoint(held, keysOf(keys), parties).catch(() => undefined);
     if (facts?.seq !== seq || !facts.hash.equals(hash)) return [{ cloudId, theirs, ours: null, alarm: 'unsigned' }];
-    const recent = held.alarmAt !== null && clock.now() - held.alarmAt < auditLimits.alarmMs;
-    return [{ cloudId, theirs, ours: facts.seen, alarm: recent ? held.alarm : null }];
+    return [{ cloudId, theirs, ours: facts.seen, alarm: recentAlarm(held, clock.now()) }];
   });
   return (await Promise.all(audits)).flat().sort((a, b) => (a.cloudId < b.cloudId ? -1 : 1));
 }

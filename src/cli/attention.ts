@@ -1,11 +1,21 @@
 /** What needs an operator's hands; pure. */
 import { identityLimits } from '../core/limits.ts';
+import type { CheckpointAlarm } from '../model/audit.ts';
 import { type Partner, usableKeys } from '../model/partner.ts';
 import { effectiveState } from '../model/trust.ts';
 import { formatDuration } from './text.ts';
 
 export interface Attention {
-  readonly kind: 'approval' | 'expiry' | 'error' | 'keystone' | 'broker' | 'revoked' | 'identity' | 'token_key';
+  readonly kind:
+    | 'approval'
+    | 'expiry'
+    | 'error'
+    | 'keystone'
+    | 'broker'
+    | 'revoked'
+    | 'identity'
+    | 'token_key'
+    | 'audit';
   /** cloud_id, where it is about one partner. */
   readonly partner: string | null;
   readonly message: string;
@@ -22,6 +32,8 @@ interface Seen {
   readonly broker: { readonly died: boolean; readonly ready: boolean | null };
   /** Keys of tokens that more than one cloud says are its own. */
   readonly disputedKeys: readonly { readonly cloudId: string; readonly fingerprint: string }[];
+  /** What was lately wrong between audits. */
+  readonly auditAlarms: readonly { readonly cloudId: string; readonly alarm: CheckpointAlarm }[];
 }
 
 const dayMs = 86_400_000;
@@ -36,7 +48,8 @@ export function describeEnd(till: number, now: number): string | undefined {
   return `ends within ${days === 1 ? '1 day' : `${days} days`} (${formatDuration(till - now)} left)`;
 }
 
-export function attentionOf({ partners, identity, knowsUs, now, keystone, broker, disputedKeys }: Seen): Attention[] {
+export function attentionOf(seen: Seen): Attention[] {
+  const { partners, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms } = seen;
   const list: Attention[] = [];
   const add = (kind: Attention['kind'], message: string, remedy: string, partner: string | null = null) =>
     list.push({ kind, partner, message, remedy });
@@ -54,11 +67,19 @@ export function attentionOf({ partners, identity, knowsUs, now, keystone, broker
       'Ask both operators, and run `alliance token trust-key FINGERPRINT --partner P`.',
       cloudId,
     );
+  for (const { cloudId, alarm } of auditAlarms)
+    add('audit', auditFaults[alarm](cloudId), 'Run `alliance audit verify --ask`.', cloudId);
   for (const partner of partners)
     for (const { kind, message, remedy } of ofPartner(partner, knowsUs(partner), now))
       add(kind, message, remedy, partner.cloudId);
   return list;
 }
+
+const auditFaults: Readonly<Record<CheckpointAlarm, (cloudId: string) => string>> = {
+  backwards: (cloudId) => `The audit of ${cloudId} has lost records that it had shown to us.`,
+  forked: (cloudId) => `The audit of ${cloudId} shows another history than before.`,
+  disputed: (cloudId) => `${cloudId} holds a record of our audit that is not there, or is another one.`,
+};
 
 type OfPartner = Omit<Attention, 'partner'>;
 

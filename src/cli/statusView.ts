@@ -1,4 +1,5 @@
 /** What `alliance status` knows: this broker, its Keystone, its partners, and what of all that needs hands. */
+import { recentAlarm } from '../broker/audit.ts';
 import { openKeystone } from '../broker/broker.ts';
 import type { Installation } from '../broker/installation.ts';
 import { openInvitations } from '../broker/invitations.ts';
@@ -23,13 +24,14 @@ export type Status = Awaited<ReturnType<typeof lookAround>>;
 export async function lookAround(installation: Installation) {
   const { store, view, clock, home } = installation;
   const now = clock.now();
-  const [partners, sessions, invitations, keystone, broker, tokenKeys] = await Promise.all([
+  const [partners, sessions, invitations, keystone, broker, tokenKeys, audits] = await Promise.all([
     store.partners.list(),
     store.sessions.list(),
     openInvitations(installation),
     lookAtKeystone(installation),
     lookAtBroker(home),
     store.tokenKeys.list(),
+    store.audit.held(),
   ]);
   const { identity, sequence } = view.current;
   const knowsUs = (partner: Partner) => view.knownTo(partner) !== undefined;
@@ -39,7 +41,12 @@ export async function lookAround(installation: Installation) {
       cloudId: partners.find(({ uid }) => uid === partnerUid)?.cloudId ?? '',
       fingerprint: formatFingerprint(thumbprint),
     }));
-  const seen = { partners, identity, knowsUs, now, keystone, broker, disputedKeys };
+  const auditAlarms = audits.flatMap((held) => {
+    const cloudId = partners.find(({ uid }) => uid === held.partnerUid)?.cloudId;
+    const alarm = recentAlarm(held, now);
+    return cloudId !== undefined && alarm ? [{ cloudId, alarm }] : [];
+  });
+  const seen = { partners, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms };
   const attention: Attention[] = attentionOf(seen);
   return {
     cloud_id: view.cloudId,

@@ -1,7 +1,7 @@
 /** The configuration as an operator may see it, and what differs between two of them. */
 import type { Config } from './config.ts';
 import { findConfigKey } from './configKeys.ts';
-import { partnerDefaults } from './configSchema.ts';
+import { configSchema, partnerDefaults } from './configSchema.ts';
 import { formatHostPort, type HostPort } from './endpoint.ts';
 import { redacted } from './log.ts';
 
@@ -70,18 +70,23 @@ function flatten(config: Config): Map<string, { path: readonly string[]; value: 
 
 /** Names of the keys that are not at their defaults. */
 export function namesOfChanged(config: Config): string[] {
-  return [...flatten(config)]
-    .filter(([, { path, value }]) => value !== (valueUnnamed(path) ?? JSON.stringify(findConfigKey(path)?.default)))
-    .map(([name]) => name);
+  // Settings differ from a Config in the spelling of names only, which flattening makes one.
+  const defaults = flatten(configSchema.parse({ cloud_id: config.cloudId }) as unknown as Config);
+  const isDefault = (name: string, path: readonly string[], value: string): boolean =>
+    // Paths became absolute when they were read.
+    [value, value.replaceAll(`${config.home}/`, '')].includes(valueUnnamed(path) ?? defaults.get(name)?.value ?? '');
+  return [...flatten(config)].filter(([name, { path, value }]) => !isDefault(name, path, value)).map(([name]) => name);
 }
 
 /** What holds where a configuration does not name the key: partners that it does not name have the defaults. */
 function valueUnnamed(path: readonly string[]): string | undefined {
   const key = findConfigKey(path);
-  return key?.path[0] === 'partners' ? JSON.stringify(partnerDefaultsByKey.get(path.at(-1)!)) : undefined;
+  if (key?.path[0] !== 'partners') return undefined;
+  const [, , ...names] = path;
+  return JSON.stringify(
+    names.reduce<unknown>((section, name) => (section as Record<string, unknown>)[name], partnerDefaults),
+  );
 }
-
-const partnerDefaultsByKey: ReadonlyMap<string, unknown> = new Map(Object.entries(partnerDefaults));
 
 /** What a reload would change. A secret from a file counts as its own key, not as the file's name. */
 export function compareConfigs(former: Config, next: Config): ConfigChanges {

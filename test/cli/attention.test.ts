@@ -13,6 +13,7 @@ const quiet = {
   keystone: { reachable: true, error: null },
   broker: { died: false, ready: true },
   disputedKeys: [],
+  auditAlarms: [],
 };
 
 const partner = (changes: Partial<Partner>): Partner =>
@@ -33,6 +34,13 @@ const kinds = (changes: Partial<Partner>) =>
   attentionOf({ ...quiet, partners: [partner(changes)] }).map(({ kind, message }) => `${kind}: ${message}`);
 
 describe('cli/attention', () => {
+  it('names audits that are not what they were', () => {
+    const auditAlarms = (['backwards', 'forked', 'disputed'] as const).map((alarm) => ({ cloudId: 'east', alarm }));
+    const found = attentionOf({ ...quiet, auditAlarms });
+    expect(found.map(({ kind, partner: of }) => [kind, of])).to.deep.equal(auditAlarms.map(() => ['audit', 'east']));
+    expect(found.map(({ message }) => message).join()).to.match(/lost records.*another history.*our audit/);
+  });
+
   it('warns 30, 7 and 1 days ahead of an end', () => {
     expect(describeEnd(now + 31 * day, now)).to.equal(undefined);
     expect(describeEnd(now + 30 * day, now)).to.equal('ends within 30 days (30 d left)');

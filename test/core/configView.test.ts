@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../src/core/config.ts';
 import { configKeys } from '../../src/core/configKeys.ts';
-import { compareConfigs, isReloadable, redactConfig } from '../../src/core/configView.ts';
+import { compareConfigs, isReloadable, namesOfChanged, redactConfig } from '../../src/core/configView.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 
 describe('configView', () => {
@@ -69,13 +69,27 @@ describe('configView', () => {
     ]);
   });
 
+  it('names what is not at its default, where paths are written as they were', () => {
+    expect(namesOfChanged(load({}))).to.deep.equal([]);
+    const changed = load({
+      partners: { west: { authenticate: true, provision: { projects: 3 } } },
+      identity: { key_file: 'other.pem' },
+      listen: { tcp: 'off' },
+      keystone: { password: 'b' },
+    });
+    expect(namesOfChanged(changed)).to.have.members([
+      ...['identity.key_file', 'listen.tcp', 'keystone.password'],
+      ...['partners.west.authenticate', 'partners.west.provision.projects'],
+    ]);
+  });
+
   it('reloads these keys and no others', () => {
     const names = configKeys.filter(({ path }) => isReloadable(path)).map(({ path }) => path.join('.'));
     expect(names).to.include.members(['log.level', 'dial.allow', 'exports.services', 'partners.*.authenticate']);
     expect(names).to.include('limits.keystone_concurrency_per_partner');
     expect(names).not.to.include('limits.keystone_concurrency');
     expect(new Set(names.map((name) => name.split('.')[0]))).to.deep.equal(
-      new Set(['exports', 'partners', 'dial', 'limits', 'log']),
+      new Set(['tokens', 'exports', 'partners', 'audit', 'dial', 'limits', 'log']),
     );
   });
 });

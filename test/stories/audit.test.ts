@@ -3,16 +3,17 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
-import { cutAudit, signAudit } from '../../src/broker/audit.ts';
+import { cutAudit, ownSeals, signAudit, verifyAudit } from '../../src/broker/audit.ts';
 import { tellCheckpoint } from '../../src/broker/auditExchange.ts';
 import { accept, approve, invite, refreshPairing } from '../../src/broker/partners.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import { authenticate, validateToken } from '../../src/rproxy/auth.ts';
 import { createShiftedClock } from '../support/clock.ts';
-import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
+import { type Cloud, pairClouds, startCloud, stopClouds } from '../support/cloud.ts';
 import { runCommand } from '../support/commandLine.ts';
 import { rejection } from '../support/errors.ts';
 import { checked } from '../support/jsonSchema.ts';
+import { until } from '../support/until.ts';
 
 interface Report {
   readonly ok: boolean;
@@ -196,21 +197,47 @@ describe('audit of two clouds', () => {
     const there = await verify(east);
     expect([there.code, there.partners[0]!.alarm]).to.deep.equal([3, 'backwards']);
     expect((await run(east, 'audit verify')).stdout).to.contain('HAS LOST RECORDS');
+    expect((await run(east, 'status')).stdout).to.contain('The audit of west has lost records');
   });
 
   it('is cut by age, and what is left follows a signed record of that', async () => {
-    const before = await verify(east);
     clock.advance(11 * 86_400_000);
+    const [oldest] = await east.installation.store.audit.list({ since: clock.now() - 86_400_000, limit: 1 });
     await east.installation.store.partners.update(atEast.uid, { name: 'occident' });
     await cutAudit(east.installation);
     const report = await verify(east);
-    expect([report.ok, report.cut?.seq, report.records]).to.deep.equal([true, before.records, 1]);
+    const [first] = await east.installation.store.audit.list({ limit: 1 });
+    expect([report.ok, report.cut?.seq]).to.deep.equal([true, (oldest ?? first)!.seq - 1]);
+    expect(report.cut!.seq).to.be.greaterThan(3);
     const { file, lines } = await exported(east, 'cut.jsonl');
-    expect(lines).to.have.length(3);
+    expect(lines[0]).to.match(/^\{"cut"/);
     expect((await verify(east, ` --file ${file}`)).code).to.equal(0);
     writeFileSync(file, readFileSync(file, 'utf8').replace(/"cut":\{"seq":\d+/, '"cut":{"seq":1'));
     expect((await verify(east, ` --file ${file}`)).broken?.reason).to.equal('unsigned');
     // The name by which operators know it finds the records of before and after.
-    expect(await outcomes(east, ' --partner occident')).to.deep.equal(['trust changed']);
+    expect(await outcomes(east, ' --partner occident'))
+      .to.include('trust changed')
+      .and.not.include('pairing stored');
+  });
+});
+
+describe('a running broker', () => {
+  afterEach(stopClouds);
+
+  it('signs its audit and exchanges checkpoints by itself', async () => {
+    const pauses = { checkpointMs: 50 };
+    const [east, west] = await Promise.all(
+      ['east', 'west'].map((cloudId) => startCloud({ cloudId, pauses, kind: 'Ed25519' })),
+    );
+    await pairClouds(east!, west!);
+    for (const { installation } of [east!, west!])
+      await until('the other one holds a head of ours', async () => {
+        const { partners, broken } = await verifyAudit(installation);
+        expect(broken).to.equal(null);
+        return (partners[0]?.ours?.seq ?? 0) > 1;
+      });
+    const seal = await east!.installation.store.audit.seal('checkpoint');
+    expect(await (await ownSeals(east!.installation))(seal!)).to.equal(true);
+    expect(await (await ownSeals(west!.installation))(seal!)).to.equal(false);
   });
 });
