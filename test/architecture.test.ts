@@ -27,6 +27,7 @@ const only: readonly [mention: RegExp, ...owners: string[]][] = [
   [/^fastify$/, 'http/', 'sandbox/'],
   [/^commander$/, 'cli/', 'main.ts'],
   [/^pino$/, 'core/'],
+  [/^re2js$/, 'core/pattern.ts', 'token/mapping/pattern.ts'],
   [/^process\.env$/, 'core/config', 'main.ts'],
 ];
 
