@@ -150,6 +150,17 @@ describe('tampered audit', () => {
     expect(await broken(rewrite(9))).to.equal(null);
   });
 
+  it('a record that was altered with its hash, by the one after it, and the last one by the stored head', async () => {
+    for (let seq = 1; seq <= records; seq++) {
+      const found = await broken(() => {
+        const row = db.prepare('select * from audit where seq = ?').get(seq) as AuditRow;
+        const hash = hashRow({ ...row, outcome: 'denied' });
+        db.prepare("update audit set outcome = 'denied', hash = ? where seq = ?").run(hash, seq);
+      });
+      expect(found).to.deep.include({ seq: Math.min(seq + 1, records), reason: 'altered' });
+    }
+  });
+
   it('a head that was put back, or is gone', async () => {
     const back = () => db.prepare('update audit_head set seq = 4, hash = (select hash from audit where seq = 4)').run();
     expect(await broken(back)).to.deep.include({ seq: 5, reason: 'reordered' });
