@@ -124,6 +124,10 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
     asked: [],
     own: [],
   };
+  const append = async (entry: AuditEntry) => {
+    if (doubles.auditFails) throw new Error('disk full');
+    doubles.entries.push(entry);
+  };
   const client = createKeystone({
     authUrl,
     credentials: { method: 'password', user: inDefault('admin'), password: keystone.adminPassword },
@@ -141,12 +145,7 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
         return outcomeOf(doubles.local);
       },
     },
-    audit: {
-      append: async (entry) => {
-        if (doubles.auditFails) throw new Error('disk full');
-        doubles.entries.push(entry);
-      },
-    },
+    audit: { append, note: append },
     own: {
       issued: (token, expiresAt) => doubles.own.push(`issued ${token} ${expiresAt}`),
       revoked: () => doubles.own.push('revoked'),

@@ -4,17 +4,12 @@ import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
 import type { Upstream } from '../../lproxy/upstream.ts';
-import type { AuditEntry } from '../../model/audit.ts';
+import type { Audit } from '../../model/audit.ts';
 import type { ForeignTokens } from '../../token/foreign.ts';
 import type { Localiser } from '../../token/localise.ts';
 import type { Callers } from './callers.ts';
 import type { CallerHeaders } from './headers.ts';
 import type { Target } from './target.ts';
-
-export interface Audit {
-  /** Resolves once it is stored. */
-  append(entry: AuditEntry): Promise<void>;
-}
 
 /** What the rest of the broker wants to hear of this cloud's own tokens. */
 export interface OwnTokens {
@@ -29,7 +24,7 @@ export interface Facade {
   readonly callers: Callers;
   readonly foreign: ForeignTokens;
   readonly localiser: Localiser;
-  readonly audit: Audit;
+  readonly audit: Pick<Audit, 'append' | 'note'>;
   readonly own: OwnTokens;
   readonly clock: Clock;
   readonly log: Logger;

@@ -20,7 +20,7 @@ import type { ForeignTokens } from '../../token/foreign.ts';
 import type { Localiser } from '../../token/localise.ts';
 import { Callers } from './callers.ts';
 import { dispatch } from './dispatch.ts';
-import type { Audit, Facade, OwnTokens } from './exchange.ts';
+import type { Facade, OwnTokens } from './exchange.ts';
 import { assertOtherAddress, probeKeystone, rootOf } from './self.ts';
 
 type Widened<T> = { readonly [K in keyof T]: number };
@@ -53,7 +53,7 @@ export interface FacadeOptions {
   readonly upstream: { readonly authUrl: string; readonly cacert?: string | undefined };
   readonly foreign: ForeignTokens;
   readonly localiser: Localiser;
-  readonly audit: Audit;
+  readonly audit: Facade['audit'];
   readonly own: OwnTokens;
   readonly clock: Clock;
   readonly log: Logger;

@@ -22,7 +22,9 @@ export function subjectOf({ facts, body, partner }: Valid): ForeignSubject {
  * @throws AllianceError overloaded, whatever the reason: no record, no act
  */
 export async function record({ audit, log }: Pick<Facade, 'audit' | 'log'>, entry: AuditEntry): Promise<void> {
-  await audit.append(entry).catch((thrown: unknown) => {
+  // What names no partner can be made up by anybody, without end: of such the audit keeps one now and then.
+  const stored = entry.partner === null ? audit.note(entry) : audit.append(entry);
+  await stored.catch((thrown: unknown) => {
     log.error(
       { err: toAllianceError(thrown), requestId: entry.requestId },
       'No record of a foreign token, so no answer.',
