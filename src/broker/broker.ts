@@ -45,6 +45,7 @@ export interface Broker {
   /** Where it listens; null: nowhere. */
   readonly addresses: Readonly<Record<'tls' | 'tcp' | 'http' | 'facade', HostPort | null>>;
   readonly keystone: Keystone | undefined;
+  readonly federation: Federation;
   /** Reads the configuration again; throws, with nothing changed, when it has errors. */
   reload(): Promise<{ applied: string[]; needRestart: string[] }>;
   /** Stops taking calls, answers those in flight, closes everything. */
@@ -68,6 +69,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     stops.push(() => federation.stop());
     const server = new AllianceServer(createContext(installation, keystone, federation, options.limits));
     stops.push(() => server.close());
+    // Before the server drains: partners wait for revocations, and hear now that there will be none.
+    stops.push(() => federation.revocations.stop());
 
     const faces = { http: config.http.listen, facade: config.facade.listen };
     const wanted = { ...config.listen, ...faces, ...definedOf(options.listen) };
@@ -94,7 +97,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       addresses.facade = facade.address;
       stops.push(() => facade.close());
     }
-    return { installation, addresses, keystone, reload: () => reload(installation, facade), stop };
+    return { installation, addresses, keystone, federation, reload: () => reload(installation, facade), stop };
   } catch (error) {
     await stop();
     throw error;
