@@ -23,6 +23,9 @@ const entryOf = (act: Act): AuditEntry => ({
 
 const actorOf = (by: Side): string => (by === 'us' ? 'operator' : 'partner');
 
+/** The beginning of its id, by which operators know it; the whole id stays with those who were invited. */
+const invitationSubject = (id: string): string => Buffer.from(id, 'base64url').toString('hex').slice(0, 12);
+
 /** An invitation without what would let somebody else accept it. */
 export const recordInvitation = (
   trx: Trx,
@@ -31,9 +34,6 @@ export const recordInvitation = (
   now: number,
 ): Promise<void> =>
   appendAudit(trx, entryOf({ kind: 'pairing', outcome, subject: invitationSubject(id), details }), now);
-
-/** The beginning of its id, by which operators know it; the whole id stays with those who were invited. */
-export const invitationSubject = (id: string): string => Buffer.from(id, 'base64url').toString('hex').slice(0, 12);
 
 /** A partner that was stored, or whose acceptance came a second time. */
 export const recordPairing = (

@@ -80,16 +80,13 @@ export async function appendChecked(
     .returning(['seq', 'hash'])
     .executeTakeFirstOrThrow();
   let [seq, previous] = [head.seq - entries.length, head.hash];
-  for (const entry of entries) {
+  const rows = entries.map((entry): AuditRow => {
     seq++;
     const row = { ...entry, seq, previous };
-    const hash = hashRow(row);
-    await trx
-      .insertInto('audit')
-      .values({ ...row, hash })
-      .execute();
-    previous = hash;
-  }
+    previous = hashRow(row);
+    return { ...row, hash: previous };
+  });
+  await trx.insertInto('audit').values(rows).execute();
   await trx.updateTable('audit_head').set({ hash: previous }).where('id', '=', 1).execute();
 }
 
