@@ -157,7 +157,7 @@ class PartnerFollower {
         if (this.#stopped || !page) return;
         if (!this.#take(page, sentAt)) throw tooMany;
         this.#failures = 0;
-        await this.#pause.wait(restAfter(page) - (performance.now() - startedAt));
+        await this.#pause.wait(restAfter(page) - (performance.now() - startedAt), limits.retryMinMs);
       } catch (thrown) {
         if (this.#stopped) return;
         await this.#pause.wait(this.#failed(thrown), limits.retryMinMs);
