@@ -25,7 +25,9 @@ describe('audit records', () => {
   });
 
   it('are JSON in one spelling only, whatever the order of members', () => {
-    const json = fc.jsonValue({ depthSize: 'small' }).filter((value) => !/\d[.e]|-0/.test(JSON.stringify(value)));
+    const json = fc
+      .jsonValue({ depthSize: 'small' })
+      .filter((value) => !/\d[.e]|-0|\d{16}/.test(JSON.stringify(value)));
     fc.assert(
       fc.property(json, (value) => {
         const text = canonicalJson(value);
