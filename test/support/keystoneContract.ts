@@ -3,6 +3,7 @@ import { createKeystoneApi, inDefault, type KeystoneApi, passwordLogin, type Run
 import { describeAdministration } from './keystoneContractAdministration.ts';
 import { describeAuthentication } from './keystoneContractAuthentication.ts';
 import { describeBroker } from './keystoneContractBroker.ts';
+import { describeLocalise } from './keystoneContractLocalise.ts';
 import { describeLookups } from './keystoneContractLookups.ts';
 import { describeResources } from './keystoneContractResources.ts';
 import { describeTokens } from './keystoneContractTokens.ts';
@@ -60,5 +61,6 @@ export function describeKeystone(name: string, open: () => Promise<RunningKeysto
     describeAdministration(current);
     describeBroker(current);
     describeLookups(current);
+    describeLocalise(current);
   });
 }
