@@ -10,6 +10,7 @@ import { describeKeys } from './contract/keys.ts';
 import { describePartners } from './contract/partners.ts';
 import { describeSessions } from './contract/sessions.ts';
 import { describeSmall } from './contract/small.ts';
+import { describeTokenKeys } from './contract/tokenKeys.ts';
 
 export interface Engine {
   open(clock: Clock): Promise<Store>;
@@ -42,6 +43,7 @@ export function describeStore(name: string, engine: Engine): void {
     describeInvitations(bench);
     describeFeed(bench);
     describeSmall(bench);
+    describeTokenKeys(bench);
     describeAudit(bench);
   });
 }
