@@ -13,6 +13,7 @@ import { addMapping } from './mapping.ts';
 import { addPartner } from './partner.ts';
 import { addPing } from './ping.ts';
 import { addProvision } from './provision.ts';
+import { addRevocations } from './revocations.ts';
 import { addServe } from './serve.ts';
 import { addServices } from './services.ts';
 import { addSession } from './session.ts';
@@ -55,7 +56,7 @@ export function buildProgram(cli: Cli, written: (text: string) => void = () => u
     .hook('preAction', (_program, command) => cli.take(command));
   const groups = [
     [addInit, addServe, addStatus],
-    [addPartner, addPing, addSession, addToken, addMapping, addServices, addProvision],
+    [addPartner, addPing, addSession, addToken, addRevocations, addMapping, addServices, addProvision],
     [addIdentity, addAudit, addConfig, addBackup, addCompletion, addDemo],
   ];
   for (const add of groups.flat()) add(program, cli);

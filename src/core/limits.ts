@@ -273,8 +273,6 @@ export const revocationLimits = {
   fewPauseMs: 50,
   retryMinMs: 250,
   retryMaxMs: 5 * SECOND,
-  /** A head that was not confirmed for so long tells nothing any more. */
-  unconfirmedMs: 5 * SECOND,
   marksPerPartner: 100_000,
   /** Marks that no index tells apart. */
   marksAlike: 1000,

@@ -30,7 +30,7 @@ describe('command line', () => {
     expect(names).to.have.members([
       ...'init serve status ping services endpoints backup restore completion demo'.split(' '),
       ...partner.split(' ').map((name) => `partner ${name}`),
-      ...['session list', 'session open', 'session close', 'token validate', 'token issue'],
+      ...['session list', 'session open', 'session close', 'token validate', 'token issue', 'revocations lag'],
       ...['mapping set', 'mapping show', 'mapping test', 'mapping diff'],
       ...['provision project', 'provision list', 'provision remove'],
       ...['identity show', 'identity rotate', 'config check', 'config show'],
@@ -115,6 +115,7 @@ describe('command line', () => {
       'ping x',
       'identity show',
       'session list',
+      'revocations lag',
       'config show',
       'audit list',
       'audit verify',

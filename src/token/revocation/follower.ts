@@ -206,7 +206,8 @@ class PartnerFollower {
     this.#cursor = next;
     if (next < head) return true;
     marks.confirm(this.#uid, ageMs === null ? null : sentAt - ageMs);
-    if (ageMs !== null) this.#confirmedAt = marks.confirmedAt(this.#uid);
+    const confirmedAt = marks.confirmedAt(this.#uid);
+    if (confirmedAt !== null) this.#confirmedAt = Math.floor(confirmedAt);
     return true;
   }
 
