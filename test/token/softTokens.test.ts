@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { tokenLimits } from '../../src/core/limits.ts';
 import { SoftTokens, type TokenKnowledge } from '../../src/token/softTokens.ts';
+import { tokenOf } from '../support/revocations.ts';
 
 interface Model {
   /** In the order of learning. */
@@ -15,6 +16,7 @@ interface Real {
 
 const entries = 4;
 const ageMs = 60_000;
+const facts = tokenOf('a', 0);
 const tokens = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g');
 
 /** An answer of Keystone that was asked for `lateMs` ago. */
@@ -33,7 +35,7 @@ class Learn implements fc.Command<Model, Real> {
     const knowledge: TokenKnowledge =
       this.lifeMs === null
         ? { status: 'invalid', checkedAt }
-        : { status: 'valid', checkedAt, expiresAt: checkedAt + this.lifeMs };
+        : { status: 'valid', checkedAt, expiresAt: checkedAt + this.lifeMs, facts };
     soft.learn(this.token, knowledge);
     const before = model.known.find(([token]) => token === this.token)?.[1];
     if (before && before.checkedAt > checkedAt) return;
@@ -93,7 +95,12 @@ describe('soft tokens', () => {
       fc.property(commands, (run) => {
         const setup = () => ({
           model: { known: [], now: 1_000_000 },
-          real: { soft: new SoftTokens(() => ({ entries, ageMs })) },
+          real: {
+            soft: new SoftTokens(
+              () => ({ entries, ageMs }),
+              () => false,
+            ),
+          },
         });
         fc.modelRun(setup, run);
       }),
@@ -102,25 +109,47 @@ describe('soft tokens', () => {
   });
 
   it('a revocation is not undone by an answer that was asked for before it', () => {
-    const soft = new SoftTokens(() => ({ entries, ageMs }));
+    const soft = new SoftTokens(
+      () => ({ entries, ageMs }),
+      () => false,
+    );
     soft.learn('t', { status: 'invalid', checkedAt: 2000 });
-    soft.learn('t', { status: 'valid', checkedAt: 1000, expiresAt: 9_000_000 });
+    soft.learn('t', { status: 'valid', checkedAt: 1000, expiresAt: 9_000_000, facts });
     expect(soft.recall('t', 2500)?.status).to.equal('invalid');
+  });
+
+  it('that was revoked since is known to be invalid, also when the answer comes after the revocation', () => {
+    const revoked = new Set<string | undefined>();
+    const soft = new SoftTokens(
+      () => ({ entries, ageMs }),
+      ({ auditIds }) => revoked.has(auditIds[0]),
+    );
+    soft.learn('t', { status: 'valid', checkedAt: 1000, expiresAt: 9_000_000, facts });
+    expect(soft.recall('t', 2000)?.status).to.equal('valid');
+    revoked.add('a');
+    soft.learn('t', { status: 'valid', checkedAt: 1500, expiresAt: 9_000_000, facts });
+    expect(soft.recall('t', 2000)).to.deep.equal({ status: 'invalid', checkedAt: 1500 });
   });
 
   it('follow the configuration as it is now', () => {
     let options = { entries: 10, ageMs };
-    const soft = new SoftTokens(() => options);
-    for (const token of ['a', 'b', 'c']) soft.learn(token, { status: 'valid', checkedAt: 0, expiresAt: 1e9 });
+    const soft = new SoftTokens(
+      () => options,
+      () => false,
+    );
+    for (const token of ['a', 'b', 'c']) soft.learn(token, { status: 'valid', checkedAt: 0, expiresAt: 1e9, facts });
     options = { entries: 2, ageMs: 100 };
-    soft.learn('d', { status: 'valid', checkedAt: 0, expiresAt: 1e9 });
+    soft.learn('d', { status: 'valid', checkedAt: 0, expiresAt: 1e9, facts });
     expect(['a', 'b', 'c', 'd'].filter((token) => soft.recall(token, 50))).to.deep.equal(['c', 'd']);
     expect(soft.recall('d', 101)).to.equal(undefined);
   });
 
   it('keep no token', () => {
-    const soft = new SoftTokens(() => ({ entries, ageMs }));
-    soft.learn('gAAAAA-very-secret', { status: 'valid', checkedAt: 0, expiresAt: 1 });
+    const soft = new SoftTokens(
+      () => ({ entries, ageMs }),
+      () => false,
+    );
+    soft.learn('gAAAAA-very-secret', { status: 'valid', checkedAt: 0, expiresAt: 1, facts });
     expect(inspect(soft, { depth: null, showHidden: true })).not.to.contain('very-secret');
     expect(JSON.stringify(soft)).not.to.contain('very-secret');
   });
