@@ -21,7 +21,7 @@ import { rejection } from '../support/errors.ts';
 import { lengthOf, pingBytes } from '../support/rawPeer.ts';
 import { pongBytes, resultBytes, type SeenCall, startRawServer, stopRawServers } from '../support/rawServer.ts';
 
-const policy = createDialPolicy({ allow: ['127.0.0.0/8'], ownAddresses: [] });
+const policy = createDialPolicy({ allow: ['127.0.0.0/8'], ownAddresses: () => [] });
 const request = () => new PingRequest({ cloud_id: 'west', request_data: 'ping' });
 
 describe('client connection', () => {

@@ -47,11 +47,14 @@ describe('etc', () => {
     expect(Object.keys(parse(read('alliance.yaml')))).to.include.members(sections.filter((key) => key !== 'identity'));
   });
 
-  it('alliance.service keeps secrets out of core dumps and the broker in its directory', () => {
+  it('alliance.service keeps secrets out of core dumps, the broker in its directory, and lets it list the addresses of its host', () => {
     const lines = read('alliance.service').split('\n');
     for (const line of ['LimitCORE=0', 'NoNewPrivileges=yes', 'ProtectSystem=strict', 'UMask=0077'])
       expect(lines).to.include(line);
     expect(lines).to.include.members(['ExecReload=/bin/kill -HUP $MAINPID', 'StateDirectory=alliance']);
+    const families = lines.find((line) => line.startsWith('RestrictAddressFamilies='))?.split(/[= ]/);
+    // Node lists the addresses of this host over netlink; without it no connection to a partner would pass the dial policy.
+    expect(families).to.have.members(['RestrictAddressFamilies', 'AF_INET', 'AF_INET6', 'AF_UNIX', 'AF_NETLINK']);
     const [, start] = lines.find((line) => line.startsWith('ExecStart='))?.split('=') ?? [];
     expect(start).to.equal('/usr/bin/env alliance --home /var/lib/alliance serve');
   });
