@@ -105,6 +105,8 @@ export interface ApplyOptions {
 
 export interface KeyRotation {
   readonly sequence: number;
+  /** The key that signed for the new one; it must still be the current one when the rotation is stored. */
+  readonly oldFingerprint: Buffer;
   readonly key: NewPartnerKey;
   /** Until when the older key still counts, unless the new one is used before. */
   readonly overlapTill: number;

@@ -89,7 +89,12 @@ describe('trust view', () => {
   it('pins the keys that count now: both in an overlap, the newer one after it', async () => {
     const [old, next] = [makeIdentity('west'), makeIdentity('west', 'Ed25519')];
     const { uid } = await add('west', { key: keyOf(old) });
-    await store.partners.rotateKeys(uid, { sequence: 1, key: keyOf(next), overlapTill: clock.now() + hourMs });
+    await store.partners.rotateKeys(uid, {
+      sequence: 1,
+      oldFingerprint: old.fingerprint,
+      key: keyOf(next),
+      overlapTill: clock.now() + hourMs,
+    });
     await view.refresh();
     const pins = () => view.pinsOf(view.partnerByUid(uid)!).map((pin) => pin.fingerprint.toString('hex'));
     expect(pins()).to.deep.equal([old, next].map(({ fingerprint }) => fingerprint.toString('hex')));

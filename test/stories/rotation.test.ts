@@ -239,6 +239,42 @@ describe('rotation', () => {
       await rejection(stranger.call('getSession', fromTicket(ticket)), 'ticket_refused');
     });
 
+    describe('of a thief of the old key', () => {
+      const stolen = { newIdentity: makeIdentity('north'), sequence: 1000 };
+      let rightful: PartnerPeer;
+
+      beforeEach(async () => {
+        await raw.call('updateIdentity', await statement());
+        await rejection(raw.call('updateIdentity', await statement(stolen)), 'rotation_overlap');
+        rightful = Object.assign(Object.create(PartnerPeer.prototype), { cloud: west, identity: next }) as PartnerPeer;
+      });
+
+      it('finds its channel closed as soon as the new key was used', async () => {
+        const { view } = west.installation;
+        await rightful.agree(await rightful.connect());
+        expect(view.pinsOf(view.partnerByUid(peer.partner.uid)!).map((pin) => pin.fingerprint)).to.deep.equal([
+          next.fingerprint,
+        ]);
+        await raw.closed;
+      });
+
+      it('is refused also by a process that has not yet seen that the new key was used', async () => {
+        west.installation.view.stop();
+        await (await west.openSecond()).store.partners.retireOldKey(peer.partner.uid, next.fingerprint);
+        await rejection(raw.call('updateIdentity', await statement(stolen)), 'rotation_refused');
+        expect(await statesAt(west, 'north')).to.deep.equal(['current EdDSA', 'retired ES256']);
+        const receipt = await raw.call('updateIdentity', await statement());
+        expect(receipt.fingerprint).to.deep.equal(next.fingerprint);
+      });
+
+      it('is refused when the overlap ended unseen', async () => {
+        west.installation.view.stop();
+        clock.advance(dayMs + 1);
+        await rejection(raw.call('updateIdentity', await statement(stolen)), 'rotation_refused');
+        expect((await west.partner('north')).rotationSequence).to.equal(1);
+      });
+    });
+
     it('over a channel of another partner is refused', async () => {
       const south = await PartnerPeer.join(west, 'south');
       const theirs = await south.channel();

@@ -32,8 +32,10 @@ export const getSession: Handler<'getSession'> = async (context, argument, call)
     }),
   );
   await store.sessions.insert(toStored(session, partner, 'responder'));
-  if (await store.partners.retireOldKey(partner.uid, session.partnerFingerprint))
+  if (await store.partners.retireOldKey(partner.uid, session.partnerFingerprint)) {
     log.info({ partner: partner.cloudId }, 'The partner uses its new key; the old one is retired.');
+    await view.refresh();
+  }
 
   telemetry.handshake('in', session.attempt);
   log.info({ partner: partner.cloudId, attempt: session.attempt, requestId: call.requestId }, 'Session agreed.');

@@ -192,7 +192,7 @@ export function describePartners(bench: Bench): void {
       const { uid } = await partners.add(newPartner('east'));
       const fingerprint = (await partners.get(uid)).keys[0]!.fingerprint;
       const next = newKey();
-      const rotation = { sequence: 1, key: next, overlapTill: clock.now() + 1000 };
+      const rotation = { sequence: 1, oldFingerprint: fingerprint, key: next, overlapTill: clock.now() + 1000 };
       expect(await bumps(store, () => partners.add(newPartner('west')))).to.equal(1);
       expect(await bumps(store, () => partners.apply(uid, 'suspend'))).to.equal(1);
       expect(await bumps(store, () => partners.update(uid, { role: 'consumer' }))).to.equal(1);
@@ -311,7 +311,8 @@ export function describePartners(bench: Bench): void {
       const third = await partners.add(newPartner('east', { key: second.keys[0]! }));
 
       const next = newKey();
-      await partners.rotateKeys(third.uid, { sequence: 1, key: next, overlapTill: testStart + 1000 });
+      const oldFingerprint = third.keys[0]!.fingerprint;
+      await partners.rotateKeys(third.uid, { sequence: 1, oldFingerprint, key: next, overlapTill: testStart + 1000 });
       await partners.retireOldKey(third.uid, next.fingerprint);
       await partners.remove(third.uid);
       await rejection(
