@@ -41,7 +41,7 @@ export async function lookAround(installation: Installation) {
     identity: {
       fingerprint: formatFingerprint(identity.fingerprint),
       sequence,
-      not_after: new Date(identity.notAfter).toISOString(),
+      not_after: isoTime(identity.notAfter),
       days_left: daysLeft(identity.notAfter, now),
     },
     keystone,
@@ -62,7 +62,7 @@ function viewLine(partner: Partner, sessions: readonly SessionFacts[], now: numb
     approval: partner.approval,
     trust_till: isoTime(partner.trustTill),
     last_contact: isoTime(partner.lastContact),
-    last_error: lastError && { ...lastError, at: new Date(lastError.at).toISOString() },
+    last_error: lastError && { ...lastError, at: isoTime(lastError.at) },
     sessions: {
       ours: live.filter(({ direction }) => direction === 'initiator').length,
       theirs: live.filter(({ direction }) => direction === 'responder').length,
@@ -125,7 +125,7 @@ async function lookAtBroker(home: string): Promise<BrokerStatus> {
     running: true,
     died: false,
     pid,
-    started_at: new Date(startedAt).toISOString(),
+    started_at: isoTime(startedAt),
     addresses: Object.fromEntries(texts) as BrokerStatus['addresses'],
     ready,
     channels: metrics === null ? null : { in: channelsOf(metrics, 'in'), out: channelsOf(metrics, 'out') },

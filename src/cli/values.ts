@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { formatEndpoint, type HostPort, parseEndpoint, parseHostPort } from '../core/endpoint.ts';
 import { AllianceError } from '../core/errors.ts';
+import { timeLimits } from '../core/limits.ts';
 import { type Role, roles } from '../model/trust.ts';
 
 const unitMs = new Map([
@@ -41,7 +42,7 @@ const dateTime = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}
 export function parseTill(text: string): Till {
   if (text === 'none') return text;
   if (!date.test(text) && !dateTime.test(text)) {
-    if (/^\d+(\.\d+)?(ms|s|m|h|d)/.test(text)) return Date.now() + parseDuration(text);
+    if (/^\d+(\.\d+)?(ms|s|m|h|d)/.test(text)) return bounded(Date.now() + parseDuration(text));
     throw new InvalidArgumentError('It must be a date such as 2027-01-31, a duration such as 90d, or none.');
   }
   const zoned = date.test(text) || /(Z|[+-]\d{2}:?\d{2})$/.test(text) ? text : `${text}Z`;
@@ -50,7 +51,12 @@ export function parseTill(text: string): Till {
   const day = text.slice(0, 10);
   if (Number.isNaN(ms) || new Date(`${day}T00:00Z`).toISOString().slice(0, 10) !== day)
     throw new InvalidArgumentError('There is no such day or time.');
-  return ms;
+  return bounded(ms);
+}
+
+function bounded(ms: number): number {
+  if (ms <= timeLimits.latestMs) return ms;
+  throw new InvalidArgumentError('It must lie before the year 10000; none is without end.');
 }
 
 export function parseCount(text: string): number {

@@ -10,6 +10,12 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+/** Points in time that are stored or shown: those that ISO 8601 writes with a year of four digits. */
+export const timeLimits = {
+  earliestMs: Date.parse('0001-01-01T00:00:00.000Z'),
+  latestMs: Date.parse('9999-12-31T23:59:59.999Z'),
+} as const;
+
 /** Frames, messages and connections (docs/protocol.md, section 5). */
 export const wireLimits = {
   plainFrameBytes: 16 * KIB,
@@ -116,6 +122,8 @@ export const identityLimits = {
   overlapMs: 30 * DAY,
   defaultOverlapMs: 7 * DAY,
   bundleRefreshS: 300,
+  /** The current one and, during a rotation, another. */
+  bundleCertificates: 2,
   warnDays: [30, 7, 1],
 } as const;
 

@@ -17,7 +17,8 @@ export async function pruneStore(
     const { numUpdatedRows } = await trx
       .updateTable('partners')
       .set({ state: 'expired', updated_at: now })
-      .where('state', 'in', ['active', 'suspended'])
+      // A suspended one counts as expired by its time alone, and stays suspended for when it is renewed.
+      .where('state', '=', 'active')
       .where('trust_till', '<=', now)
       .executeTakeFirstOrThrow();
     if (numUpdatedRows > 0n) await bumpTrustEpoch(trx);
@@ -30,7 +31,7 @@ export async function pruneStore(
       .where('updated_at', '<=', now - storeLimits.noticeMs)
       .execute();
   });
-  await db.write(async (trx) => {
+  await db.light.write(async (trx) => {
     await pruneSessions(trx, now);
     await trx.deleteFrom('invitations').where('expires_at', '<=', now).execute();
     await trx.deleteFrom('leases').where('till', '<=', now).execute();

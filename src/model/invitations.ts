@@ -8,8 +8,9 @@ import { equalBytes } from '../crypto/bytes.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Database } from './database.ts';
 import type { Acceptance, Consumption, Invitation, InvitationFacts, Invitations } from './invitation.ts';
-import { insertPartner, loadPartner } from './partnerRows.ts';
+import { insertPartner, loadPartner, refuseKnownNames } from './partnerRows.ts';
 import type { InvitationRow, Tables } from './tables.ts';
+import { checkTrustTill } from './trust.ts';
 
 /** What binds a sealed pairing key to its place; there is no partner yet. */
 export const invitationAad = (id: string): string[] => ['invitations', id, 'kp', ''];
@@ -19,6 +20,13 @@ export function createInvitations(db: Database, keyring: Keyring, clock: Clock):
     create: (invitation) =>
       db.write(async (trx) => {
         const now = clock.now();
+        checkTrustTill(invitation.trustTill);
+        // What accepting would refuse anyway is told to whom it concerns, before the token goes on its way.
+        const { name, forCloudId } = invitation;
+        await refuseKnownNames(trx, {
+          ...(forCloudId !== null && { cloud_id: forCloudId }),
+          ...(name !== null && { name }),
+        });
         const open = await trx
           .selectFrom('invitations')
           .select((eb) => eb.fn.countAll<number>().as('count'))

@@ -72,12 +72,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 
   const feed = createFeed(db, clock);
-  const replays = createReplays(db);
+  const replays = createReplays(db.light);
   return {
     partners: createPartners(db, clock),
     invitations: createInvitations(db, keyring, clock),
-    sessions: createSessions(db, keyring),
-    leases: createLeases(db, clock),
+    sessions: createSessions(db.light, keyring),
+    leases: createLeases(db.light, clock),
     identities: createIdentities(db, clock),
     settings: createSettings(db),
     feed,

@@ -12,9 +12,9 @@ import {
   PasswordCredentials,
   TokenStatus,
   type TokenValidation,
-  toNumber,
   ValidateTokenRequest,
 } from '../wire/types.ts';
+import { readTime } from './time.ts';
 
 export type Validation =
   | {
@@ -56,10 +56,15 @@ function readValidation(answer: TokenValidation, soft: boolean): Validation {
   if (status === TokenStatus.INDETERMINATE)
     return { status: 'indeterminate', reason: reasonNames.get(reason ?? 0) ?? 'unknown' };
   if (!checkedAt) throw missing('checked_at');
-  if (status === TokenStatus.INVALID) return { status: 'invalid', checkedAt: toNumber(checkedAt) };
+  if (status === TokenStatus.INVALID) return { status: 'invalid', checkedAt: readTime(checkedAt, 'checked_at') };
   if (!expiresAt) throw missing('expires_at');
   if (!soft && !body) throw missing('body');
-  return { status: 'valid', expiresAt: toNumber(expiresAt), checkedAt: toNumber(checkedAt), body: body ?? null };
+  return {
+    status: 'valid',
+    expiresAt: readTime(expiresAt, 'expires_at'),
+    checkedAt: readTime(checkedAt, 'checked_at'),
+    body: body ?? null,
+  };
 }
 
 /** A user or project: by id, or by name within a domain. */
@@ -104,5 +109,5 @@ export async function authenticate(
           application_credential: new ApplicationCredentials({ id: credentials.id, secret: credentials.secret }),
         });
   const issued: IssuedToken = await pool.call(partner, 'authenticate', request, options);
-  return { token: issued.token, expiresAt: toNumber(issued.expires_at), body: issued.body };
+  return { token: issued.token, expiresAt: readTime(issued.expires_at, 'expires_at'), body: issued.body };
 }

@@ -3,6 +3,7 @@ import { createRotation } from '../channel/rotation.ts';
 import type { ClientPool } from '../client/pool.ts';
 import type { OwnIdentity } from '../client/trustView.ts';
 import { AllianceError } from '../core/errors.ts';
+import { identityLimits } from '../core/limits.ts';
 import { equalBytes } from '../crypto/bytes.ts';
 import { readCertificate } from '../crypto/certificate.ts';
 import type { Partner } from '../model/partner.ts';
@@ -37,6 +38,13 @@ export async function tellIdentity(
 export async function readTrustBundle(pool: ClientPool, store: Store, partner: Partner): Promise<boolean> {
   const bundle = await pool.call(partner, 'getTrustBundle', undefined);
   const sequence = toNumber(bundle.sequence);
+  const { length } = bundle.certificates;
+  // Reading one takes time that everybody else waits for.
+  if (length === 0 || length > identityLimits.bundleCertificates)
+    throw new AllianceError('wire_malformed', {
+      field: 'certificates',
+      details: `A bundle of ${length} certificates.`,
+    });
   if (bundle.cloud_id !== partner.cloudId)
     throw new AllianceError('wire_malformed', { field: 'cloud_id', details: 'A bundle of another cloud.' });
   if (sequence > partner.bundleSequence) await store.partners.update(partner.uid, { bundleSequence: sequence });
