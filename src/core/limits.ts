@@ -124,8 +124,6 @@ export const identityLimits = {
   bundleRefreshS: 300,
   /** The current one and, during a rotation, another. */
   bundleCertificates: 2,
-  /** The current one and, during a rotation, another. */
-  bundleCertificates: 2,
   warnDays: [30, 7, 1],
 } as const;
 

@@ -4,7 +4,6 @@ import type { Ticket } from '../../src/channel/tickets.ts';
 import { AllianceError } from '../../src/core/errors.ts';
 import type { ErrorName } from '../../src/core/errorTable.ts';
 import { keystoneLimits } from '../../src/core/limits.ts';
-import { keystoneLimits } from '../../src/core/limits.ts';
 import { timeLimits } from '../../src/core/limits.ts';
 import { fromBase64url } from '../../src/crypto/bytes.ts';
 import { authenticate, validateToken } from '../../src/rproxy/auth.ts';
@@ -202,50 +201,6 @@ describe('a partner that lies', () => {
         (error: unknown) => error,
       );
       expect(thrown).to.be.instanceOf(AllianceError);
-    });
-
-    it('a bundle of no certificate, or of more than two, is refused before one is read', async () => {
-      const { certificateDer } = makeIdentity('false-bundle');
-      const bundleOf = (cloudId: string, count: number) =>
-        new TrustBundle({
-          cloud_id: cloudId,
-          sequence: toInt64(5),
-          refresh_hint_s: 1,
-          certificates: Array.from(
-            { length: count },
-            () =>
-              new IdentityCertificate({
-                certificate: certificateDer,
-                state: CertificateState.CURRENT,
-                not_before: now,
-                not_after: now,
-              }),
-          ),
-        });
-      let certificates = 2;
-      const { partner } = await meet({
-        answer: ({ reply }) => reply('getTrustBundle', bundleOf(partner.cloudId, certificates)),
-      });
-      const read = () => readTrustBundle(pool(), cloud.installation.store, partner);
-      expect(await read()).to.equal(false);
-      for (certificates of [0, 3, 5000]) await rejection(read(), 'wire_malformed');
-    });
-
-    it('a list of more services or endpoints than may be is refused', async () => {
-      const face = { id: 'e', service_id: 's', service_type: 't', service_name: 'n', interface_name: 'public', url: '' };
-      let length = keystoneLimits.listItems;
-      const { partner } = await meet({
-        answer: ({ method, reply }) => {
-          if (method === 'getServices')
-            reply(method, Array(length).fill(new ServiceInfo({ id: 's', type: 't', name: 'n' })));
-          if (method === 'getEndpoints') reply(method, Array(length).fill(new EndpointInfo(face)));
-        },
-      });
-      expect(await services(pool(), partner)).to.have.length(length);
-      expect(await endpoints(pool(), partner)).to.have.length(length);
-      length++;
-      await rejection(services(pool(), partner), 'wire_malformed');
-      await rejection(endpoints(pool(), partner), 'wire_malformed');
     });
 
     it('a bundle of no certificate, or of more than two, is refused before one is read', async () => {
