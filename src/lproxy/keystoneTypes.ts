@@ -47,8 +47,13 @@ export type TokenAnswer =
       readonly token: KeystoneToken;
       /** UTC epoch milliseconds. */
       readonly expiresAt: number;
+      readonly askedAt: number;
     }
-  | { readonly status: 'invalid' };
+  | {
+      readonly status: 'invalid';
+      /** When the request left for Keystone, after all waiting in line: what changed before it is in the answer. UTC epoch milliseconds. */
+      readonly askedAt: number;
+    };
 
 export interface ValidateOptions {
   /** Also tokens that expired within Keystone's window (48 h by default). */
@@ -83,6 +88,8 @@ export interface Keystone {
   listRegions(): Promise<KeystoneRegion[]>;
   /** URL of a service of this cloud, by the configured region and interface; null where there is none. */
   endpointUrl(serviceType: string): Promise<string | null>;
+  /** Logs the broker itself in, unless it is. */
+  login(): Promise<void>;
   /** Needs no login. */
   version(): Promise<{ readonly id: string; readonly status: string }>;
   close(): Promise<void>;

@@ -215,6 +215,18 @@ describe('lproxy/keystone', () => {
       expect(asked('GET') - before).to.equal(5);
     });
 
+    it('tells when it asked, which is after the wait in line', async () => {
+      const narrow = connect({ limits: { concurrency: 1 } });
+      const token = await demo();
+      await narrow.listRegions();
+      sandbox.faults.next('slow', { ...reads, delayMs: 100 });
+      const startedAt = Date.now();
+      const [first, second] = await Promise.all([narrow.validateToken(token), narrow.validateToken('forged')]);
+      expect(first.askedAt).to.be.within(startedAt, startedAt + 90);
+      expect([first.status, second.status]).to.deep.equal(['valid', 'invalid']);
+      expect(second.askedAt - first.askedAt).to.be.at.least(95);
+    });
+
     it('answers those that wait in line within their time too', async () => {
       const narrow = connect({ limits: { concurrency: 1, requestTimeoutMs: 150 } });
       sandbox.faults.always('hang', reads);

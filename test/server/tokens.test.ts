@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { tokenLimits } from '../../src/core/limits.ts';
+import { partnerLimits, tokenLimits } from '../../src/core/limits.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
 import {
@@ -16,6 +16,7 @@ import {
   PasswordCredentials,
   ServiceFilter,
   TokenStatus,
+  toNumber,
   ValidateTokenRequest,
 } from '../../src/wire/types.ts';
 import { createShiftedClock } from '../support/clock.ts';
@@ -24,6 +25,7 @@ import { rejection } from '../support/errors.ts';
 import { createKeystoneApi, passwordLogin } from '../support/keystoneApi.ts';
 import { PartnerPeer } from '../support/partnerPeer.ts';
 import type { RawPeer } from '../support/rawPeer.ts';
+import { until } from '../support/until.ts';
 
 const inDomain = (name: string) => new NamedReference({ name, domain_id: 'default' });
 const inNamedDomain = (name: string) => new NamedReference({ name, domain_name: 'Default' });
@@ -136,6 +138,24 @@ describe('token calls of a partner', () => {
       clock.advance(tokenLimits.softCacheMs + 1);
       expect((await soft(token)).reason).to.equal(IndeterminateReason.NOT_KNOWN);
       expect(keystone.requests.length).to.equal(seen);
+    });
+
+    it('a revocation counts although the question waited in line while another was answered', async () => {
+      const token = await login();
+      const [hits, match] = [keystone.faults.hits, { method: 'GET', path: /auth.tokens/ }];
+      keystone.faults.next('slow', { count: partnerLimits.keystoneConcurrency, delayMs: 400, match });
+      const others = Array.from({ length: partnerLimits.keystoneConcurrency }, () => hard('forged'));
+      await until('they are with Keystone', () => keystone.faults.hits - hits === others.length);
+      const waiting = hard(token);
+      clock.advance(1000);
+      const [before, askedAt] = [await hard(token, stranger), clock.now()];
+      expect(before.status).to.equal(TokenStatus.VALID);
+      await createKeystoneApi(keystone.url).must('DELETE', '/auth/tokens', { token, subject: token });
+      const after = await waiting;
+      expect(after.status).to.equal(TokenStatus.INVALID);
+      expect(toNumber(after.checked_at!)).to.be.at.least(askedAt);
+      expect((await soft(token)).status).to.equal(TokenStatus.INVALID);
+      await Promise.all(others);
     });
 
     it('what Keystone said last counts', async () => {

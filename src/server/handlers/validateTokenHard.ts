@@ -6,10 +6,11 @@ import { assertIssuedForm, indeterminateReason, keystoneOf } from './tokens.ts';
 export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (context, { token }, { partner }) => {
   const { clock, softTokens } = context;
   assertIssuedForm(token);
-  const checkedAt = clock.now();
+  const startedAt = clock.now();
   try {
     // The catalog names internal endpoints; what partners may see of it is what getEndpoints exports.
     const answer = await keystoneOf(context, partner).validateToken(token, { catalog: false });
+    const checkedAt = answer.askedAt;
     if (answer.status === 'invalid') {
       softTokens.learn(token, { status: 'invalid', checkedAt });
       return new TokenValidation({ status: TokenStatus.INVALID, checked_at: toInt64(checkedAt) });
@@ -27,7 +28,7 @@ export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (con
     return new TokenValidation({
       status: TokenStatus.INDETERMINATE,
       reason,
-      checked_at: toInt64(checkedAt),
+      checked_at: toInt64(startedAt),
     });
   }
 };
