@@ -80,10 +80,12 @@ async function lookAtKeystone(installation: Installation) {
     timer = setTimeout(() => reject(new AllianceError('keystone_unreachable', { details })), keystoneWaitMs);
   });
   try {
-    await Promise.race([keystone.version(), late]);
+    // Keystones tell their version to anybody; only a login shows that it answers this broker.
+    await Promise.race([keystone.login(), late]);
     return { url, reachable: true, error: null };
   } catch (thrown) {
-    return { url, reachable: false, error: viewError(toAllianceError(thrown)) };
+    const error = toAllianceError(thrown);
+    return { url, reachable: error.errorName === 'keystone_refused', error: viewError(error) };
   } finally {
     clearTimeout(timer);
     await keystone.close();
@@ -97,7 +99,9 @@ interface BrokerStatus {
   readonly pid: number | null;
   readonly started_at: string | null;
   readonly addresses: Readonly<Record<string, string | null>>;
-  /** null: it could not be asked. */
+  /** Over HTTP; null: it does not listen there. */
+  readonly answers: boolean | null;
+  /** null: it did not say. */
   readonly ready: boolean | null;
   readonly channels: { readonly in: number; readonly out: number } | null;
 }
@@ -111,6 +115,7 @@ async function lookAtBroker(home: string): Promise<BrokerStatus> {
       pid: null,
       started_at: null,
       addresses: {},
+      answers: null,
       ready: null,
       channels: null,
     };
@@ -127,6 +132,8 @@ async function lookAtBroker(home: string): Promise<BrokerStatus> {
     pid,
     started_at: isoTime(startedAt),
     addresses: Object.fromEntries(texts) as BrokerStatus['addresses'],
+    // A Keystone that hangs keeps readiness waiting, but not the metrics.
+    answers: base === null ? null : ready !== null || metrics !== null,
     ready,
     channels: metrics === null ? null : { in: channelsOf(metrics, 'in'), out: channelsOf(metrics, 'out') },
   };
