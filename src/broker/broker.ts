@@ -18,6 +18,7 @@ import { Rates } from '../server/rates.ts';
 import { createSignQueue } from '../server/signQueue.ts';
 import { SoftTokens } from '../token/softTokens.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
+import { KeystoneWatch } from './keystoneWatch.ts';
 import { startTasks, type TaskPauses } from './tasks.ts';
 
 export interface BrokerOptions extends Omit<OpenOptions, 'telemetry'> {
@@ -47,17 +48,26 @@ export interface Broker {
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const metrics = createMetrics();
   const installation = await openInstallation({ ...options, telemetry: metrics });
-  const stops: (() => Promise<void> | void)[] = [() => installation.close()];
-  const stop = async () => {
-    for (const close of stops.splice(0).reverse()) await close();
+  const doors: (() => Promise<void>)[] = [];
+  const stops: (() => Promise<void>)[] = [() => installation.close()];
+  const end = async () => {
+    // In parallel: a door closes at once, whatever keeps another one or a task busy.
+    await Promise.all(doors.map((close) => close()));
+    for (const close of stops.reverse()) await close();
+  };
+  let ended: Promise<void> | undefined;
+  const stop = () => {
+    ended ??= end();
+    return ended;
   };
   try {
     const { config, view, clock, log } = installation;
-    metrics.observe(view, clock);
-    const keystone = openKeystone(installation);
+    const watch = new KeystoneWatch(log);
+    const keystone = openKeystone(installation, watch);
     if (keystone) stops.push(() => keystone.close());
+    metrics.observe({ view, clock, ...(keystone && { keystone: () => watch.state }) });
     const server = new AllianceServer(createContext(installation, keystone, options.limits));
-    stops.push(() => server.close());
+    doors.push(() => server.close());
 
     const wanted = { ...config.listen, http: config.http.listen, ...definedOf(options.listen) };
     const addresses = {
@@ -69,13 +79,18 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       const http = await startHttp({
         address: wanted.http,
         metrics,
-        readiness: () => readiness(installation, keystone),
+        readiness: () => readiness(installation, keystone && watch),
       });
       addresses.http = http.address;
-      stops.push(() => http.close());
+      doors.push(() => http.close());
     }
-    const tasks = startTasks(installation, options.pauses);
-    stops.push(() => tasks.stop());
+    const look = { name: 'keystone', pause: 'keystoneMs' } as const;
+    const tasks = startTasks(
+      installation,
+      options.pauses,
+      keystone ? [{ ...look, run: (_, signal) => watch.look(keystone, signal) }] : [],
+    );
+    doors.push(() => tasks.stop());
     return { installation, addresses, keystone, reload: () => reload(installation, log), stop };
   } catch (error) {
     await stop();
@@ -87,7 +102,10 @@ const definedOf = <T extends object>(values: T | undefined): Partial<T> =>
   Object.fromEntries(Object.entries(values ?? {}).filter(([, value]) => value !== undefined)) as Partial<T>;
 
 /** This cloud's Keystone, or undefined when nothing is configured of it: then the broker pairs and pings, and answers no token calls. */
-export function openKeystone(installation: Pick<Installation, 'config' | 'env' | 'clock' | 'telemetry'>) {
+export function openKeystone(
+  installation: Pick<Installation, 'config' | 'env' | 'clock' | 'telemetry'>,
+  watch?: KeystoneWatch,
+) {
   const { config, env, clock, telemetry } = installation;
   if (config.keystone.authUrl === undefined && config.keystone.osCloud === undefined && !env.OS_AUTH_URL)
     return undefined;
@@ -95,7 +113,10 @@ export function openKeystone(installation: Pick<Installation, 'config' | 'env' |
     ...resolveKeystone(config.keystone, { env }),
     clock,
     limits: { concurrency: config.limits.keystoneConcurrency },
-    onCall: (operation, outcome, ms) => telemetry.keystoneCall(operation, outcome, ms),
+    onCall: (operation, outcome, ms) => {
+      telemetry.keystoneCall(operation, outcome, ms);
+      watch?.note(operation, outcome);
+    },
   });
 }
 
@@ -131,23 +152,14 @@ function decoyRoles(): ServerContext['decoyRole'] {
   return (id) => roles[hmacSha256(key, id).readUInt32BE(0) % roles.length]!;
 }
 
-async function readiness({ store, view }: Installation, keystone: Keystone | undefined) {
-  const checks: Record<string, string> = {};
-  const look = async (name: string, work: () => Promise<unknown>): Promise<boolean> => {
-    try {
-      await work();
-      checks[name] = 'ok';
-      return true;
-    } catch (error) {
-      checks[name] = toAllianceError(error).errorName;
-      return false;
-    }
-  };
-  const database = await look('database', () => store.ping());
-  if (view.lost) checks.trust = 'lost';
+async function readiness({ store, view }: Installation, watch: KeystoneWatch | undefined) {
+  const database = await store.ping().then(
+    () => 'ok',
+    (thrown: unknown) => toAllianceError(thrown).errorName,
+  );
   // A broker whose Keystone is down still answers its partners, and says so in each answer; it stays ready.
-  if (keystone) await look('keystone', () => keystone.version());
-  return { ready: database && !view.lost, checks };
+  const checks = { database, ...(view.lost && { trust: 'lost' }), ...(watch && { keystone: watch.state }) };
+  return { ready: database === 'ok' && !view.lost, checks };
 }
 
 function reload(installation: Installation, log: Installation['log']) {

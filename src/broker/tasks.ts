@@ -1,4 +1,5 @@
 /** What a running broker does by itself: housekeeping, asking after pairings, telling rotations and ends of trust. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AllianceError, toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
@@ -11,27 +12,36 @@ import { refreshPairing } from './partners.ts';
 
 /** Pauses between the runs of each task. */
 export type TaskPauses = Readonly<
-  Record<'housekeepingMs' | 'pairingMs' | 'noticeMs' | 'rotationMs' | 'bundleMs', number>
+  Record<'housekeepingMs' | 'pairingMs' | 'noticeMs' | 'rotationMs' | 'bundleMs' | 'keystoneMs', number>
 >;
 
-interface Task {
+export interface Task {
   readonly name: string;
   readonly pause: keyof TaskPauses;
-  readonly run: (installation: Installation) => Promise<void>;
+  /** After the end of `signal` nothing is begun, and calls to partners end. */
+  readonly run: (installation: Installation, signal: AbortSignal) => Promise<void>;
 }
 
 export interface Tasks {
   stop(): Promise<void>;
 }
 
-/** Every task is repeated after its pause; what fails for one partner is logged and left for the next time. */
-export function startTasks(installation: Installation, pauses: Partial<TaskPauses> = {}): Tasks {
+/**
+ * Every task, and those of `more`, is repeated after its pause; what fails for one partner is logged and left for the next time.
+ */
+export function startTasks(
+  installation: Installation,
+  pauses: Partial<TaskPauses> = {},
+  more: readonly Task[] = [],
+): Tasks {
   const abort = new AbortController();
   const { signal } = abort;
-  const loops = tasks.map(async ({ name, pause, run }) => {
+  // As many as there are partners to be told something.
+  setMaxListeners(0, signal);
+  const loops = [...tasks, ...more].map(async ({ name, pause, run }) => {
     while (!signal.aborted) {
       try {
-        await run(installation);
+        await run(installation, signal);
       } catch (thrown) {
         if (!signal.aborted) installation.log.warn({ task: name, err: toAllianceError(thrown) }, 'A task failed.');
       }
@@ -68,6 +78,18 @@ async function forPartners(
 const isTrustRefused = ({ remote, errorName }: AllianceError): boolean =>
   remote && (errorName === 'ticket_refused' || errorName === 'partner_not_active');
 
+/** Tells a partner of the end of the trust, if it is still to be told. */
+async function giveNotice({ store, view, clock, pool }: Installation, partner: Partner, signal: AbortSignal) {
+  const { uid, noticePending, updatedAt } = partner;
+  if (!noticePending || signal.aborted) return;
+  const told = await tellEndOfTrustLate({ view, clock, policy: pool.policy(), partner, signal }, noticePending).then(
+    () => true,
+    (thrown: unknown) => isTrustRefused(toAllianceError(thrown)),
+  );
+  if (told || clock.now() - updatedAt > taskLimits.noticeGiveUpMs)
+    await store.partners.update(uid, { noticePending: null });
+}
+
 const tasks: readonly Task[] = [
   {
     name: 'housekeeping',
@@ -87,19 +109,10 @@ const tasks: readonly Task[] = [
   {
     name: 'notices',
     pause: 'noticeMs',
-    run: async (installation) => {
-      const { store, view, clock, pool } = installation;
+    run: async (installation, signal) => {
+      const { store } = installation;
       const ended = [...(await store.partners.list()), ...(await store.partners.list({ removed: true }))];
-      for (const partner of ended) {
-        const { uid, noticePending, updatedAt } = partner;
-        if (!noticePending) continue;
-        const told = await tellEndOfTrustLate({ view, clock, policy: pool.policy(), partner }, noticePending).then(
-          () => true,
-          (thrown: unknown) => isTrustRefused(toAllianceError(thrown)),
-        );
-        if (told || clock.now() - updatedAt > taskLimits.noticeGiveUpMs)
-          await store.partners.update(uid, { noticePending: null });
-      }
+      await Promise.all(ended.map((partner) => giveNotice(installation, partner, signal)));
     },
   },
   {

@@ -22,9 +22,11 @@ export interface OneShotOptions {
   readonly policy: DialPolicy;
   readonly partner: Partner;
   readonly timeoutMs: number;
+  /** Ends the call at once. */
+  readonly signal?: AbortSignal;
 }
 
-/** Tries the partner's endpoints in order; throws the last failure. */
+/** Tries the partner's endpoints in order; throws the last failure. After the end of `signal`, that is a failure of the connection. */
 export async function callOnce<M extends MethodName>(
   options: OneShotOptions,
   method: M,
@@ -32,6 +34,7 @@ export async function callOnce<M extends MethodName>(
 ): Promise<Contract[M]['result']> {
   let failure: unknown = new AllianceError('unreachable', { details: `${options.partner.cloudId} has no endpoints.` });
   for (const endpoint of options.partner.endpoints) {
+    if (options.signal?.aborted) break;
     try {
       return await callAt(options, endpoint, method, argument);
     } catch (thrown) {
@@ -42,14 +45,15 @@ export async function callOnce<M extends MethodName>(
 }
 
 async function callAt<M extends MethodName>(
-  { view, clock, policy, partner, timeoutMs }: OneShotOptions,
+  { view, clock, policy, partner, timeoutMs, signal }: OneShotOptions,
   endpoint: string,
   method: M,
   argument: Contract[M]['args'],
 ): Promise<Contract[M]['result']> {
   const pins = view.pinsOf(partner).reverse();
   const fingerprints = pins.map((pin) => pin.fingerprint);
-  const dialled = await dial({ endpoint: parseEndpoint(endpoint), policy, pins: fingerprints, timeoutMs });
+  const end = signal && { signal };
+  const dialled = await dial({ endpoint: parseEndpoint(endpoint), policy, pins: fingerprints, timeoutMs, ...end });
   const connection = new ClientConnection(dialled);
   try {
     const key = pins.find((pin) => dialled.fingerprint && equalBytes(pin.fingerprint, dialled.fingerprint)) ?? pins[0];

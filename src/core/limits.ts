@@ -167,6 +167,10 @@ export const keystoneLimits = {
   refusedPauseMs: 5 * SECOND,
   /** Longest wait of a partner's request for its turn; with `requestTimeoutMs` still less than a caller's `callTimeoutMs`. */
   partnerWaitMs: 10 * SECOND,
+  /** A look at Keystone that readiness tells of; slower ones count as no answer. */
+  lookTimeoutMs: 5 * SECOND,
+  /** Pause between looks while the broker's own user is refused: Keystone may lock a user after too many failures. */
+  lookAfterRefusalMs: 5 * MINUTE,
 } as const;
 
 export const tokenLimits = {
@@ -234,4 +238,6 @@ export const taskLimits = {
   noticeGiveUpMs: 7 * DAY,
   rotationMs: 5 * SECOND,
   bundleMs: 5 * MINUTE,
+  /** Looks at this cloud's Keystone. */
+  keystoneMs: MINUTE,
 } as const;
