@@ -8,13 +8,14 @@ import { connectionLimits } from '../core/limits.ts';
 import { hmacSha256 } from '../crypto/bytes.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { startHttp } from '../http/server.ts';
-import { resolveKeystone } from '../lproxy/credentials.ts';
+import { namesKeystone, resolveKeystone } from '../lproxy/credentials.ts';
 import { createKeystone, type Keystone } from '../lproxy/keystone.ts';
 import { roles } from '../model/trust.ts';
 import type { ConnectionLimits, ServerContext } from '../server/context.ts';
 import { AllianceServer } from '../server/listener.ts';
 import { partnerKeystones } from '../server/partnerKeystones.ts';
-import { Rates } from '../server/rates.ts';
+import { createRates } from '../server/rates.ts';
+import { RefusalLog } from '../server/refusalLog.ts';
 import { createSignQueue } from '../server/signQueue.ts';
 import { SoftTokens } from '../token/softTokens.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
@@ -107,8 +108,7 @@ export function openKeystone(
   watch?: KeystoneWatch,
 ) {
   const { config, env, clock, telemetry } = installation;
-  if (config.keystone.authUrl === undefined && config.keystone.osCloud === undefined && !env.OS_AUTH_URL)
-    return undefined;
+  if (!namesKeystone(config.keystone, env)) return undefined;
   return createKeystone({
     ...resolveKeystone(config.keystone, { env }),
     clock,
@@ -142,7 +142,8 @@ function createContext(
       entries: config().limits.softCacheEntries,
       ageMs: config().limits.softCacheMs,
     })),
-    rates: new Rates(connectionLimits.trackedAddresses),
+    rates: createRates(),
+    refusals: new RefusalLog(),
     sign: createSignQueue(),
   };
 }

@@ -20,9 +20,11 @@ import {
   readArgument,
   readMessage,
 } from '../wire/messages.ts';
-import { type Contract, type MethodName, methodFacts, methodNamed } from '../wire/methods.ts';
+import { type Contract, type MethodName, methodNamed } from '../wire/methods.ts';
 import { addressKey } from './addressKey.ts';
 import type { InboundCall, InboundChannel, Peer, ServerContext } from './context.ts';
+import { chargeUnknown, noteRefusal } from './interceptors.ts';
+import { Pace } from './pace.ts';
 
 export interface ConnectionOptions {
   readonly socket: Socket;
@@ -52,12 +54,15 @@ export class ServerConnection implements Peer {
   #activeAt = this.#openedAt;
   #inFlight = 0;
   #handshakeCalls = 0;
+  /** A handshake call is under way: nothing is read, so that nothing overtakes the change of state that it brings. */
+  #handshaking = false;
+  #refusedCalls = 0;
   #channel: InboundChannel | undefined;
   #pendingKeys: ChannelKeys | undefined;
   #attachedAt = 0;
   #ending = false;
   #draining = false;
-  #throttle: NodeJS.Timeout | undefined;
+  readonly #pace: Pace;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -71,7 +76,17 @@ export class ServerConnection implements Peer {
       onMessage: (message, sealed) => this.#onMessage(message, sealed),
       onClose: (error) => this.#onClose(error),
       onConfirmed: () => this.#onConfirmed(),
-      onBytes: (sizeBytes) => this.#onBytes(sizeBytes),
+      onBytes: (sizeBytes) => {
+        if (this.#channel && this.#link.confirmed) this.#pace.received(this.#channel.partner, sizeBytes);
+      },
+      onSent: (sizeBytes) => {
+        if (this.#channel && this.#link.confirmed) this.#pace.sent(this.#channel.partner, sizeBytes);
+      },
+    });
+    this.#pace = new Pace({
+      context: options.context,
+      pause: () => this.#link.pause(),
+      resume: () => this.#readOn(),
     });
   }
 
@@ -89,8 +104,16 @@ export class ServerConnection implements Peer {
   }
 
   becomeChannel(channel: InboundChannel, keys: ChannelKeys): void {
+    if (this.#channel) throw new TypeError('The connection is a channel already.');
     this.#channel = channel;
     this.#pendingKeys = keys;
+  }
+
+  holdOff(retryAfterMs: number): void {
+    const { refusedCallsPerConnection, refusedPauseMinMs, refusedPauseMaxMs } = this.#options.context.limits;
+    if (!this.#channel && ++this.#refusedCalls > refusedCallsPerConnection)
+      this.close(new AllianceError('rate_limited', { details: 'refused_calls' }));
+    else this.#pace.hold(Math.min(refusedPauseMaxMs, Math.max(refusedPauseMinMs, retryAfterMs)));
   }
 
   endAfterReply(): void {
@@ -139,13 +162,18 @@ export class ServerConnection implements Peer {
     this.#activeAt = performance.now();
     const { name } = header;
     const method = methodNamed(name);
-    if (method === undefined) {
-      this.#options.context.telemetry.refusal('unknown_method');
-      this.#write((writer) => encodeUnknownMethod(writer, header.seqid, name));
-      if (!sealed) this.#countHandshakeCall();
-      return;
-    }
-    this.#begin(method, header, readArgument(reader, method));
+    if (method === undefined) this.#answerUnknown(name, header.seqid, sealed);
+    else this.#begin(method, header, readArgument(reader, method));
+  }
+
+  #answerUnknown(name: string, seqid: number, sealed: boolean): void {
+    const { context } = this.#options;
+    context.telemetry.refusal('unknown_method');
+    this.#write((writer) => encodeUnknownMethod(writer, seqid, name));
+    const partner = this.#partnerNow();
+    const waitMs = partner ? chargeUnknown(context, partner) : 0;
+    if (waitMs > 0) this.holdOff(waitMs);
+    if (!sealed) this.#countHandshakeCall();
   }
 
   #begin<M extends MethodName>(method: M, { seqid }: MessageHeader, argument: Contract[M]['args']): void {
@@ -163,8 +191,8 @@ export class ServerConnection implements Peer {
       partner,
       channel: this.#channel,
     };
-    // Handshake calls run one at a time: nothing may overtake the change of state that they bring.
     this.#inFlight++;
+    if (bootstrap) this.#handshaking = true;
     if (bootstrap || this.#inFlight >= this.#options.context.config().limits.inFlightPerConnection) this.#link.pause();
     this.#run(method, seqid, call);
   }
@@ -183,14 +211,17 @@ export class ServerConnection implements Peer {
 
   #start(method: MethodName, call: InboundCall): Promise<unknown> {
     if (this.#draining) throw new AllianceError('shutting_down', { retryAfterMs: 1000 });
-    if (this.#link.sealed && methodFacts(method).plain && method !== 'ping')
-      throw new AllianceError('bad_request', { details: `${method} does not travel over a channel.` });
+    if (method === 'attach' && this.#inFlight > 1)
+      throw new AllianceError('bad_request', { details: 'Other calls are under way beside attach.' });
     return this.#options.run(call);
   }
 
   #answer(method: MethodName, seqid: number, requestId: string, value: unknown, failure?: AllianceError): void {
     this.#inFlight--;
+    if (method !== 'ping') this.#handshaking = false;
     if (this.#link.closed) return;
+    // Whatever was wrong, and whoever found it: an attach that failed is the end.
+    if (failure && method === 'attach' && !this.#link.sealed) this.#ending = true;
     if (failure) this.#answerError(method, seqid, failure, requestId);
     else
       try {
@@ -212,14 +243,19 @@ export class ServerConnection implements Peer {
 
   #afterReply(): void {
     const keys = this.#pendingKeys;
-    if (keys) {
+    if (keys && !this.#handshaking) {
       this.#pendingKeys = undefined;
       this.#attachedAt = performance.now();
-      this.#link.secure(keys);
+      this.#link.secure(keys, 'awaited');
     }
     if (this.#ending || (this.#draining && this.#inFlight === 0)) this.#link.end();
-    else if (this.#inFlight < this.#options.context.config().limits.inFlightPerConnection && !this.#throttle)
-      this.#link.resume();
+    else this.#readOn();
+  }
+
+  /** Reads on, unless something still speaks against it. */
+  #readOn(): void {
+    if (this.#handshaking || this.#pace.held) return;
+    if (this.#inFlight < this.#options.context.config().limits.inFlightPerConnection) this.#link.resume();
   }
 
   #write(encode: (writer: Link['writer']) => void): void {
@@ -258,30 +294,14 @@ export class ServerConnection implements Peer {
     );
   }
 
-  /** A partner that sends more bytes than it may is read from more slowly. */
-  #onBytes(sizeBytes: number): void {
-    const channel = this.#channel;
-    if (!channel || !this.#link.confirmed) return;
-    const { rates, config, clock } = this.#options.context;
-    const { bytesPerS } = partnerConfig(config(), channel.partner.cloudId);
-    const rate = { perS: bytesPerS, burst: Math.max(1, bytesPerS) };
-    const waitMs = rates.charge(`bytes:${channel.partner.uid}`, rate, clock.now(), sizeBytes);
-    if (waitMs === 0 || this.#throttle) return;
-    this.#link.pause();
-    this.#throttle = setTimeout(() => {
-      this.#throttle = undefined;
-      this.#afterReply();
-    }, waitMs);
-    this.#throttle.unref();
-  }
-
   #onClose(error: AllianceError | undefined): void {
-    clearTimeout(this.#throttle);
-    const { telemetry, log } = this.#options.context;
-    if (this.#channel && this.#link.confirmed) telemetry.channels('in', -1);
+    const { context } = this.#options;
+    const partner = this.#channel?.partner;
+    this.#pace.end(partner);
+    if (partner && this.#link.confirmed) context.telemetry.channels('in', -1);
     if (error && error.errorName !== 'connection_lost') {
-      telemetry.refusal(error.errorName);
-      log.info({ remoteAddress: this.remoteAddress, partner: this.#channel?.partner.cloudId, err: error }, 'Cut off.');
+      context.telemetry.refusal(error.errorName);
+      noteRefusal(context, { peer: this, cloudId: partner?.cloudId, error }, 'Cut off.');
     }
     this.#options.onClose(this);
   }

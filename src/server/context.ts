@@ -16,7 +16,8 @@ import type { StoredSession } from '../model/session.ts';
 import type { Store } from '../model/store.ts';
 import type { SoftTokens } from '../token/softTokens.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
-import type { Rates } from './rates.ts';
+import type { ServerRates } from './rates.ts';
+import type { RefusalLog } from './refusalLog.ts';
 
 /** Time-outs and shares of connections, as in `connectionLimits`. */
 export type ConnectionLimits = { readonly [Name in keyof typeof connectionLimits]: number };
@@ -33,7 +34,8 @@ export interface ServerContext {
   /** This cloud's Keystone, as far as this partner may use it; undefined where none is configured. Handlers ask nothing else. */
   readonly keystone: (partner: Partner) => Keystone | undefined;
   readonly softTokens: SoftTokens;
-  readonly rates: Rates;
+  readonly rates: ServerRates;
+  readonly refusals: RefusalLog;
   /** Runs signatures on the thread pool; refuses with `overloaded` when too many wait. */
   readonly sign: <T>(work: () => Promise<T>) => Promise<T>;
   /** Our card for pairing. */
@@ -66,6 +68,8 @@ export interface Peer {
   channelsOf(uid: PartnerUid): number;
   /** Makes the connection a channel as soon as the reply has left. */
   becomeChannel(channel: InboundChannel, keys: ChannelKeys): void;
+  /** The call was too much: reads no further for about so long. Strangers of whom that is true too often are cut off. */
+  holdOff(retryAfterMs: number): void;
   /** Ends the connection as soon as the reply has left. */
   endAfterReply(): void;
 }

@@ -103,7 +103,7 @@ export async function startFalsePartner(
           const context = { sid: argument.sid, initiator, responder, binding: noBinding };
           const { response, keys } = answerAttach(session.secret, context, argument);
           reply('attach', new AttachResponse({ ...(behaviour.attach?.(response) ?? response) }));
-          link.secure(keys);
+          link.secure(keys, 'awaited');
         } catch (error) {
           write(() => encodeError(link.writer, seqid, name, toAllianceError(error)));
           link.end();
