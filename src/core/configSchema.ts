@@ -151,6 +151,9 @@ const limits = z.strictObject({
   soft_cache_entries: count(tokenLimits.softCacheEntries).describe('Tokens that `validateTokenSoft` remembers.'),
   soft_cache_ms: count(tokenLimits.softCacheMs).describe('Milliseconds that it remembers one.'),
   authenticate_per_minute: count(tokenLimits.authenticatePerMinute).describe('Logins per minute, by partner and user.'),
+  authenticate_per_minute_per_partner: count(tokenLimits.authenticatePerMinutePerPartner).describe(
+    'Logins per minute, by partner, of all its users.',
+  ),
 });
 
 const database = z.strictObject({

@@ -1,5 +1,4 @@
 /** The responder's part of the handshake, in the order of docs/protocol.md, section 2: nothing is signed for a stranger. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { answerRequest, proofHolds, type ReadRequest, readRequest, verifyRequest } from '../../channel/handshake.ts';
 import { mayAttach } from '../../channel/permissions.ts';
 import { fromTicket, toStored, toTicket } from '../../client/session.ts';
@@ -10,6 +9,7 @@ import { sessionLimits } from '../../core/limits.ts';
 import type { Identity } from '../../crypto/identity.ts';
 import type { Partner } from '../../model/partner.ts';
 import type { Handler, ServerContext } from '../context.ts';
+import { untilAfter } from './refusal.ts';
 
 export const getSession: Handler<'getSession'> = async (context, argument, call) => {
   const { store, view, clock, telemetry, log } = context;
@@ -64,8 +64,7 @@ async function authenticate(
   }
 }
 
-const untilRefusalTime = (arrivedAt: number): Promise<void> =>
-  delay(Math.max(0, arrivedAt + sessionLimits.refusalDelayMs - performance.now()));
+const untilRefusalTime = (arrivedAt: number): Promise<void> => untilAfter(arrivedAt, sessionLimits.refusalDelayMs);
 
 function limitRate({ rates, config, clock }: ServerContext, { uid, cloudId }: Partner): void {
   const { handshakesPerS, handshakesBurst } = partnerConfig(config(), cloudId);

@@ -1,7 +1,7 @@
 /** What the handlers of token and catalog calls share. */
 import { partnerConfig } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
-import { tokenLimits } from '../../core/limits.ts';
+import { keystoneLimits, tokenLimits } from '../../core/limits.ts';
 import type { Keystone } from '../../lproxy/keystone.ts';
 import type { Partner } from '../../model/partner.ts';
 import { IndeterminateReason } from '../../wire/types.ts';
@@ -15,6 +15,16 @@ const qualifiedForm = /^a1\./;
 export function assertIssuedForm(token: string): void {
   if (token.length > tokenLimits.tokenBytes || !tokenForm.test(token) || qualifiedForm.test(token))
     throw new AllianceError('token_form_refused', { field: 'token' });
+}
+
+/** Throws `bad_request` for a text that is too long to be worth a question to Keystone. */
+export function assertFilter(filter: object): void {
+  for (const [field, text] of Object.entries(filter))
+    if (typeof text === 'string' && Buffer.byteLength(text) > keystoneLimits.filterBytes)
+      throw new AllianceError('bad_request', {
+        field,
+        details: `${field} has more than ${keystoneLimits.filterBytes} bytes.`,
+      });
 }
 
 /** This cloud's Keystone, with what this partner may use of it. */
