@@ -16,6 +16,8 @@ export interface World {
   readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;
+  /** From now on the process goes on when nobody reads its stdout any more. */
+  readonly outliveReader?: () => void;
 }
 
 /** Exit codes, everywhere the same. */
