@@ -6,6 +6,7 @@
 
 import type { PinnedKey } from '../channel/handshake.ts';
 import type { Clock } from '../core/clock.ts';
+import { toAllianceError } from '../core/errors.ts';
 import type { CloudId, PartnerUid } from '../core/ids.ts';
 import { trustLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
@@ -40,6 +41,9 @@ export class TrustView {
   #byCloudId = new Map<string, Partner>();
   #identities: readonly OwnIdentity[] = [];
   #epoch = -1;
+  /** When our identities were last read, and when that last failed. */
+  #identitiesEpoch = -1;
+  #failedEpoch = -1;
   /** Monotonic, so that a step of the clock costs nobody a channel. */
   #lastSeenAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -139,7 +143,7 @@ export class TrustView {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.#look()
-        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'The database does not answer.'))
+        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'Trust cannot be read from the database.'))
         .finally(() => this.#schedule());
     }, trustLimits.epochPollMs);
     this.#timer.unref();
@@ -155,23 +159,45 @@ export class TrustView {
   }
 
   async #load(): Promise<void> {
-    const { store, loadIdentities } = this.#options;
+    const { store } = this.#options;
     let changed = false;
     try {
       // The epoch is read first: a change between the two reads is then seen again at the next look, never missed.
       const epoch = await store.trustEpoch();
       changed = epoch !== this.#epoch;
+      const partners = changed ? await store.partners.list() : [];
+      if (epoch !== this.#identitiesEpoch) this.#identities = await this.#readIdentities(epoch);
       if (changed) {
-        const [partners, identities] = await Promise.all([store.partners.list(), loadIdentities()]);
         this.#byUid = new Map(partners.map((partner) => [partner.uid, partner]));
         this.#byCloudId = new Map(partners.map((partner) => [partner.cloudId, partner]));
-        this.#identities = identities;
         this.#pins.clear();
         this.#epoch = epoch;
       }
       this.#lastSeenAt = this.#monotonic();
+    } catch (error) {
+      // The connection goes on to answer, with what nobody else knows any more.
+      if (toAllianceError(error).errorName === 'database_replaced') this.#lastSeenAt = Number.NEGATIVE_INFINITY;
+      throw error;
     } finally {
       for (const listener of this.#listeners) listener(changed);
+    }
+  }
+
+  /**
+   * Those in use stay where the new ones cannot be read, as when the file of a key belongs to somebody else: told once, and tried again
+   * at every look.
+   */
+  async #readIdentities(epoch: number): Promise<readonly OwnIdentity[]> {
+    const { loadIdentities, log } = this.#options;
+    try {
+      const identities = await loadIdentities();
+      this.#identitiesEpoch = epoch;
+      return identities;
+    } catch (error) {
+      if (this.#epoch < 0 || toAllianceError(error).errorName !== 'configuration') throw error;
+      if (this.#failedEpoch !== epoch) log.error({ err: error }, 'Our identity cannot be read: the former one stays.');
+      this.#failedEpoch = epoch;
+      return this.#identities;
     }
   }
 }

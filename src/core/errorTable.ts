@@ -275,6 +275,13 @@ const table = {
     'A stored secret cannot be opened.',
     'Check that the key-encryption key belongs to this database.',
   ),
+  database_replaced: entry(
+    1609,
+    503,
+    true,
+    'The database file was replaced while this process had it open.',
+    'Restart the broker.',
+  ),
   usage: entry(1608, 400, false, 'The command line is wrong.', 'See `--help`.'),
 
   // Partners

@@ -3,21 +3,11 @@
  * whole or not at all, as a lost key-encryption key means lost sessions and invitations.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
 import { keyFileLimits } from '../core/limits.ts';
+import { createWhole, writeWhole } from '../core/wholeFile.ts';
 import { fromBase64url, toBase64url } from './bytes.ts';
 import { Keyring, type KeyringKeys } from './keyringSeal.ts';
 
@@ -33,19 +23,9 @@ export function loadKeyring(path: string): Keyring {
   return new Keyring(current, keys);
 }
 
-/** Creates the file with one new key; fails if there is one already. */
-export function createKeyringFile(path: string): void {
-  const temporary = writeTemporary(path, 1, new Map([[1, randomBytes(32)]]));
-  try {
-    // Unlike a rename, a link never replaces what is there.
-    linkSync(temporary, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw configuration(`${path} exists already.`);
-    throw unwritable(path, error);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
-  syncDirectory(path);
+/** Creates the file with one new key; false when there is one already. */
+export function createKeyringFile(path: string): boolean {
+  return written(path, () => createWhole(path, textOf(1, new Map([[1, randomBytes(32)]])), 0o600));
 }
 
 /** Adds a new key and makes it the current one; the others still open what they sealed. Returns its id. */
@@ -66,46 +46,19 @@ export function removeOldKeys(path: string): number[] {
 }
 
 function replace(path: string, current: number, keys: KeyringKeys): void {
-  const temporary = writeTemporary(path, current, keys);
+  written(path, () => writeWhole(path, textOf(current, keys), 0o600));
+}
+
+const textOf = (current: number, keys: KeyringKeys): string =>
+  `${JSON.stringify({ current, keys: Object.fromEntries([...keys].map(([id, key]) => [id, toBase64url(key)])) }, null, 2)}\n`;
+
+function written<T>(path: string, write: () => T): T {
   try {
-    renameSync(temporary, path);
+    return write();
   } catch (error) {
-    rmSync(temporary, { force: true });
-    throw unwritable(path, error);
-  }
-  syncDirectory(path);
-}
-
-function writeTemporary(path: string, current: number, keys: KeyringKeys): string {
-  const temporary = `${path}.${toBase64url(randomBytes(6))}.new`;
-  const texts = Object.fromEntries([...keys].map(([id, key]) => [id, toBase64url(key)]));
-  try {
-    const file = openSync(temporary, 'wx', 0o600);
-    try {
-      writeFileSync(file, `${JSON.stringify({ current, keys: texts }, null, 2)}\n`);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw unwritable(path, error);
-  }
-  return temporary;
-}
-
-/** A new name in a directory outlives a power failure only once the directory is written too. */
-function syncDirectory(path: string): void {
-  const directory = openSync(dirname(path), constants.O_RDONLY);
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
+    throw configuration(`${path} cannot be written (${errnoOf(error)}).`);
   }
 }
-
-const unwritable = (path: string, error: unknown): AllianceError =>
-  configuration(`${path} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
 
 function read(path: string): { current: number; keys: KeyringKeys } {
   let file: number;

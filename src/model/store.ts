@@ -4,6 +4,7 @@ import { storeLimits } from '../core/limits.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { readCounter } from './counters.ts';
 import { openDatabase } from './database.ts';
+import { watchFile } from './databaseFile.ts';
 import type { Feed } from './feed.ts';
 import { createFeed } from './feeds.ts';
 import { pruneStore } from './housekeeping.ts';
@@ -43,9 +44,9 @@ export interface Store {
   readonly feed: Feed;
   readonly identities: Identities;
   readonly settings: Settings;
-  /** Grows with every change of partners, their keys, our identity, and with every revocation of sessions. */
+  /** Grows with every change of partners, their keys, our identity, and with every revocation of sessions. Throws database_replaced. */
   trustEpoch(): Promise<number>;
-  /** A cheap read; throws what openStore throws when the database is gone. */
+  /** A cheap read; throws what openStore throws when the database is gone, and database_replaced. */
   ping(): Promise<void>;
   /** Housekeeping: what has ended by time is written down, wiped or forgotten. */
   prune(now: number): Promise<void>;
@@ -63,6 +64,11 @@ export interface Store {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { url, keyring, clock = systemClock, busyTimeoutMs = storeLimits.busyTimeoutMs, restored = false } = options;
   const db = await openDatabase(url, { now: clock.now(), busyTimeoutMs });
+  const checkFile = watchFile(url.replace(/^sqlite:/, ''));
+  const trustEpoch = async () => {
+    checkFile();
+    return readCounter(db.reader, 'trust_epoch');
+  };
   try {
     if (restored) await startAnew(db, keyring);
     await checkSeal(db, keyring);
@@ -82,9 +88,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     settings: createSettings(db),
     feed,
     replays,
-    trustEpoch: () => readCounter(db.reader, 'trust_epoch'),
+    trustEpoch,
     ping: async () => {
-      await readCounter(db.reader, 'trust_epoch');
+      await trustEpoch();
     },
     prune: (now) => pruneStore(db, { feed, replays }, now),
     reseal: () => resealAll(db, keyring),
