@@ -134,16 +134,21 @@ const exposed = (path: readonly string[], file: string): ConfigProblem => ({
   problem: `others than its owner have access to ${file}: run \`chmod 600 ${file}\``,
 });
 
-/** Those that orchestrators hand out with wider modes, too. */
+/** A secret of root's is handed out by its group, as an account's that runs the broker, or by an orchestrator. */
+function isHandedAround(path: string): boolean {
+  const { mode = 0, uid = 0 } = statSync(path, { throwIfNoEntry: false }) ?? {};
+  return (mode & (uid === 0 ? 0o007 : 0o077)) !== 0;
+}
+
 function exposedSecrets({ home, identity, keystone }: Config): ConfigProblem[] {
   const named = [
     [['identity', 'passphrase_file'], identity.passphraseFile],
     [['keystone', 'password_file'], keystone.passwordFile],
     [['keystone', 'application_credential_secret_file'], keystone.applicationCredentialSecretFile],
   ] as const;
-  const inFile = isExposed(configPath(home)) ? secretsWithin(configPath(home)) : [];
+  const inFile = isHandedAround(configPath(home)) ? secretsWithin(configPath(home)) : [];
   return [
-    ...named.flatMap(([path, file]) => (file !== undefined && isExposed(file) ? [exposed(path, file)] : [])),
+    ...named.flatMap(([path, file]) => (file !== undefined && isHandedAround(file) ? [exposed(path, file)] : [])),
     ...inFile.map((path) => exposed(path, configPath(home))),
   ];
 }

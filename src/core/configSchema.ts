@@ -90,7 +90,11 @@ const keystone = z.strictObject({
     .optional()
     .describe('Interface of the endpoints it uses; `public` when nothing says otherwise.'),
   cacert: text().optional().describe('PEM file of authorities to trust for Keystone, instead of those of the system.'),
-  os_cloud: text().optional().describe('Entry of `clouds.yaml` to take all this from; keys given here win.'),
+  os_cloud: text()
+    .optional()
+    .describe(
+      'Entry of `clouds.yaml` to take all this from; keys given here win. Without `auth_url`, the variable `OS_CLOUD` names one as well.',
+    ),
 });
 
 const exported = z.strictObject({
