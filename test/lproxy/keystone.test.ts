@@ -127,6 +127,18 @@ describe('lproxy/keystone', () => {
   describe("the broker's own token", () => {
     const logins = () => calls.filter(([operation]) => operation === 'login').map(([, outcome]) => outcome);
 
+    it('is fetched by a login, which says when it is refused, and is kept', async () => {
+      await keystone.login();
+      await keystone.login();
+      await keystone.listRegions();
+      expect(logins()).to.deep.equal(['ok']);
+      const credentials = { method: 'password', user: inDefault('admin'), password: 'wrong' } as const;
+      await rejection(connect({ credentials }).login(), 'keystone_refused');
+      const hasty = connect({ limits: { requestTimeoutMs: 200 } });
+      sandbox.faults.always('hang');
+      await rejection(hasty.login(), 'keystone_unreachable');
+    });
+
     it('is fetched once for many callers', async () => {
       const token = await demo();
       await Promise.all(Array.from({ length: 50 }, () => keystone.validateToken(token)));
