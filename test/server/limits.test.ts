@@ -142,6 +142,24 @@ describe('limits of the server', () => {
       expect(await refusals('tls')).to.equal(1);
     });
 
+    it('so many TLS handshakes a second and address; 0 for plain calls switches that off', async () => {
+      await start({ limits: { tlsHandshakesPerS: 1, tlsHandshakesBurst: 3 } });
+      for (let n = 0; n < 3; n++) await (await RawPeer.tls(cloud.ports.tls)).ping();
+      expect(String(await RawPeer.tls(cloud.ports.tls).catch((error: Error) => error))).to.match(
+        /disconnected|ECONNRESET/,
+      );
+      expect(await refusals('tls_rate')).to.equal(1);
+      expect((await (await connect()).ping()).response_data).to.equal('pong');
+      clock.advance(1000);
+      await (await RawPeer.tls(cloud.ports.tls)).ping();
+      await cloud.stop();
+      await start({
+        limits: { tlsHandshakesPerS: 1, tlsHandshakesBurst: 3 },
+        env: { ALLIANCE_LIMITS__UNAUTHENTICATED_PER_S: '0' },
+      });
+      for (let n = 0; n < 6; n++) await (await RawPeer.tls(cloud.ports.tls)).ping();
+    });
+
     it('cannot pair without TLS', async () => {
       await start();
       await rejection((await connect()).call('pair', new PairRequest({})), 'pairing_needs_tls');
