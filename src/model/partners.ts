@@ -79,16 +79,6 @@ export function createPartners(db: Database, clock: Clock): Partners {
         return toColumns(changes);
       }),
 
-    takeContinuityGrant: async (uid, now) => {
-      const { numUpdatedRows } = await db.writer
-        .updateTable('partners')
-        .set({ continuity_granted_till: null })
-        .where('uid', '=', uid)
-        .where('continuity_granted_till', '>', now)
-        .executeTakeFirst();
-      return numUpdatedRows > 0n;
-    },
-
     touch: async (uid, at) => {
       await setColumns(db.light.writer, uid, { last_contact: at });
     },

@@ -29,9 +29,10 @@ export function createSessions(db: Database, keyring: Keyring): Sessions {
   };
 
   return {
-    insert: (session) =>
+    insert: (session, { usesGrant = false } = {}) =>
       db.write(async (trx) => {
         await refuseUntrusted(trx, session);
+        if (usesGrant) await takeContinuityGrant(trx, session);
         const row = toRow(session, keyring);
         const { numInsertedOrUpdatedRows } = await trx
           .insertInto('sessions')
@@ -127,6 +128,16 @@ async function refuseUntrusted(trx: Transaction<Tables>, session: StoredSession)
     .where('state', '!=', 'retired')
     .executeTakeFirst();
   if (!key) throw new AllianceError('ticket_refused', { details: "The partner's key was retired." });
+}
+
+async function takeContinuityGrant(trx: Transaction<Tables>, { partnerUid, createdAt }: StoredSession): Promise<void> {
+  const { numUpdatedRows } = await trx
+    .updateTable('partners')
+    .set({ continuity_granted_till: null })
+    .where('uid', '=', partnerUid)
+    .where('continuity_granted_till', '>', createdAt)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows !== 1n) throw new AllianceError('continuity_required');
 }
 
 /**

@@ -5,6 +5,7 @@ import { tokenLimits } from '../../core/limits.ts';
 import { type Credentials, parseToken, type Reference, type Scope } from '../../lproxy/keystoneBodies.ts';
 import { type AuthenticateRequest, IssuedToken, type NamedReference, toInt64 } from '../../wire/types.ts';
 import type { PartnerHandler, ServerContext } from '../context.ts';
+import type { RateOptions } from '../rates.ts';
 import { untilAfter } from './refusal.ts';
 import { keystoneOf, mayAuthenticate } from './tokens.ts';
 
@@ -99,13 +100,15 @@ const folded = (name: string): string =>
  */
 function limitGuesses({ rates, config, clock }: ServerContext, uid: string, user: string): void {
   const { authenticatePerMinute, authenticatePerMinutePerPartner } = config().limits;
-  const take = (key: string, perMinute: number): void => {
-    const retryAfterMs = rates.take(key, { perS: perMinute / 60, burst: perMinute }, clock.now());
+  const now = clock.now();
+  const rateOf = (perMinute: number): RateOptions => ({ perS: perMinute / 60, burst: perMinute });
+  const check = (retryAfterMs: number): void => {
     if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs, details: 'Too many logins.' });
   };
   // First, so that a partner cannot fill the memory for rates with users that it makes up.
-  take(`authenticate:${uid}`, authenticatePerMinutePerPartner);
-  take(`authenticate:${uid}:${createHash('sha256').update(folded(user)).digest('base64')}`, authenticatePerMinute);
+  check(rates.partners.take(`authenticate:${uid}`, rateOf(authenticatePerMinutePerPartner), now));
+  const userHash = createHash('sha256').update(folded(user)).digest('base64');
+  check(rates.users.take(uid, userHash, rateOf(authenticatePerMinute), now));
 }
 
 /** Whether a token may do more than a user of this cloud should do from abroad. */

@@ -50,7 +50,10 @@ export function indeterminateReason(
   thrown: unknown,
 ): IndeterminateReason | undefined {
   if (!(thrown instanceof AllianceError)) return undefined;
-  if (thrown.errorName === 'keystone_refused' && rates.take('warning:keystone_refused', warningRate, clock.now()) === 0)
+  if (
+    thrown.errorName === 'keystone_refused' &&
+    rates.partners.take('warning:keystone_refused', warningRate, clock.now()) === 0
+  )
     log.warn({ err: thrown }, 'Tokens cannot be validated.');
   return reasons.get(thrown.errorName);
 }

@@ -266,16 +266,6 @@ export function describePartners(bench: Bench): void {
       await rejection(store.partners.update(uid, { name: 'none' }), 'name_reserved');
       await rejection(store.partners.update(uid, { endpoints: ['x'.repeat(301)] }), 'bad_request');
     });
-
-    it('may start anew without continuity once per permission, while it lasts', async () => {
-      const { store } = bench;
-      const { uid } = await store.partners.add(newPartner('east'));
-      expect(await store.partners.takeContinuityGrant(uid, 10)).to.equal(false);
-      await store.partners.update(uid, { continuityGrantedTill: 20 });
-      expect(await store.partners.takeContinuityGrant(uid, 20)).to.equal(false);
-      const taken = await Promise.all([1, 2, 3].map(() => store.partners.takeContinuityGrant(uid, 19)));
-      expect(taken.filter(Boolean)).to.have.length(1);
-    });
   });
 
   describe('removed partners', () => {
