@@ -65,7 +65,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     const { config, view, clock, log } = installation;
     const watch = new KeystoneWatch(log);
     const keystone = openKeystone(installation, watch);
-    if (keystone) stops.push(() => keystone.close());
+    if (keystone) {
+      stops.push(() => keystone.close());
+      doors.push(async () => watch.close());
+    }
     metrics.observe({ view, clock, ...(keystone && { keystone: () => watch.state }) });
     const server = new AllianceServer(createContext(installation, keystone, options.limits));
     doors.push(() => server.close());

@@ -21,6 +21,7 @@ export class KeystoneWatch {
   /** The broker may log in and may not validate tokens; no look would notice, and only a new login brings new rights. */
   #mayNotValidate = false;
   #nextLookAt = 0;
+  #closed = false;
 
   constructor(log: Logger) {
     this.#log = log;
@@ -32,6 +33,7 @@ export class KeystoneWatch {
 
   /** Takes note of how an operation ended. One that partners have not the same need of, such as a list of services, says little. */
   note(operation: KeystoneOperation, outcome: KeystoneOutcome): void {
+    if (this.#closed) return;
     if (operation !== 'login' && operation !== 'validate' && operation !== lookOperation) return;
     const failed = isFailure(outcome);
     // The rest is our own doing, such as a full queue.
@@ -56,6 +58,11 @@ export class KeystoneWatch {
     this.#tell(before);
     // Keystone may lock a user after too many failures.
     if (this.state === 'keystone_refused') this.#nextLookAt = performance.now() + keystoneLimits.lookAfterRefusalMs;
+  }
+
+  /** What ends with the broker says nothing of Keystone. */
+  close(): void {
+    this.#closed = true;
   }
 
   #tell(before: KeystoneState): void {

@@ -106,6 +106,8 @@ describe('a watch of Keystone', () => {
     expect(lines).to.deep.equal([]);
     for (let round = 0; round < 3; round += 1) watch.note('login', 'keystone_refused');
     watch.note('login', 'ok');
+    watch.close();
+    watch.note('login', 'keystone_unreachable');
     expect(lines.map(({ level, outcome }) => [level, outcome])).to.deep.equal([
       ['warn', 'keystone_refused'],
       ['info', undefined],

@@ -25,7 +25,7 @@ describe('serve', function () {
     const path = file('alliance.yaml');
     const text = readFileSync(path, 'utf8');
     rmSync(path);
-    if (spawnSync('mkfifo', [path]).status !== 0) return this.skip();
+    if (spawnSync('/usr/bin/mkfifo', [path]).status !== 0) return this.skip();
     cloud.service = startService(['--home', cloud.home, 'serve', '--json']);
     // The broker waits for its configuration: it has begun, and is far from ready.
     const pipe = await open(path, 'w');
