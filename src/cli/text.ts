@@ -34,10 +34,7 @@ export const jsonText = (value: unknown, indent?: number): string =>
   );
 
 /** A day for every number, since times come from partners and files, too: one beyond all years is shown as the last or the first. */
-const dateOf = (ms: number): Date => {
-  const { earliestMs, latestMs } = timeLimits;
-  return new Date(Number.isNaN(ms) ? 0 : Math.min(Math.max(ms, earliestMs), latestMs));
-};
+const dateOf = (ms: number): Date => new Date(ms > 0 ? Math.min(ms, timeLimits.latestMs) : 0);
 
 /** ISO 8601 in UTC, whole seconds. Never throws. */
 export const formatTime = (ms: number): string => isoTime(ms).replace(/\.\d{3}Z$/, 'Z');

@@ -10,9 +10,8 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Points in time that are stored or shown: those that ISO 8601 writes with a year of four digits. */
+/** Points in time that are stored or shown: from 1970 on those that ISO 8601 writes with a year of four digits. */
 export const timeLimits = {
-  earliestMs: Date.parse('0001-01-01T00:00:00.000Z'),
   latestMs: Date.parse('9999-12-31T23:59:59.999Z'),
 } as const;
 
@@ -252,7 +251,6 @@ export const signatureLimits = {
 /** Files of keys and certificates that an operator gives us. */
 export const keyFileLimits = {
   pemBytes: 64 * KIB,
-  keyringKeys: 64,
 } as const;
 
 /** Pauses between the runs of what a broker does by itself. */
