@@ -7,7 +7,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
 import { keyFileLimits } from '../core/limits.ts';
-import { createWhole, writeWhole } from '../core/wholeFile.ts';
+import { createWhole } from '../core/wholeFile.ts';
 import { fromBase64url, toBase64url } from './bytes.ts';
 import { Keyring, type KeyringKeys } from './keyringSeal.ts';
 
@@ -25,36 +25,9 @@ export function loadKeyring(path: string): Keyring {
 
 /** Creates the file with one new key; false when there is one already. */
 export function createKeyringFile(path: string): boolean {
-  return written(path, () => createWhole(path, textOf(1, new Map([[1, randomBytes(32)]])), 0o600));
-}
-
-/** Adds a new key and makes it the current one; the others still open what they sealed. Returns its id. */
-export function addKey(path: string): number {
-  const { keys } = read(path);
-  if (keys.size >= keyFileLimits.keyringKeys)
-    throw configuration(`${path} holds ${keys.size} keys already: seal everything again and remove the old ones.`);
-  const id = Math.max(...keys.keys()) + 1;
-  replace(path, id, new Map([...keys, [id, randomBytes(32)]]));
-  return id;
-}
-
-/** Removes every key but the current one: for when nothing is sealed by them any more. Returns the ids removed. */
-export function removeOldKeys(path: string): number[] {
-  const { current, keys } = read(path);
-  replace(path, current, new Map([[current, keys.get(current)!]]));
-  return [...keys.keys()].filter((id) => id !== current);
-}
-
-function replace(path: string, current: number, keys: KeyringKeys): void {
-  written(path, () => writeWhole(path, textOf(current, keys), 0o600));
-}
-
-const textOf = (current: number, keys: KeyringKeys): string =>
-  `${JSON.stringify({ current, keys: Object.fromEntries([...keys].map(([id, key]) => [id, toBase64url(key)])) }, null, 2)}\n`;
-
-function written<T>(path: string, write: () => T): T {
+  const content = { current: 1, keys: { 1: toBase64url(randomBytes(32)) } };
   try {
-    return write();
+    return createWhole(path, `${JSON.stringify(content, null, 2)}\n`, 0o600);
   } catch (error) {
     throw configuration(`${path} cannot be written (${errnoOf(error)}).`);
   }

@@ -13,7 +13,7 @@ import type { InvitationRow, Tables } from './tables.ts';
 import { checkTrustTill } from './trust.ts';
 
 /** What binds a sealed pairing key to its place; there is no partner yet. */
-export const invitationAad = (id: string): string[] => ['invitations', id, 'kp', ''];
+const invitationAad = (id: string): string[] => ['invitations', id, 'kp', ''];
 
 export function createInvitations(db: Database, keyring: Keyring, clock: Clock): Invitations {
   return {

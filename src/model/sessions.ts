@@ -13,7 +13,7 @@ type KeyColumn = 'secret' | 'continuity';
 type RowId = Pick<SessionRow, 'sid' | 'direction' | 'partner_uid'>;
 
 /** What binds a sealed key to its place. */
-export const sessionAad = ({ direction, sid, partner_uid }: RowId, column: KeyColumn): string[] => [
+const sessionAad = ({ direction, sid, partner_uid }: RowId, column: KeyColumn): string[] => [
   'sessions',
   `${direction}:${sid}`,
   column,

@@ -16,7 +16,7 @@ import { createLeases, type Leases } from './lease.ts';
 import type { Partners } from './partner.ts';
 import { createPartners } from './partners.ts';
 import { createReplays, type Replays } from './replay.ts';
-import { checkSeal, resealAll, startAnew } from './seal.ts';
+import { checkSeal, startAnew } from './seal.ts';
 import type { Sessions } from './session.ts';
 import { createSessions } from './sessions.ts';
 import { createSettings, type Settings } from './settings.ts';
@@ -50,8 +50,6 @@ export interface Store {
   ping(): Promise<void>;
   /** Housekeeping: what has ended by time is written down, wiped or forgotten. */
   prune(now: number): Promise<void>;
-  /** After a rotation of the key-encryption key: seals anew what older keys sealed. Returns how many values. */
-  reseal(): Promise<number>;
   /** A consistent copy of the database while it runs, mode 0600; replaces `file`. */
   backup(file: string): Promise<void>;
   close(): Promise<void>;
@@ -93,7 +91,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       await trustEpoch();
     },
     prune: (now) => pruneStore(db, { feed, replays }, now),
-    reseal: () => resealAll(db, keyring),
     backup: (file) => db.backup(file),
     close: async () => {
       feed.close();

@@ -148,6 +148,18 @@ describe('cli/backup and restore', () => {
     expect([code, existsSync(directory.file('poor.backup'))]).to.deep.equal([1, false]);
   });
 
+  it('changes the key-encryption key, where the old one was moved away', async () => {
+    const at = await newHome('sealed');
+    const [backup, kek] = [directory.file('sealed.backup'), join(at, 'kek')];
+    const before = readFileSync(kek);
+    expect((await run(`backup ${backup}`, at)).code).to.equal(0);
+    renameSync(kek, directory.file('old.kek'));
+    const { code, stderr } = await run(`restore ${backup} --force`, at);
+    expect(code, stderr).to.equal(0);
+    expect(readFileSync(kek)).not.to.deep.equal(before);
+    expect((await run('partner invite', at)).code).to.equal(0);
+  });
+
   it('takes any names of files, and one file for key and certificate', async () => {
     const odd = await newHome('odd');
     const both = ['key.pem', 'certificate.pem'].map((name) => readFileSync(join(odd, name), 'utf8')).join('');
