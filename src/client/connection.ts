@@ -32,6 +32,7 @@ export class ClientConnection {
   readonly #givenUp = new Set<number>();
   readonly #closeListeners: ((error: AllianceError | undefined) => void)[] = [];
   #seqid = 0;
+  #over = false;
   #closedBy: AllianceError | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;
   #closing = false;
@@ -59,8 +60,10 @@ export class ClientConnection {
     return this.#link.usedShare;
   }
 
+  /** Calls back at once when the end was before. */
   onClose(listener: (error: AllianceError | undefined) => void): void {
-    this.#closeListeners.push(listener);
+    if (this.#over) listener(this.#closedBy);
+    else this.#closeListeners.push(listener);
   }
 
   /** Rejects with the peer's error (`remote`), `deadline_exceeded`, `connection_lost`, or what breaking the protocol amounts to. */
@@ -96,6 +99,8 @@ export class ClientConnection {
     const { request, finish } = startAttach(secret, context);
     try {
       const response = await this.call('attach', new AttachRequest({ ...request }), options);
+      // What came behind the answer, in the same piece, may have ended the connection before this line is reached.
+      if (this.#link.closed) throw this.#lostError();
       const keys = finish(response);
       this.#link.secure(keys, 'given');
     } catch (error) {
@@ -198,6 +203,7 @@ export class ClientConnection {
   }
 
   #onClose(error: AllianceError | undefined): void {
+    this.#over = true;
     this.#closedBy = error;
     clearTimeout(this.#deadlineTimer);
     if (this.#pending.size > 0) {

@@ -116,7 +116,10 @@ export class ClientPool {
     const { view, store, log } = this.#options;
     for (const [uid, client] of this.#clients) {
       client.maintain(view.lost);
-      if (!view.partnerByUid(uid) && client.channels.length === 0) this.#clients.delete(uid);
+      if (view.partnerByUid(uid)) continue;
+      // Nobody looks after it from here on, nor after a channel that it is just opening.
+      client.close();
+      this.#clients.delete(uid);
     }
     if (!epochChanged) return;
     // A session may have been closed by hand in another process.

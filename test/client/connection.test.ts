@@ -197,6 +197,16 @@ describe('client connection', () => {
     expect(connection.closed).to.equal(true);
   });
 
+  it('tells of its end also who asks afterwards', async () => {
+    const connection = await connect(({ socket }) => socket.end(lengthOf(-4)));
+    await settles(connection, 'connection_lost');
+    let told: AllianceError | undefined;
+    connection.onClose((error) => {
+      told = error;
+    });
+    expect(told?.errorName).to.equal('wire_malformed');
+  });
+
   it('a refused attach closes the connection', async () => {
     const connection = await connect(({ seqid, socket }) => {
       const nothing = { epk: Buffer.alloc(32, 9), nonce: Buffer.alloc(32), mac: Buffer.alloc(32) };

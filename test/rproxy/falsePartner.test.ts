@@ -3,8 +3,7 @@ import { expect } from 'chai';
 import type { Ticket } from '../../src/channel/tickets.ts';
 import { AllianceError } from '../../src/core/errors.ts';
 import type { ErrorName } from '../../src/core/errorTable.ts';
-import { keystoneLimits } from '../../src/core/limits.ts';
-import { timeLimits } from '../../src/core/limits.ts';
+import { keystoneLimits, timeLimits } from '../../src/core/limits.ts';
 import { fromBase64url } from '../../src/crypto/bytes.ts';
 import { authenticate, validateToken } from '../../src/rproxy/auth.ts';
 import { endpoints } from '../../src/rproxy/endpoints.ts';
@@ -31,6 +30,7 @@ import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
 import { rejection } from '../support/errors.ts';
 import { type FalseBehaviour, type FalseCall, startFalsePartner, stopFalsePartners } from '../support/falsePartner.ts';
 import { makeIdentity } from '../support/identity.ts';
+import { until } from '../support/until.ts';
 
 describe('a partner that lies', () => {
   let cloud: Cloud;
@@ -109,6 +109,39 @@ describe('a partner that lies', () => {
         expect((thrown as AllianceError).remote).to.equal(false);
         expect(pool().channels().get(partner.uid) ?? []).to.deep.equal([]);
       }
+    });
+
+    it('an attach that is followed by plain bytes at once makes no channel, and confirms nothing', async () => {
+      const { partner, methods } = await meet({ afterAttach: Buffer.from('0000000100', 'hex') });
+      const before = await cloud.metric('alliance_channels', { direction: 'out' });
+      await rejection(pool().open(partner), 'connection_lost');
+      expect(methods).to.deep.equal(['getSession', 'attach']);
+      expect(pool().channels().get(partner.uid) ?? []).to.deep.equal([]);
+      expect(await cloud.metric('alliance_channels', { direction: 'out' })).to.equal(before);
+      expect((await sessionsWith(partner.uid)).map(({ confirmedAt }) => confirmedAt)).to.deep.equal([null]);
+    });
+
+    it('an attach that is answered when the partner was removed makes no channel', async () => {
+      let answer = () => {};
+      const held = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const { partner, methods } = await meet({ beforeAttach: () => held });
+      const before = await cloud.metric('alliance_channels', { direction: 'out' });
+      const opened = pool()
+        .open(partner)
+        .then(
+          () => 'open',
+          (error: AllianceError) => error.errorName,
+        );
+      await until('it was asked', () => methods.includes('attach'));
+      const { store, view } = cloud.installation;
+      await store.partners.remove(partner.uid, { notify: false });
+      await view.refresh();
+      answer();
+      expect(await opened).to.equal('shutting_down');
+      expect(methods).to.deep.equal(['getSession', 'attach']);
+      expect(await cloud.metric('alliance_channels', { direction: 'out' })).to.equal(before);
     });
 
     it('a session that is refused is replaced once, not again and again', async () => {
@@ -231,7 +264,14 @@ describe('a partner that lies', () => {
     });
 
     it('a list of more services or endpoints than may be is refused', async () => {
-      const face = { id: 'e', service_id: 's', service_type: 't', service_name: 'n', interface_name: 'public', url: '' };
+      const face = {
+        id: 'e',
+        service_id: 's',
+        service_type: 't',
+        service_name: 'n',
+        interface_name: 'public',
+        url: '',
+      };
       let length = keystoneLimits.listItems;
       const { partner } = await meet({
         answer: ({ method, reply }) => {
