@@ -39,6 +39,7 @@ const refusalReasons: readonly string[] = [
   'replay',
   'session_end',
   'tls',
+  'tls_rate',
   'unconfirmed',
   'unknown_method',
 ];
