@@ -55,19 +55,16 @@ async function filesOf({ home, config, clock }: Installation, databaseCopy: stri
   // Those of the copy, as a rotation may have come between it and what was read before.
   const records = usableRecords(await readDatabaseFile(databaseCopy, listIdentities), clock.now());
   const keys = records.map((record): PackedFile => {
-    const source = keyFileOf(config, record);
     loadOwnIdentity(config, record);
-    // A key from elsewhere goes to where a rotated one would be, which is looked at first.
-    return inHome(source) ? named(source) : { path: relative(home, rotatedKeyPath(home, record.fingerprint)), source };
+    // To where a rotated one would be, which is looked at first: the configured path may lead out of the home of the restore.
+    return { path: relative(home, rotatedKeyPath(home, record.fingerprint)), source: keyFileOf(config, record) };
   });
-  const files = [
+  return [
     { path: 'alliance.db', source: databaseCopy },
     named(configPath(home)),
     ...keys,
     ...(inHome(certificateFile) && existsSync(certificateFile) ? [named(certificateFile)] : []),
   ];
-  // One file may hold both key and certificate.
-  return files.filter(({ source }, index) => files.findIndex((other) => other.source === source) === index);
 }
 
 /** Files that the configuration names and the operator keeps himself. */
@@ -142,7 +139,7 @@ async function runRestore(cli: Cli, file: string, force: boolean): Promise<undef
           'The replaced database cannot be read: who was active is suspended now. Whom you did not revoke since: alliance partner resume P',
         ]
       : [...changed].map(([id, to]) => `${id} stays ${to}, as in the replaced database.`)),
-    ...(replaced === 'none'
+    ...(replaced === 'none' && partners.length > 0
       ? ['Whom you revoked or removed after the backup was made is trusted again: revoke them anew.']
       : []),
     'Sessions and open invitations were dropped. Next: alliance config check, alliance serve',

@@ -31,7 +31,10 @@ describe('cli/backup and restore', () => {
 
   const run = (args: string, at: string, env = {}) => runCommand([...args.split(' '), '--json'], { home: at, env });
   const errorOf = (stderr: string) => checked<{ name: string; message: string }>('error', JSON.parse(stderr));
+  /** Of the home's identity, whose private keys are all there. */
   const fingerprint = async (at: string) => {
+    const works = await run('partner list', at);
+    expect(works.code, works.stderr).to.equal(0);
     const { stdout, stderr } = await run('identity show', at);
     expect(stderr).to.equal('');
     return (JSON.parse(stdout) as { identities: { fingerprint: string }[] }).identities[0]!.fingerprint;
@@ -68,8 +71,9 @@ describe('cli/backup and restore', () => {
   after(() => directory.remove());
 
   it('holds database, configuration, keys and certificate, is for its owner alone, and has no key-encryption key', () => {
-    expect(names).to.include.members(['alliance.db', 'alliance.yaml', 'key.pem', 'certificate.pem']);
-    expect(names.filter((name) => /^identities\/[0-9a-f]{64}\.pem$/.test(name))).to.have.length(1);
+    const isKey = (name: string) => /^identities\/[0-9a-f]{64}\.pem$/.test(name);
+    expect(names.filter((name) => !isKey(name))).to.deep.equal(['alliance.db', 'alliance.yaml', 'certificate.pem']);
+    expect(names.filter(isKey)).to.have.length(2);
     expect(names).not.to.include('kek');
     expect(statSync(file).mode & 0o777).to.equal(0o600);
     const { keys } = JSON.parse(readFileSync(join(home, 'kek'), 'utf8')) as { keys: Record<string, string> };
@@ -93,7 +97,7 @@ describe('cli/backup and restore', () => {
     expect(await invitations(home)).to.equal(1);
     expect(await invitations(other)).to.equal(0);
     expect(readdirSync(other).filter((name) => name.startsWith('.'))).to.deep.equal([]);
-    for (const name of ['alliance.db', 'key.pem', 'kek'])
+    for (const name of ['alliance.db', ...names, 'kek'])
       expect(statSync(join(other, name)).mode & 0o777).to.equal(0o600);
   });
 
@@ -137,7 +141,7 @@ describe('cli/backup and restore', () => {
     await rotateIdentity(installation, { overlapMs: hourMs / 2 });
     await installation.close();
     const other = await backUpAndRestore(idle);
-    expect(existsSync(join(other, 'key.pem'))).to.equal(false);
+    expect(readdirSync(join(other, 'identities'))).to.have.length(1);
     expect(await fingerprint(other)).to.equal(await fingerprint(idle));
   });
 
@@ -160,6 +164,16 @@ describe('cli/backup and restore', () => {
     expect((await run('partner invite', at)).code).to.equal(0);
   });
 
+  it('finds its keys in another home, also where the configuration names the former one', async () => {
+    const moved = await newHome('moved');
+    const settings = { cloud_id: 'moved', identity: { key_file: join(moved, 'key.pem') } };
+    writeFileSync(join(moved, 'alliance.yaml'), JSON.stringify(settings));
+    const expected = await fingerprint(moved);
+    const other = await backUpAndRestore(moved);
+    rmSync(moved, { recursive: true });
+    expect(await fingerprint(other)).to.equal(expected);
+  });
+
   it('takes any names of files, and one file for key and certificate', async () => {
     const odd = await newHome('odd');
     const both = ['key.pem', 'certificate.pem'].map((name) => readFileSync(join(odd, name), 'utf8')).join('');
@@ -169,7 +183,8 @@ describe('cli/backup and restore', () => {
     const settings = (name: string) =>
       JSON.stringify({ cloud_id: 'odd', identity: { key_file: name, certificate_file: name } });
     writeFileSync(join(odd, 'alliance.yaml'), settings('keys..of us/mein Schlüssel@rx.pem'));
-    expect(await fingerprint(await backUpAndRestore(odd))).to.equal(await fingerprint(odd));
+    const expected = await fingerprint(odd);
+    expect(await fingerprint(await backUpAndRestore(odd))).to.equal(expected);
 
     renameSync(join(odd, 'keys..of us', 'mein Schlüssel@rx.pem'), join(odd, 'a\x07b'));
     writeFileSync(join(odd, 'alliance.yaml'), settings('a\x07b'));
