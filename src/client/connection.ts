@@ -84,7 +84,7 @@ export class ClientConnection {
       this.#pending.set(seqid, { method, deadline, resolve, reject });
       try {
         encodeCall(this.#link.writer, seqid, method, argument);
-        if (this.#link.opening) this.#openSmall(mark, () => encodeCall(this.#link.writer, seqid, method, argument));
+        if (this.#link.opening) this.#openSmall(mark, seqid, method, argument);
         this.#link.commit(mark);
       } catch (error) {
         this.#pending.delete(seqid);
@@ -120,12 +120,12 @@ export class ClientConnection {
   }
 
   /** Before a call that is too large to be the first over a channel goes a ping, whose answer nobody needs. */
-  #openSmall(mark: number, encodeAgain: () => void): void {
+  #openSmall<M extends MethodName>(mark: number, seqid: number, method: M, argument: Contract[M]['args']): void {
     const { writer } = this.#link;
     if (writer.length - mark <= wireLimits.plainFrameBytes / 2) return;
     writer.rollback(mark);
     this.call('ping', new PingRequest({ cloud_id: '', request_data: '' })).catch(() => undefined);
-    encodeAgain();
+    encodeCall(writer, seqid, method, argument);
   }
 
   /** Seqids are positive i32; one that still waits for its answer is not given out again. */

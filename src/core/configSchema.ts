@@ -135,7 +135,7 @@ const dial = z.strictObject({
 
 const limits = z.strictObject({
   unauthenticated_per_s: rate(connectionLimits.unauthenticatedPerS).describe(
-    'Calls per second and address from peers that are not authenticated; 0 means no limit.',
+    'Calls per second and address from peers that are not authenticated; 0 means no limit, of TLS handshakes neither.',
   ),
   unauthenticated_burst: count(connectionLimits.unauthenticatedBurst).describe(
     'Such calls at once before the rate applies.',

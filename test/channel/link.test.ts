@@ -212,6 +212,7 @@ describe('link', () => {
         pair.far.resume();
         pair.far.write(sealer ? sealer.seal(flood) : flood);
         await near.received(5000);
+        perTurn.push(now);
         expect(Math.max(...perTurn)).to.be.at.most(wireLimits.messagesPerTurn);
         expect(near.seen).to.deep.equal(upTo(5000));
       });
