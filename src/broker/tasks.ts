@@ -1,13 +1,13 @@
 /** What a running broker does by itself: housekeeping, asking after pairings, telling rotations and ends of trust. */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AllianceError, toAllianceError } from '../core/errors.ts';
+import { toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
 import type { Partner } from '../model/partner.ts';
 import { readTrustBundle } from '../rproxy/identity.ts';
-import { tellEndOfTrustLate } from '../rproxy/pairing.ts';
 import { announceIdentity } from './identity.ts';
 import type { Installation } from './installation.ts';
+import { giveNotice } from './notices.ts';
 import { refreshPairing } from './partners.ts';
 
 /** Pauses between the runs of each task. */
@@ -72,22 +72,6 @@ async function forPartners(
       ),
     ),
   );
-}
-
-/** A partner that no longer trusts us need not be told that we do not trust it. */
-const isTrustRefused = ({ remote, errorName }: AllianceError): boolean =>
-  remote && (errorName === 'ticket_refused' || errorName === 'partner_not_active');
-
-/** Tells a partner of the end of the trust, if it is still to be told. */
-async function giveNotice({ store, view, clock, pool }: Installation, partner: Partner, signal: AbortSignal) {
-  const { uid, noticePending, updatedAt } = partner;
-  if (!noticePending || signal.aborted) return;
-  const told = await tellEndOfTrustLate({ view, clock, policy: pool.policy(), partner, signal }, noticePending).then(
-    () => true,
-    (thrown: unknown) => isTrustRefused(toAllianceError(thrown)),
-  );
-  if (told || clock.now() - updatedAt > taskLimits.noticeGiveUpMs)
-    await store.partners.update(uid, { noticePending: null });
 }
 
 const tasks: readonly Task[] = [

@@ -259,6 +259,8 @@ export const taskLimits = {
   pairingMs: 2 * SECOND,
   noticeMs: 30 * SECOND,
   noticeTimeoutMs: 5 * SECOND,
+  /** The longest pause between two attempts to tell a partner, which grow with the time since the end of the trust. */
+  noticePauseMaxMs: HOUR,
   /** A partner that was not told of the end of a trust for this long is not told any more. */
   noticeGiveUpMs: 7 * DAY,
   rotationMs: 5 * SECOND,
