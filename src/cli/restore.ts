@@ -70,6 +70,8 @@ export async function restoreHome({ file, home, env, force }: RestoreOptions): P
       ...(kekStays ? [] : [kek]),
       ...others.map((path) => ({ from: join(staging, path), to: join(home, path) })),
     ];
+    // The check has taken its time, in which somebody may have started one.
+    refuseRunning(home);
     const kept = keepOld(home, [...moves.map(({ to }) => to), `${database.to}-wal`, `${database.to}-shm`]);
     for (const each of moves) {
       move(each);

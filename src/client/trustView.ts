@@ -1,7 +1,8 @@
 /**
  * What this process knows of partners and of our own identities, in memory and never older than the last look at the trust epoch.
  *
- * Every replica looks every 500 ms. With no database for 5 s nothing is known any more: `lost` is set, and whoever holds channels closes them.
+ * Every replica looks every 500 ms. With no database for 5 s, or another one in its place, nothing is known any more: `lost` is set, and
+ * whoever holds channels closes them.
  */
 
 import type { PinnedKey } from '../channel/handshake.ts';
@@ -77,7 +78,7 @@ export class TrustView {
     this.#listeners.add(listener);
   }
 
-  /** True when the database has not answered for too long to trust anything. */
+  /** True when the database has not answered for too long to trust anything, or is another one. */
   get lost(): boolean {
     return this.#monotonic() - this.#lastSeenAt > trustLimits.databaseLossMs;
   }

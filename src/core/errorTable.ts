@@ -275,6 +275,7 @@ const table = {
     'A stored secret cannot be opened.',
     'Check that the key-encryption key belongs to this database.',
   ),
+  usage: entry(1608, 400, false, 'The command line is wrong.', 'See `--help`.'),
   database_replaced: entry(
     1609,
     503,
@@ -282,7 +283,6 @@ const table = {
     'The database file was replaced while this process had it open.',
     'Restart the broker.',
   ),
-  usage: entry(1608, 400, false, 'The command line is wrong.', 'See `--help`.'),
 
   // Partners
   partner_not_found: entry(2404, 404, false, 'There is no such partner.', 'See `alliance partner list`.'),
