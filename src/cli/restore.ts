@@ -47,7 +47,7 @@ interface Move {
 /** Throws `already_initialised`, `database_corrupt`, `database_newer`, `configuration`; then nothing has changed. */
 export async function restoreHome({ file, home, env, force }: RestoreOptions): Promise<Restored> {
   refuseRunning(home);
-  if (!force) refuseData(home);
+  if (!force) refuseData(join(home, 'alliance.yaml'), join(home, 'alliance.db'));
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const staging = openStaging(home);
   try {
@@ -58,6 +58,8 @@ export async function restoreHome({ file, home, env, force }: RestoreOptions): P
       return inside.startsWith('..') ? path : join(home, inside);
     };
     const database = { from: join(staging, 'alliance.db'), to: atHome(config.database.url.replace(/^sqlite:/, '')) };
+    // It may lie elsewhere, as another home's does that the backup was made of.
+    if (!force) refuseData(database.to);
     const kek = { from: join(staging, 'kek'), to: atHome(config.database.kekFile) };
     const kekStays = !existsSync(kek.from) && existsSync(kek.to);
     if (!kekStays && !existsSync(kek.from)) createKeyringFile(kek.from);
@@ -93,10 +95,11 @@ function refuseRunning(home: string): void {
   });
 }
 
-function refuseData(home: string): void {
-  if (['alliance.yaml', 'alliance.db'].some((name) => existsSync(join(home, name))))
+function refuseData(...paths: string[]): void {
+  const present = paths.find((path) => existsSync(path));
+  if (present !== undefined)
     throw new AllianceError('already_initialised', {
-      details: `${home} holds data; --force replaces it, and keeps what was there.`,
+      details: `${present} is there; --force replaces it, and keeps what was there.`,
     });
 }
 

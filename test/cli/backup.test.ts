@@ -174,6 +174,18 @@ describe('cli/backup and restore', () => {
     expect(await fingerprint(other)).to.equal(expected);
   });
 
+  it('replaces no database elsewhere, unless it is told to', async () => {
+    const elsewhere = await newHome('elsewhere');
+    const settings = { cloud_id: 'elsewhere', database: { url: `sqlite:${join(elsewhere, 'alliance.db')}` } };
+    writeFileSync(join(elsewhere, 'alliance.yaml'), JSON.stringify(settings));
+    const backup = directory.file('elsewhere.backup');
+    expect((await run(`backup ${backup}`, elsewhere)).code).to.equal(0);
+    const { ino } = statSync(join(elsewhere, 'alliance.db'));
+    const { code, stderr } = await run(`restore ${backup}`, directory.file('beside'));
+    expect([code, errorOf(stderr).name]).to.deep.equal([1, 'already_initialised']);
+    expect(statSync(join(elsewhere, 'alliance.db')).ino).to.equal(ino);
+  });
+
   it('takes any names of files, and one file for key and certificate', async () => {
     const odd = await newHome('odd');
     const both = ['key.pem', 'certificate.pem'].map((name) => readFileSync(join(odd, name), 'utf8')).join('');
