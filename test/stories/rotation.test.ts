@@ -84,6 +84,18 @@ describe('rotation', () => {
     expect(existsSync(file) && statSync(file).mode & 0o777).to.equal(0o600);
   });
 
+  it('who calls the new key first sees the old one retired at once', async () => {
+    const { keyPem, certificatePem, fingerprint } = own();
+    await rotateIdentity(east.installation, { own: { keyPem, certificatePem } });
+    await until('west knows', async () => (await west.partner('east')).keys.length === 2);
+    const { view, pool } = west.installation;
+    await view.refresh();
+    view.stop();
+    await pool.open(atWest, true);
+    const pins = view.pinsOf(view.partnerByUid(atWest.uid)!);
+    expect(pins.map((pin) => pin.fingerprint)).to.deep.equal([fingerprint]);
+  });
+
   it('within the overlap a partner that was away goes on with the old key', async () => {
     await west.stopBroker();
     const { keyPem, certificatePem } = own();
