@@ -60,7 +60,7 @@ export class Rates {
   }
 }
 
-/** Users by partner. A partner names whom it likes, so it has a number of its own: it makes no other's buckets be forgotten. */
+/** Users by partner, of whom there are as many as operators let in. A partner names whom it likes, so it has a number of its own. */
 export class UserRates {
   readonly #partners = new Map<string, Rates>();
   readonly #usersPerPartner: number;
