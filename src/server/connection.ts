@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { ChannelKeys } from '../channel/attach.ts';
-import type { Next } from '../channel/interceptor.ts';
+import type { Eventually, Next } from '../channel/interceptor.ts';
 import { Link } from '../channel/link.ts';
 import { partnerConfig } from '../core/config.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
@@ -197,22 +197,32 @@ export class ServerConnection implements Peer {
     this.#run(method, seqid, call);
   }
 
+  #run(method: MethodName, seqid: number, call: InboundCall): void {
+    let value: unknown;
+    try {
+      value = this.#start(method, call);
+    } catch (thrown) {
+      this.#answer(method, seqid, call.requestId, undefined, toAllianceError(thrown));
+      return;
+    }
+    if (value instanceof Promise) void this.#answerLater(method, seqid, call.requestId, value);
+    else this.#answer(method, seqid, call.requestId, value);
+  }
+
   /** Little but the waiting, because everything a function holds across an `await` is allocated for each call. */
-  async #run(method: MethodName, seqid: number, call: InboundCall): Promise<void> {
+  async #answerLater(method: MethodName, seqid: number, requestId: string, answer: Promise<unknown>): Promise<void> {
     let value: unknown;
     let failure: AllianceError | undefined;
     try {
-      value = await this.#start(method, call);
+      value = await answer;
     } catch (thrown) {
       failure = toAllianceError(thrown);
     }
-    this.#answer(method, seqid, call.requestId, value, failure);
+    this.#answer(method, seqid, requestId, value, failure);
   }
 
-  #start(method: MethodName, call: InboundCall): Promise<unknown> {
+  #start(method: MethodName, call: InboundCall): Eventually<unknown> {
     if (this.#draining) throw new AllianceError('shutting_down', { retryAfterMs: 1000 });
-    if (method === 'attach' && this.#inFlight > 1)
-      throw new AllianceError('bad_request', { details: 'Other calls are under way beside attach.' });
     return this.#options.run(call);
   }
 

@@ -1,7 +1,7 @@
 /** What handlers and interceptors work with. */
 import type { ChannelKeys } from '../channel/attach.ts';
 import type { PinnedKey } from '../channel/handshake.ts';
-import type { Call } from '../channel/interceptor.ts';
+import type { Call, Eventually } from '../channel/interceptor.ts';
 import type { answerOpen, Card, OpenFields, PartnerRole } from '../channel/pairing.ts';
 import type { TrustView } from '../client/trustView.ts';
 import type { Clock } from '../core/clock.ts';
@@ -87,7 +87,7 @@ export type Handler<M extends MethodName> = (
   context: ServerContext,
   argument: Contract[M]['args'],
   call: InboundCall,
-) => Promise<Contract[M]['result']>;
+) => Eventually<Contract[M]['result']>;
 
 /** A call over a partner's channel. */
 export type PartnerCall = InboundCall & { readonly partner: Partner; readonly channel: InboundChannel };
@@ -97,4 +97,4 @@ export type PartnerHandler<M extends MethodName> = (
   context: ServerContext,
   argument: Contract[M]['args'],
   call: PartnerCall,
-) => Promise<Contract[M]['result']>;
+) => Eventually<Contract[M]['result']>;

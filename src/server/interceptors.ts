@@ -1,5 +1,5 @@
 /** What stands between the wire and the handlers, outermost first. The array at the end is the whole chain. */
-import type { Interceptor, Next } from '../channel/interceptor.ts';
+import type { Interceptor } from '../channel/interceptor.ts';
 import { authorise } from '../channel/permissions.ts';
 import { partnerConfig } from '../core/config.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
@@ -11,17 +11,28 @@ import type { InboundCall, Peer, ServerContext } from './context.ts';
 type ServerInterceptor = Interceptor<InboundCall>;
 
 /** Counts and logs every call; what nobody foresaw is logged whole here and leaves as `internal`. */
-const observe =
-  (context: ServerContext): ServerInterceptor =>
-  async (call, next) => {
+const observe = (context: ServerContext): ServerInterceptor => {
+  const done = (call: InboundCall, value: unknown): unknown => {
+    context.telemetry.call(call.method, 'in', 'ok', performance.now() - call.startedAt);
+    return value;
+  };
+  const awaited = async (call: InboundCall, value: Promise<unknown>): Promise<unknown> => {
     try {
-      const value = await next(call);
-      context.telemetry.call(call.method, 'in', 'ok', performance.now() - call.startedAt);
-      return value;
+      return done(call, await value);
     } catch (thrown) {
       throw failed(context, call, toAllianceError(thrown));
     }
   };
+  return (call, next) => {
+    let value: unknown;
+    try {
+      value = next(call);
+    } catch (thrown) {
+      throw failed(context, call, toAllianceError(thrown));
+    }
+    return value instanceof Promise ? awaited(call, value) : done(call, value);
+  };
+};
 
 function failed(context: ServerContext, call: InboundCall, error: AllianceError): AllianceError {
   const { telemetry, log } = context;
@@ -86,23 +97,28 @@ export function chargeUnknown({ rates, config, clock }: ServerContext, { uid, cl
 /** Calls in flight and calls per second, by partner and over all its channels. */
 const limitPartner = (context: ServerContext): ServerInterceptor => {
   const inFlight = new Map<Partner['uid'], number>();
-  const limited = async (partner: Partner, call: InboundCall, next: Next<InboundCall>): Promise<unknown> => {
+  const awaited = async (uid: Partner['uid'], value: Promise<unknown>): Promise<unknown> => {
+    inFlight.set(uid, (inFlight.get(uid) ?? 0) + 1);
+    try {
+      return await value;
+    } finally {
+      const left = (inFlight.get(uid) ?? 1) - 1;
+      if (left === 0) inFlight.delete(uid);
+      else inFlight.set(uid, left);
+    }
+  };
+  return (call, next) => {
+    const { partner, peer } = call;
+    if (!partner) return next(call);
     const limits = partnerConfig(context.config(), partner.cloudId);
     const rate = { perS: limits.callsPerS, burst: limits.callsBurst };
     const retryAfterMs = context.rates.partners.take(`calls:${partner.uid}`, rate, context.clock.now());
-    if (retryAfterMs > 0) throw refused(context.telemetry, call.peer, 'rate_limited', retryAfterMs);
-    const running = inFlight.get(partner.uid) ?? 0;
-    if (running >= limits.inFlight) throw refused(context.telemetry, call.peer, 'overloaded', 100);
-    inFlight.set(partner.uid, running + 1);
-    try {
-      return await next(call);
-    } finally {
-      const left = (inFlight.get(partner.uid) ?? 1) - 1;
-      if (left === 0) inFlight.delete(partner.uid);
-      else inFlight.set(partner.uid, left);
-    }
+    if (retryAfterMs > 0) throw refused(context.telemetry, peer, 'rate_limited', retryAfterMs);
+    if ((inFlight.get(partner.uid) ?? 0) >= limits.inFlight) throw refused(context.telemetry, peer, 'overloaded', 100);
+    // What is answered at once was never in flight.
+    const value = next(call);
+    return value instanceof Promise ? awaited(partner.uid, value) : value;
   };
-  return (call, next) => (call.partner ? limited(call.partner, call, next) : next(call));
 };
 
 function refused(telemetry: Telemetry, peer: Peer, name: 'rate_limited' | 'overloaded', retryAfterMs: number) {

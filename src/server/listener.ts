@@ -2,7 +2,7 @@
 import { constants } from 'node:crypto';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, createServer as createTlsServer, type SecureContext, type TLSSocket } from 'node:tls';
-import { chain } from '../channel/interceptor.ts';
+import { chain, type Next } from '../channel/interceptor.ts';
 import { mayAttach } from '../channel/permissions.ts';
 import { exportBinding, serverNameFor } from '../client/dial.ts';
 import { formatHostPort, type HostPort } from '../core/endpoint.ts';
@@ -25,7 +25,7 @@ export class AllianceServer {
   readonly #byAddress = new Map<string, number>();
   readonly #servers: Server[] = [];
   readonly #secureContexts = new Map<string, SecureContext>();
-  readonly #run: (call: InboundCall) => Promise<unknown>;
+  readonly #run: Next<InboundCall>;
   readonly #requestPrefix = Math.random().toString(36).slice(2, 8);
   #requests = 0;
   #sockets = 0;

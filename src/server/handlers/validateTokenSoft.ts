@@ -3,7 +3,7 @@ import type { PartnerHandler } from '../context.ts';
 import { assertIssuedForm } from './tokens.ts';
 
 /** From what Keystone said lately; Keystone itself is not asked. */
-export const validateTokenSoft: PartnerHandler<'validateTokenSoft'> = async ({ softTokens, clock }, { token }) => {
+export const validateTokenSoft: PartnerHandler<'validateTokenSoft'> = ({ softTokens, clock }, { token }) => {
   assertIssuedForm(token);
   const known = softTokens.recall(token, clock.now());
   if (!known) return new TokenValidation({ status: TokenStatus.INDETERMINATE, reason: IndeterminateReason.NOT_KNOWN });
