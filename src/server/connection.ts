@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { ChannelKeys } from '../channel/attach.ts';
-import type { Eventually, Next } from '../channel/interceptor.ts';
+import type { Next } from '../channel/interceptor.ts';
 import { Link } from '../channel/link.ts';
 import { partnerConfig } from '../core/config.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
@@ -23,6 +23,7 @@ import {
 import { type Contract, type MethodName, methodNamed } from '../wire/methods.ts';
 import { addressKey } from './addressKey.ts';
 import type { InboundCall, InboundChannel, Peer, ServerContext } from './context.ts';
+import { ReceivedCall } from './inboundCall.ts';
 import { chargeUnknown, noteRefusal } from './interceptors.ts';
 import { Pace } from './pace.ts';
 
@@ -52,6 +53,8 @@ export class ServerConnection implements Peer {
   readonly #reader = new CompactReader();
   readonly #openedAt = performance.now();
   #activeAt = this.#openedAt;
+  /** When the bytes came that are delivered now: one look at the clock for all the messages in them. */
+  #receivedAt = this.#openedAt;
   #inFlight = 0;
   #handshakeCalls = 0;
   /** A handshake call is under way: nothing is read, so that nothing overtakes the change of state that it brings. */
@@ -77,6 +80,7 @@ export class ServerConnection implements Peer {
       onClose: (error) => this.#onClose(error),
       onConfirmed: () => this.#onConfirmed(),
       onBytes: (sizeBytes) => {
+        this.#receivedAt = performance.now();
         if (this.#channel && this.#link.confirmed) this.#pace.received(this.#channel.partner, sizeBytes);
       },
       onSent: (sizeBytes) => {
@@ -159,7 +163,7 @@ export class ServerConnection implements Peer {
     reader.reset(message);
     const header = readMessage(reader);
     if (header.type !== MessageType.call) throw new AllianceError('wire_malformed', { details: 'Not a call.' });
-    this.#activeAt = performance.now();
+    this.#activeAt = this.#receivedAt;
     const { name } = header;
     const method = methodNamed(name);
     if (method === undefined) this.#answerUnknown(name, header.seqid, sealed);
@@ -179,38 +183,33 @@ export class ServerConnection implements Peer {
   #begin<M extends MethodName>(method: M, { seqid }: MessageHeader, argument: Contract[M]['args']): void {
     const bootstrap = !this.#link.sealed && method !== 'ping';
     if (bootstrap && !this.#countHandshakeCall()) return;
+    const { config } = this.#options.context;
     const partner = this.#partnerNow();
-    const call: InboundCall = {
-      direction: 'in',
-      method,
-      argument,
-      cloudId: partner?.cloudId,
-      requestId: this.#options.nextRequestId(),
-      startedAt: this.#activeAt,
-      peer: this,
-      partner,
-      channel: this.#channel,
-    };
+    const call = new ReceivedCall(
+      { method, argument, startedAt: this.#activeAt, peer: this, partner, channel: this.#channel },
+      this.#options.nextRequestId,
+    );
     this.#inFlight++;
     if (bootstrap) this.#handshaking = true;
-    if (bootstrap || this.#inFlight >= this.#options.context.config().limits.inFlightPerConnection) this.#link.pause();
-    this.#run(method, seqid, call);
+    if (bootstrap || this.#inFlight >= config().limits.inFlightPerConnection) this.#link.pause();
+    this.#run(seqid, call);
   }
 
-  #run(method: MethodName, seqid: number, call: InboundCall): void {
+  #run(seqid: number, call: InboundCall): void {
     let value: unknown;
     try {
-      value = this.#start(method, call);
+      if (this.#draining) throw new AllianceError('shutting_down', { retryAfterMs: 1000 });
+      value = this.#options.run(call);
     } catch (thrown) {
-      this.#answer(method, seqid, call.requestId, undefined, toAllianceError(thrown));
+      this.#answer(seqid, call, undefined, toAllianceError(thrown));
       return;
     }
-    if (value instanceof Promise) void this.#answerLater(method, seqid, call.requestId, value);
-    else this.#answer(method, seqid, call.requestId, value);
+    if (value instanceof Promise) void this.#answerLater(seqid, call, value);
+    else this.#answer(seqid, call, value);
   }
 
   /** Little but the waiting, because everything a function holds across an `await` is allocated for each call. */
-  async #answerLater(method: MethodName, seqid: number, requestId: string, answer: Promise<unknown>): Promise<void> {
+  async #answerLater(seqid: number, call: InboundCall, answer: Promise<unknown>): Promise<void> {
     let value: unknown;
     let failure: AllianceError | undefined;
     try {
@@ -218,21 +217,17 @@ export class ServerConnection implements Peer {
     } catch (thrown) {
       failure = toAllianceError(thrown);
     }
-    this.#answer(method, seqid, requestId, value, failure);
+    this.#answer(seqid, call, value, failure);
   }
 
-  #start(method: MethodName, call: InboundCall): Eventually<unknown> {
-    if (this.#draining) throw new AllianceError('shutting_down', { retryAfterMs: 1000 });
-    return this.#options.run(call);
-  }
-
-  #answer(method: MethodName, seqid: number, requestId: string, value: unknown, failure?: AllianceError): void {
+  #answer(seqid: number, call: InboundCall, value: unknown, failure?: AllianceError): void {
+    const { method } = call;
     this.#inFlight--;
     if (method !== 'ping') this.#handshaking = false;
     if (this.#link.closed) return;
     // Whatever was wrong, and whoever found it: an attach that failed is the end.
     if (failure && method === 'attach' && !this.#link.sealed) this.#ending = true;
-    if (failure) this.#answerError(method, seqid, failure, requestId);
+    if (failure) this.#answerError(seqid, call, failure);
     else
       try {
         const { writer } = this.#link;
@@ -240,15 +235,15 @@ export class ServerConnection implements Peer {
         encodeResult(writer, seqid, method, value as never);
         this.#link.commit(mark);
       } catch (thrown) {
-        this.#answerError(method, seqid, toAllianceError(thrown), requestId);
+        this.#answerError(seqid, call, toAllianceError(thrown));
       }
     this.#afterReply();
   }
 
-  #answerError(method: MethodName, seqid: number, error: AllianceError, requestId: string): void {
+  #answerError(seqid: number, call: InboundCall, error: AllianceError): void {
     // Before attach nobody is told an id: it would only help to probe.
-    const id = this.#link.sealed ? requestId : undefined;
-    this.#write((writer) => encodeError(writer, seqid, method, error, id));
+    const id = this.#link.sealed ? call.requestId : undefined;
+    this.#write((writer) => encodeError(writer, seqid, call.method, error, id));
   }
 
   #afterReply(): void {

@@ -76,17 +76,19 @@ const admit =
     return next(call);
   };
 
-function limitStrangers({ rates, config, clock, telemetry }: ServerContext, { method, peer }: InboundCall): void {
-  const { unauthenticatedPerS, unauthenticatedBurst, pingsPerS } = config().limits;
-  // A limit that is off costs a ping nothing, not even a look at the clock.
-  const take = (kind: string, perS: number, burst: number): number =>
-    perS === 0 ? 0 : rates.addresses.take(`${kind}:${peer.addressKey}`, { perS, burst }, clock.now());
-  let retryAfterMs = take('stranger', unauthenticatedPerS, unauthenticatedBurst);
-  if (retryAfterMs === 0 && method === 'ping' && !peer.loopback)
-    retryAfterMs = take('ping', pingsPerS, Math.max(1, pingsPerS));
-  if (retryAfterMs === 0) return;
-  throw refused(telemetry, peer, 'rate_limited', retryAfterMs);
+function limitStrangers(context: ServerContext, { method, peer }: InboundCall): void {
+  const { unauthenticatedPerS, unauthenticatedBurst, pingsPerS } = context.config().limits;
+  const retryAfterMs =
+    takeStranger(context, `stranger:${peer.addressKey}`, unauthenticatedPerS, unauthenticatedBurst) ||
+    (method === 'ping' && !peer.loopback
+      ? takeStranger(context, `ping:${peer.addressKey}`, pingsPerS, Math.max(1, pingsPerS))
+      : 0);
+  if (retryAfterMs > 0) throw refused(context.telemetry, peer, 'rate_limited', retryAfterMs);
 }
+
+/** A limit that is off costs a ping nothing, not even a look at the clock. */
+const takeStranger = ({ rates, clock }: ServerContext, key: string, perS: number, burst: number): number =>
+  perS === 0 ? 0 : rates.addresses.take(key, { perS, burst }, clock.now());
 
 /** A method that nobody knows costs its partner as much as one that it may not call; returns how long to hold off. */
 export function chargeUnknown({ rates, config, clock }: ServerContext, { uid, cloudId }: Partner): number {
