@@ -100,7 +100,7 @@ function invitePlay(cli: Cli, east: DemoCloud, west: DemoCloud): void {
     `${run} --home ${west.home} status`,
     `${run} --home ${west.home} ping east`,
     `${run} --home ${west.home} endpoints east`,
-    `OS_PASSWORD=${east.keystone.demoPassword} ${run} --home ${west.home} token issue --partner east --user demo --project demo > ${west.home}/token`,
+    `echo ${east.keystone.demoPassword} | ${run} --home ${west.home} token issue --partner east --user demo --project demo --password-file /dev/stdin > ${west.home}/token`,
     `${run} --home ${west.home} token validate --partner east --file ${west.home}/token`,
     `${run} --home ${east.home} partner show west`,
     `${run} --home ${east.home} partner suspend west`,

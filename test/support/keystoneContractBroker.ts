@@ -64,11 +64,11 @@ export function describeBroker(bench: () => Bench): void {
   it('tells forged and revoked tokens from valid ones, and counts what it asked', async () => {
     const user = await bench().newUser();
     calls.length = 0;
-    expect(await keystone.validateToken('gAAAAABforged')).to.deep.equal({ status: 'invalid' });
+    expect((await keystone.validateToken('gAAAAABforged')).status).to.equal('invalid');
     expect((await keystone.validateToken(user.token)).status).to.equal('valid');
     expect(await keystone.revokeToken(user.token)).to.equal(true);
     expect(await keystone.revokeToken(user.token)).to.equal(false);
-    expect(await keystone.validateToken(user.token)).to.deep.equal({ status: 'invalid' });
+    expect((await keystone.validateToken(user.token)).status).to.equal('invalid');
     const expected = ['validate invalid', 'validate ok', 'revoke ok', 'revoke ok', 'validate invalid'];
     expect(calls.filter((call) => !call.startsWith('login'))).to.deep.equal(expected);
   });

@@ -7,7 +7,7 @@ import { createTestClock } from '../support/store.ts';
 
 describe('token/remembered', () => {
   const clock = createTestClock();
-  let asked: number;
+  let asked = 0;
   const answering = (answer: string | null) => async () => {
     asked += 1;
     return answer;
