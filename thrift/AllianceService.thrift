@@ -157,7 +157,7 @@ struct IdentityCertificate {
   1: binary certificate
   /** What the key is used for now. */
   2: CertificateState state
-  /** From when on the key may be used, UTC epoch milliseconds. */
+  /** Start of the certificate, UTC epoch milliseconds. */
   3: i64 not_before
   /** Until when the key may be used, UTC epoch milliseconds: end of the overlap, or of the certificate. */
   4: i64 not_after
@@ -363,7 +363,10 @@ struct TokenClaim {
   1: optional binary proof
 }
 
-/** A user or project by id, or by name and domain; exactly one of id and name is set. */
+/**
+ * A user or project by id, or by name and domain; exactly one of id and name is set. No member has control characters, or white space at
+ * an end.
+ */
 struct NamedReference {
   /** Keystone's id, 1 to 255 bytes. */
   1: optional string id
@@ -385,7 +388,7 @@ struct PasswordCredentials {
 
 /** Login by application credential. */
 struct ApplicationCredentials {
-  /** Keystone's id of the application credential, 1 to 255 bytes. */
+  /** Keystone's id of the application credential, 1 to 255 bytes, of the same characters as those of a NamedReference. */
   1: string id
   /** At most 4 KiB; never logged, never stored. */
   2: string secret
@@ -411,7 +414,7 @@ struct IssuedToken {
   3: string body
 }
 
-/** Which services to list. What is set must match exactly; nothing set means all. */
+/** Which services to list. What is set must match exactly; nothing set means all. Each text has at most 255 bytes (else error 400). */
 struct ServiceFilter {
   /** Service type of the OpenStack service-types authority, e.g. "image". */
   1: optional string type
@@ -431,7 +434,7 @@ struct ServiceInfo {
   4: optional string description
 }
 
-/** Which endpoints to list. What is set must match exactly; nothing set means all. */
+/** Which endpoints to list. What is set must match exactly; nothing set means all. Each text has at most 255 bytes (else error 400). */
 struct EndpointFilter {
   /** Service type, e.g. "image". */
   1: optional string type
@@ -540,13 +543,13 @@ service AllianceService {
   /** The same from short-lived knowledge, without the body and without a call to Keystone. Consumers. Errors 400, 1402. */
   TokenValidation validateTokenSoft(1: ValidateTokenRequest request) throws (1: AException error)
 
-  /** Log in at the answering cloud's Keystone with the user's own credentials. Consumers, where switched on. Errors 400, 1401, 1403, 1501 to 1503. */
+  /** Log in at the answering cloud's Keystone with the user's own credentials. Consumers, where switched on. Errors 400, 429, 1401, 1403, 1501 to 1503. */
   IssuedToken authenticate(1: AuthenticateRequest request) throws (1: AException error)
 
-  /** Services that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503. */
+  /** Services that the answering cloud exports, at most 1,000. Consumers. Errors 400, 1501 to 1503. */
   list<ServiceInfo> getServices(1: ServiceFilter filter) throws (1: AException error)
 
-  /** Endpoints that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503. */
+  /** Endpoints that the answering cloud exports, at most 1,000. Consumers. Errors 400, 1501 to 1503. */
   list<EndpointInfo> getEndpoints(1: EndpointFilter filter) throws (1: AException error)
 
   /** End a token of the answering cloud. Consumers. Errors 400, 1402, 1501 to 1503. */

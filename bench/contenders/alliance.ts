@@ -14,7 +14,7 @@ import { PingRequest, TokenStatus, ValidateTokenRequest } from '../../src/wire/t
 import { type Connection, type Contender, closedLoop, type Load } from '../load.ts';
 import { clientCloudId, requestData, serverCloudId } from '../message.ts';
 
-const policy = createDialPolicy({ allow: ['127.0.0.0/8'], ownAddresses: [] });
+const policy = createDialPolicy({ allow: ['127.0.0.0/8'], ownAddresses: () => [] });
 
 async function open({ port }: Load): Promise<ClientConnection> {
   return new ClientConnection(await dial({ endpoint: { scheme: 'tcp', host: '127.0.0.1', port }, policy, pins: [] }));

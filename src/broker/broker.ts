@@ -9,13 +9,14 @@ import { hmacSha256 } from '../crypto/bytes.ts';
 import type { FacadeFace } from '../http/facade/facade.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { startHttp } from '../http/server.ts';
-import { resolveKeystone } from '../lproxy/credentials.ts';
+import { namesKeystone, resolveKeystone } from '../lproxy/credentials.ts';
 import { createKeystone, type Keystone } from '../lproxy/keystone.ts';
 import { roles } from '../model/trust.ts';
 import type { ConnectionLimits, ServerContext } from '../server/context.ts';
 import { AllianceServer } from '../server/listener.ts';
 import { partnerKeystones } from '../server/partnerKeystones.ts';
-import { Rates } from '../server/rates.ts';
+import { createRates } from '../server/rates.ts';
+import { RefusalLog } from '../server/refusalLog.ts';
 import { Shares } from '../server/shares.ts';
 import { createSignQueue } from '../server/signQueue.ts';
 import { ownTokens } from '../token/revocation/source.ts';
@@ -24,6 +25,7 @@ import { recordConfiguration, recordStart } from './audit.ts';
 import { openFacade, readFacadeTls } from './facade.ts';
 import { type Federation, startFederation } from './federation.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
+import { KeystoneWatch } from './keystoneWatch.ts';
 import { startTasks, type TaskPauses } from './tasks.ts';
 
 export interface BrokerOptions extends Omit<OpenOptions, 'telemetry'> {
@@ -55,22 +57,36 @@ export interface Broker {
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const metrics = createMetrics();
   const installation = await openInstallation({ ...options, telemetry: metrics });
-  const stops: (() => Promise<void> | void)[] = [() => installation.close()];
-  const stop = async () => {
-    for (const close of stops.splice(0).reverse()) await close();
+  const doors: (() => Promise<void>)[] = [];
+  const stops: (() => Promise<void>)[] = [() => installation.close()];
+  const end = async () => {
+    // In parallel: a door closes at once, whatever keeps another one or a task busy.
+    await Promise.all(doors.map((close) => close()));
+    for (const close of stops.reverse()) await close();
+  };
+  let ended: Promise<void> | undefined;
+  const stop = () => {
+    ended ??= end();
+    return ended;
   };
   try {
-    const { config, view, clock } = installation;
-    metrics.observe(view, clock);
+    const { config, view, clock, log } = installation;
     await recordStart(installation, config);
-    const keystone = openKeystone(installation);
-    if (keystone) stops.push(() => keystone.close());
+    const watch = new KeystoneWatch(log);
+    const keystone = openKeystone(installation, watch);
+    if (keystone) {
+      stops.push(() => keystone.close());
+      doors.push(async () => watch.close());
+    }
+    metrics.observe({ view, clock, ...(keystone && { keystone: () => watch.state }) });
     const federation = await startFederation(installation, keystone);
     stops.push(() => federation.stop());
     const server = new AllianceServer(createContext(installation, keystone, federation, options.limits));
-    stops.push(() => server.close());
-    // Before the server drains: partners wait for revocations, and hear now that there will be none.
-    stops.push(() => federation.revocations.stop());
+    // Partners wait for revocations, and hear now that there will be none.
+    doors.push(
+      () => federation.revocations.stop(),
+      () => server.close(),
+    );
 
     const faces = { http: config.http.listen, facade: config.facade.listen };
     const wanted = { ...config.listen, ...faces, ...definedOf(options.listen) };
@@ -84,18 +100,22 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       const http = await startHttp({
         address: wanted.http,
         metrics,
-        readiness: () => readiness(installation, keystone),
+        readiness: () => readiness(installation, keystone && watch),
       });
       addresses.http = http.address;
-      stops.push(() => http.close());
+      doors.push(() => http.close());
     }
-    const tasks = startTasks(installation, keystone, options.pauses);
-    stops.push(() => tasks.stop());
-    // Last here, so first to end: what it has begun to answer needs all the rest.
+    const look = { name: 'keystone', pause: 'keystoneMs' } as const;
+    const tasks = startTasks(installation, {
+      keystone,
+      ...(options.pauses && { pauses: options.pauses }),
+      more: keystone ? [{ ...look, run: (_, { signal }) => watch.look(keystone, signal) }] : [],
+    });
+    doors.push(() => tasks.stop());
     const facade = wanted.facade ? await openFacade(installation, federation, keystone, wanted.facade) : null;
     if (facade) {
       addresses.facade = facade.address;
-      stops.push(() => facade.close());
+      doors.push(() => facade.close());
     }
     return { installation, addresses, keystone, federation, reload: () => reload(installation, facade), stop };
   } catch (error) {
@@ -108,15 +128,20 @@ const definedOf = <T extends object>(values: T | undefined): Partial<T> =>
   Object.fromEntries(Object.entries(values ?? {}).filter(([, value]) => value !== undefined)) as Partial<T>;
 
 /** This cloud's Keystone, or undefined when nothing is configured of it: then the broker pairs and pings, and answers no token calls. */
-export function openKeystone(installation: Pick<Installation, 'config' | 'env' | 'clock' | 'telemetry'>) {
+export function openKeystone(
+  installation: Pick<Installation, 'config' | 'env' | 'clock' | 'telemetry'>,
+  watch?: KeystoneWatch,
+) {
   const { config, env, clock, telemetry } = installation;
-  if (config.keystone.authUrl === undefined && config.keystone.osCloud === undefined && !env.OS_AUTH_URL)
-    return undefined;
+  if (!namesKeystone(config.keystone, env)) return undefined;
   return createKeystone({
     ...resolveKeystone(config.keystone, { env }),
     clock,
     limits: { concurrency: config.limits.keystoneConcurrency },
-    onCall: (operation, outcome, ms) => telemetry.keystoneCall(operation, outcome, ms),
+    onCall: (operation, outcome, ms) => {
+      telemetry.keystoneCall(operation, outcome, ms);
+      watch?.note(operation, outcome);
+    },
   });
 }
 
@@ -149,7 +174,8 @@ function createContext(
     revocations,
     readers: new Shares(revocationLimits.readersPerPartner),
     followers,
-    rates: new Rates(connectionLimits.trackedAddresses),
+    rates: createRates(),
+    refusals: new RefusalLog(),
     sign: createSignQueue(),
   };
 }
@@ -159,23 +185,14 @@ function decoyRoles(): ServerContext['decoyRole'] {
   return (id) => roles[hmacSha256(key, id).readUInt32BE(0) % roles.length]!;
 }
 
-async function readiness({ store, view }: Installation, keystone: Keystone | undefined) {
-  const checks: Record<string, string> = {};
-  const look = async (name: string, work: () => Promise<unknown>): Promise<boolean> => {
-    try {
-      await work();
-      checks[name] = 'ok';
-      return true;
-    } catch (error) {
-      checks[name] = toAllianceError(error).errorName;
-      return false;
-    }
-  };
-  const database = await look('database', () => store.ping());
-  if (view.lost) checks.trust = 'lost';
+async function readiness({ store, view }: Installation, watch: KeystoneWatch | undefined) {
+  const database = await store.ping().then(
+    () => 'ok',
+    (thrown: unknown) => toAllianceError(thrown).errorName,
+  );
   // A broker whose Keystone is down still answers its partners, and says so in each answer; it stays ready.
-  if (keystone) await look('keystone', () => keystone.version());
-  return { ready: database && !view.lost, checks };
+  const checks = { database, ...(view.lost && { trust: 'lost' }), ...(watch && { keystone: watch.state }) };
+  return { ready: database === 'ok' && !view.lost, checks };
 }
 
 async function reload(installation: Installation, facade: FacadeFace | null) {

@@ -1,17 +1,7 @@
-/** Files of the home directory that are not the database: private keys, certificates, the configuration. Written whole or not at all. */
-
+/** Files of the home directory that are not the database: private keys, certificates, the configuration. */
 import { X509Certificate } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { OwnIdentity } from '../client/trustView.ts';
 import type { Config } from '../core/config.ts';
 import { errnoOf } from '../core/errno.ts';
@@ -27,20 +17,6 @@ export const configPath = (home: string): string => join(home, 'alliance.yaml');
 export const rotatedKeyPath = (home: string, fingerprint: Buffer): string =>
   join(home, 'identities', `${fingerprint.toString('hex')}.pem`);
 
-/** Writes a file so that a crash leaves the old content or the new, never a part. */
-export function writeWhole(path: string, text: string, mode: number): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${process.pid}.tmp`;
-  const fd = openSync(temporary, 'w', mode);
-  try {
-    writeFileSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, path);
-}
-
 /** Text of a file that configuration names; `field` is where it does. */
 export function readNamed(path: string, field: string): string {
   try {
@@ -50,22 +26,37 @@ export function readNamed(path: string, field: string): string {
   }
 }
 
-/** Our usable identities with their private keys, the current one first. */
-export function loadOwnIdentities(config: Config, records: readonly IdentityRecord[]): OwnIdentity[] {
-  const usable = records.filter(({ state }) => state !== 'retired');
-  const ordered = usable.sort((a, b) => b.sequence - a.sequence);
-  return ordered.map((record) => {
-    const { identity, fingerprint } = { identity: config.identity, fingerprint: record.fingerprint };
-    const rotated = rotatedKeyPath(config.home, fingerprint);
-    const keyPem = readNamed(existsSync(rotated) ? rotated : identity.keyFile, 'identity.key_file');
-    const loaded = loadIdentity({
-      cloudId: record.cloudId,
-      keyPem,
-      certificatePem: new X509Certificate(record.certificateDer).toString(),
-      passphrase: identity.passphrase,
+/** A private key, PEM. Like ssh, refuses one that lies there for others to read, unless it is encrypted. */
+export function readKeyFile(path: string): string {
+  const text = readNamed(path, 'identity.key_file');
+  if (statSync(path).mode & 0o077 && !text.includes('ENCRYPTED'))
+    throw new AllianceError('configuration', {
+      field: 'identity.key_file',
+      details: `Others than its owner have access to ${path}.`,
+      remedy: `Run \`chmod 600 ${path}\`; if others may have read the key, then \`alliance identity rotate --compromised\`.`,
     });
-    return { identity: loaded, sequence: record.sequence, overlapTill: record.overlapTill };
+  return text;
+}
+
+/** The file with the private key of one of our identities. */
+export function keyFileOf({ home, identity }: Config, { fingerprint }: IdentityRecord): string {
+  const rotated = rotatedKeyPath(home, fingerprint);
+  return existsSync(rotated) ? rotated : identity.keyFile;
+}
+
+/** Those that count: a former key whose overlap has run out does not, whether or not somebody has written that down yet. */
+export const usableRecords = (records: readonly IdentityRecord[], now: number): IdentityRecord[] =>
+  records.filter(({ state, overlapTill }) => state !== 'retired' && (overlapTill === null || now < overlapTill));
+
+/** One of our identities with its private key. `configuration` when that is not to be had. */
+export function loadOwnIdentity(config: Config, record: IdentityRecord): OwnIdentity {
+  const identity = loadIdentity({
+    cloudId: record.cloudId,
+    keyPem: readKeyFile(keyFileOf(config, record)),
+    certificatePem: new X509Certificate(record.certificateDer).toString(),
+    passphrase: config.identity.passphrase,
   });
+  return { identity, sequence: record.sequence, overlapTill: record.overlapTill };
 }
 
 /** What `init` and `serve` say when the configured certificate is not the one in use. */
@@ -76,7 +67,8 @@ export function assertConfiguredIdentity(config: Config, records: readonly Ident
   if (records.some((record) => equalBytes(record.fingerprint, fingerprint))) return;
   throw new AllianceError('configuration', {
     field: 'identity.certificate_file',
-    details:
-      'identity.certificate_file is not an identity of this broker: use `alliance identity rotate` to change it.',
+    details: `${certificateFile} is not an identity of this broker: \`alliance identity rotate\` changes it, not an exchange of files.`,
+    remedy:
+      'Put the former key and certificate back, and run `alliance identity rotate --key NEW --certificate NEW`. Where the former key is lost, add --compromised, and pair again.',
   });
 }

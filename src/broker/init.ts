@@ -1,18 +1,20 @@
 /** `alliance init`: a home directory with key, certificate, key-encryption key, configuration and database. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { type Clock, systemClock } from '../core/clock.ts';
-import { loadConfig } from '../core/config.ts';
+import { type Config, loadConfig } from '../core/config.ts';
 import { sampleConfig } from '../core/configSample.ts';
 import { parseEndpoint } from '../core/endpoint.ts';
 import { AllianceError } from '../core/errors.ts';
 import { parseCloudId } from '../core/ids.ts';
-import { createIdentity, encryptKey, loadIdentity } from '../crypto/identity.ts';
+import { createWhole, giveToOwner, makeDirectory } from '../core/wholeFile.ts';
+import { createCertificate, createKey, encryptKey, loadIdentity } from '../crypto/identity.ts';
 import { createKeyringFile, loadKeyring } from '../crypto/keyring.ts';
 import type { IdentityRecord } from '../model/identityRecord.ts';
 import { openStore } from '../model/store.ts';
-import { configPath, readNamed, writeWhole } from './files.ts';
+import { configPath, readKeyFile, readNamed } from './files.ts';
+import { certificateOptions } from './identity.ts';
 
 export interface InitOptions {
   readonly home: string;
@@ -40,7 +42,7 @@ export async function initHome(options: InitOptions): Promise<Initialised> {
   const { env, clock = systemClock } = options;
   const home = resolve(options.home);
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  if (!existsSync(configPath(home))) writeWhole(configPath(home), configText(options), 0o600);
+  if (!existsSync(configPath(home))) createWhole(configPath(home), configText(options), 0o600);
   const config = loadConfig({ home, env });
   if (options.cloudId !== undefined && config.cloudId !== options.cloudId)
     throw new AllianceError('already_initialised', { details: `${configPath(home)} is of ${config.cloudId}.` });
@@ -48,19 +50,14 @@ export async function initHome(options: InitOptions): Promise<Initialised> {
   const { kekFile, url } = config.database;
   if (!existsSync(kekFile)) createKeyringFile(kekFile);
   const store = await openStore({ url, keyring: loadKeyring(kekFile), clock });
+  giveToOwner(url.replace(/^sqlite:/, ''));
   try {
     if (await store.identities.current()) throw new AllianceError('already_initialised', { details: `${home}.` });
     const { keyFile, certificateFile, passphrase } = config.identity;
-    if (!existsSync(certificateFile) || !existsSync(keyFile)) {
-      const hosts = [...new Set(config.advertise.map((endpoint) => parseEndpoint(endpoint).host))];
-      const made = await createIdentity({ cloudId: config.cloudId, hosts, now: clock.now() });
-      const keyPem = passphrase === undefined ? made.keyPem : encryptKey(made.keyPem, passphrase);
-      writeWhole(keyFile, keyPem, 0o600);
-      writeWhole(certificateFile, made.certificatePem, 0o644);
-    }
+    await completeIdentity(config, clock.now());
     const { fingerprint, algorithm, certificateDer, notBefore, notAfter } = loadIdentity({
       cloudId: config.cloudId,
-      keyPem: readNamed(keyFile, 'identity.key_file'),
+      keyPem: readKeyFile(keyFile),
       certificatePem: readNamed(certificateFile, 'identity.certificate_file'),
       passphrase,
       now: clock.now(),
@@ -71,6 +68,34 @@ export async function initHome(options: InitOptions): Promise<Initialised> {
   } finally {
     await store.close();
   }
+}
+
+/**
+ * Makes what is missing of key and certificate, the key first. Nothing is ever replaced: a key that is there is the operator's own, or
+ * that of an `init` that was killed or runs at this moment.
+ */
+async function completeIdentity(config: Config, now: number): Promise<void> {
+  const { keyFile, certificateFile, passphrase } = config.identity;
+  // In this order, as another process makes the key first.
+  const certified = existsSync(certificateFile);
+  if (!existsSync(keyFile)) {
+    if (certified)
+      throw new AllianceError('configuration', {
+        field: 'identity.key_file',
+        details: `There is a certificate, ${certificateFile}, but not its key, ${keyFile}.`,
+        remedy: 'Put the key there; or move the certificate away, and both are made anew.',
+      });
+    const keyPem = await createKey();
+    makeDirectory(dirname(keyFile));
+    createWhole(keyFile, passphrase === undefined ? keyPem : encryptKey(keyPem, passphrase), 0o600);
+  }
+  if (certified) return;
+  const certificatePem = await createCertificate(
+    { keyPem: readKeyFile(keyFile), passphrase },
+    certificateOptions(config, now),
+  );
+  makeDirectory(dirname(certificateFile));
+  createWhole(certificateFile, certificatePem, 0o644);
 }
 
 function configText({ cloudId, advertise, keystoneUrl, osCloud }: InitOptions): string {

@@ -1,17 +1,19 @@
 /** A home directory, opened: what every process of a broker, server or command, works with. */
+import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import type { Card, PartnerRole } from '../channel/pairing.ts';
 import { ClientPool } from '../client/pool.ts';
-import { TrustView } from '../client/trustView.ts';
+import { type OwnIdentity, TrustView } from '../client/trustView.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { type Config, loadConfig } from '../core/config.ts';
 import { AllianceError } from '../core/errors.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import { silentTelemetry, type Telemetry } from '../core/telemetry.ts';
 import { loadKeyring } from '../crypto/keyring.ts';
+import type { IdentityRecord } from '../model/identityRecord.ts';
 import { openStore, type Store } from '../model/store.ts';
 import { OwnTokenKeys } from '../token/ownKeys.ts';
-import { assertConfiguredIdentity, loadOwnIdentities } from './files.ts';
+import { assertConfiguredIdentity, loadOwnIdentity, usableRecords } from './files.ts';
 
 export interface OpenOptions {
   readonly home: string;
@@ -20,6 +22,8 @@ export interface OpenOptions {
   /** Default: stderr, at the configured level. */
   readonly log?: Logger;
   readonly telemetry?: Telemetry;
+  /** For commands about our identity: also where the configured certificate is another one, or private keys are not there. */
+  readonly anyIdentity?: boolean;
 }
 
 export interface Installation {
@@ -44,17 +48,17 @@ export interface Installation {
 
 /** Errors: `not_initialised`, `configuration`, those of the database, `seal_broken`. */
 export async function openInstallation(options: OpenOptions): Promise<Installation> {
-  const { home, env, clock = systemClock, telemetry = silentTelemetry } = options;
+  const { home, env, clock = systemClock, telemetry = silentTelemetry, anyIdentity = false } = options;
   const config = loadConfig({ home, env });
   const log = options.log ?? createLogger({ level: config.log.level });
   const keyring = loadKeyring(config.database.kekFile);
   const store = await openStore({ url: config.database.url, keyring, clock });
   try {
     const records = await store.identities.list();
-    if (records.length === 0)
-      throw new AllianceError('not_initialised', { details: `The database of ${home} is empty.` });
-    assertConfiguredIdentity(config, records);
-    const loadIdentities = async () => loadOwnIdentities(config, await store.identities.list());
+    if (records.length === 0) throw emptyDatabase(config);
+    if (!anyIdentity) assertConfiguredIdentity(config, records);
+    const loadIdentities = async () =>
+      loadOwn(config, await store.identities.list(), { now: clock.now(), anyIdentity });
     const view = new TrustView({ store, clock, log, loadIdentities });
     await view.start();
     const pool = new ClientPool({ store, view, clock, log, telemetry, allow: config.dial.allow });
@@ -87,6 +91,32 @@ export async function openInstallation(options: OpenOptions): Promise<Installati
     await store.close();
     throw error;
   }
+}
+
+/** Newest first, as the records are. */
+function loadOwn(
+  config: Config,
+  records: readonly IdentityRecord[],
+  { now, anyIdentity }: { now: number; anyIdentity: boolean },
+): OwnIdentity[] {
+  return usableRecords(records, now).flatMap((record) => {
+    try {
+      return [loadOwnIdentity(config, record)];
+    } catch (error) {
+      if (anyIdentity) return [];
+      throw error;
+    }
+  });
+}
+
+/** Beside a key, an empty database is more likely one that was lost than one that was never filled. */
+function emptyDatabase({ home, identity }: Config): AllianceError {
+  const details = `The database of ${home} is empty`;
+  if (!existsSync(identity.keyFile)) return new AllianceError('not_initialised', { details: `${details}.` });
+  return new AllianceError('not_initialised', {
+    details: `${details}, but there is a private key.`,
+    remedy: 'If there were partners, run `alliance restore FILE`; if `alliance init` was interrupted, run it again.',
+  });
 }
 
 /** Addresses of this host that are not loopback, for the hint on what to advertise. */

@@ -1,49 +1,69 @@
 /** What a running broker does by itself: housekeeping, asking after pairings, telling rotations and ends of trust. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AllianceError, toAllianceError } from '../core/errors.ts';
+import { toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
 import { readTrustBundle } from '../rproxy/identity.ts';
-import { tellEndOfTrustLate } from '../rproxy/pairing.ts';
 import { cutAudit, signAudit } from './audit.ts';
 import { tellCheckpoint } from './auditExchange.ts';
 import { announceIdentity } from './identity.ts';
 import type { Installation } from './installation.ts';
+import { giveNotice } from './notices.ts';
 import { refreshPairing } from './partners.ts';
 import { tendProvisions } from './provisionTask.ts';
 
 /** Pauses between the runs of each task. */
 export type TaskPauses = Readonly<
   Record<
-    'housekeepingMs' | 'pairingMs' | 'noticeMs' | 'rotationMs' | 'bundleMs' | 'checkpointMs' | 'provisionMs',
+    | 'housekeepingMs'
+    | 'pairingMs'
+    | 'noticeMs'
+    | 'rotationMs'
+    | 'bundleMs'
+    | 'keystoneMs'
+    | 'checkpointMs'
+    | 'provisionMs',
     number
   >
 >;
 
-interface Task {
+/** What a task works with besides. */
+interface Work {
+  readonly keystone: Keystone | undefined;
+  /** After its end nothing is begun, and calls to partners end. */
+  readonly signal: AbortSignal;
+}
+
+export interface Task {
   readonly name: string;
   readonly pause: keyof TaskPauses;
-  readonly run: (installation: Installation, keystone: Keystone | undefined) => Promise<void>;
+  readonly run: (installation: Installation, work: Work) => Promise<void>;
+}
+
+export interface TasksOptions {
+  readonly keystone: Keystone | undefined;
+  /** Instead of `taskLimits`. */
+  readonly pauses?: Partial<TaskPauses>;
+  readonly more?: readonly Task[];
 }
 
 export interface Tasks {
   stop(): Promise<void>;
 }
 
-/** Every task is repeated after its pause; what fails for one partner is logged and left for the next time. */
-export function startTasks(
-  installation: Installation,
-  keystone: Keystone | undefined,
-  pauses: Partial<TaskPauses> = {},
-): Tasks {
+/** Every task, and those of `more`, is repeated after its pause; what fails for one partner is logged and left for the next time. */
+export function startTasks(installation: Installation, { keystone, pauses = {}, more = [] }: TasksOptions): Tasks {
   const abort = new AbortController();
   const { signal } = abort;
-  const loops = tasks.map(async ({ name, pause, run }) => {
+  // As many as there are partners to be told something.
+  setMaxListeners(0, signal);
+  const loops = [...tasks, ...more].map(async ({ name, pause, run }) => {
     while (!signal.aborted) {
       try {
-        await run(installation, keystone);
+        await run(installation, { keystone, signal });
       } catch (thrown) {
         if (!signal.aborted) installation.log.warn({ task: name, err: toAllianceError(thrown) }, 'A task failed.');
       }
@@ -76,10 +96,6 @@ async function forPartners(
   );
 }
 
-/** A partner that no longer trusts us need not be told that we do not trust it. */
-const isTrustRefused = ({ remote, errorName }: AllianceError): boolean =>
-  remote && (errorName === 'ticket_refused' || errorName === 'partner_not_active');
-
 const tasks: readonly Task[] = [
   {
     name: 'housekeeping',
@@ -99,19 +115,10 @@ const tasks: readonly Task[] = [
   {
     name: 'notices',
     pause: 'noticeMs',
-    run: async (installation) => {
-      const { store, view, clock, pool } = installation;
+    run: async (installation, { signal }) => {
+      const { store } = installation;
       const ended = [...(await store.partners.list()), ...(await store.partners.list({ removed: true }))];
-      for (const partner of ended) {
-        const { uid, noticePending, updatedAt } = partner;
-        if (!noticePending) continue;
-        const told = await tellEndOfTrustLate({ view, clock, policy: pool.policy(), partner }, noticePending).then(
-          () => true,
-          (thrown: unknown) => isTrustRefused(toAllianceError(thrown)),
-        );
-        if (told || clock.now() - updatedAt > taskLimits.noticeGiveUpMs)
-          await store.partners.update(uid, { noticePending: null });
-      }
+      await Promise.all(ended.map((partner) => giveNotice(installation, partner, signal)));
     },
   },
   {
@@ -167,7 +174,7 @@ const tasks: readonly Task[] = [
   {
     name: 'provisions',
     pause: 'provisionMs',
-    run: async (installation, keystone) => {
+    run: async (installation, { keystone }) => {
       if (keystone) await tendProvisions(installation, keystone);
     },
   },

@@ -14,8 +14,11 @@ export interface Call {
   readonly startedAt: number;
 }
 
-export type Next<C extends Call = Call> = (call: C) => Promise<unknown>;
-export type Interceptor<C extends Call = Call> = (call: C, next: Next<C>) => Promise<unknown>;
+/** What waits for nothing may be there at once: the promises of a ping would cost as much as reading and checking it. */
+export type Eventually<T> = T | Promise<T>;
+
+export type Next<C extends Call = Call> = (call: C) => Eventually<unknown>;
+export type Interceptor<C extends Call = Call> = (call: C, next: Next<C>) => Eventually<unknown>;
 
 /** One function of all interceptors, the first one outermost, around `last`. */
 export function chain<C extends Call>(interceptors: readonly Interceptor<C>[], last: Next<C>): Next<C> {

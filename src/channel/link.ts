@@ -27,12 +27,14 @@ export interface LinkOptions {
   readonly onConfirmed?: () => void;
   /** Bytes read off the connection, for limits and metrics. */
   readonly onBytes?: (sizeBytes: number) => void;
+  /** Bytes given to the connection. */
+  readonly onSent?: (sizeBytes: number) => void;
 }
 
 const usedShareOf = (side: { frames: number; bytes: number } | undefined): number =>
   side ? Math.max(side.frames / channelLimits.frames, side.bytes / channelLimits.plaintextBytes) : 0;
 
-type PauseReason = 'output' | 'owner';
+type PauseReason = 'output' | 'owner' | 'turn';
 
 export class Link {
   /** Encode here, between `mark()` and `commit(mark)`. */
@@ -44,6 +46,10 @@ export class Link {
   #sealer: FrameSealer | undefined;
   #opener: FrameOpener | undefined;
   #confirmed = false;
+  /** Whether the peer is known to hold the keys; who is not may make us keep little. */
+  #proven = false;
+  /** Whether our own first sealed frame, which the peer wants small, is still to come. */
+  #opening = false;
   #closed = false;
   /** Our side has ended: what is written is on its way, and nothing more is taken. */
   #ended = false;
@@ -53,6 +59,8 @@ export class Link {
   #inbox: Buffer | undefined;
   #inboxOffset = 0;
   #drainTimer: NodeJS.Timeout | undefined;
+  /** Messages delivered since the last flush, which comes with the end of a turn. */
+  #delivered = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -79,6 +87,11 @@ export class Link {
     return this.#closed || this.#ended;
   }
 
+  /** The next message is the first sealed one, and must fit a plain frame. */
+  get opening(): boolean {
+    return this.#opening;
+  }
+
   /** Largest share of the frame and byte limits used in either direction, 0 to 1. */
   get usedShare(): number {
     return Math.max(usedShareOf(this.#sealer), usedShareOf(this.#opener));
@@ -93,21 +106,40 @@ export class Link {
       throw new AllianceError('connection_lost');
     }
     const messageBytes = this.writer.length - mark;
-    const limitBytes = this.#sealer ? wireLimits.sealedFrameBytes - sealOverheadBytes : wireLimits.plainFrameBytes + 4;
+    const limitBytes = this.#limitBytes();
     if (messageBytes > limitBytes) {
       this.writer.rollback(mark);
       throw new AllianceError('frame_too_large', { details: `${messageBytes} bytes, the limit is ${limitBytes}.` });
     }
-    if (this.writer.length > wireLimits.batchBytes) this.#flushSplit(mark);
+    // The first sealed frame holds one message, so that it stays as small as the peer wants it.
+    if (this.writer.length > wireLimits.batchBytes || this.#opening) this.#flushSplit(mark);
     else this.#flushSoon();
   }
 
-  /** From here on everything is sealed. What was encoded before leaves plain, first. */
-  secure(keys: ChannelKeys): void {
+  /**
+   * From here on everything is sealed. What was encoded before leaves plain, first. `proof` says whether the peer has shown that it
+   * holds the keys, as a responder does by its mac; if not, its first sealed frame will, and must be as small as a plain one.
+   */
+  secure(keys: ChannelKeys, proof: 'given' | 'awaited'): void {
+    if (this.#sealer) throw new TypeError('The link is sealed already.');
     this.#flush();
     this.#sealer = new FrameSealer(keys.sendKey, keys.sendIv);
     this.#opener = new FrameOpener(keys.receiveKey, keys.receiveIv);
+    if (proof === 'awaited') return;
+    this.#opening = true;
+    this.#trust();
+  }
+
+  /** The peer holds the keys: it may have what a partner may. */
+  #trust(): void {
+    this.#proven = true;
     this.#decoder.maxBytes = wireLimits.sealedFrameBytes;
+  }
+
+  /** Of a message that is to be sent now, with its length. */
+  #limitBytes(): number {
+    if (this.#opening) return wireLimits.plainFrameBytes - sealOverheadBytes;
+    return this.#sealer ? wireLimits.sealedFrameBytes - sealOverheadBytes : wireLimits.plainFrameBytes + 4;
   }
 
   pause(): void {
@@ -165,12 +197,13 @@ export class Link {
       this.#inboxOffset = 0;
       if (!this.#confirmed) {
         this.#confirmed = true;
+        this.#trust();
         this.#options.onConfirmed?.();
       }
       this.#deliverInbox();
     } else {
       if (body[0] !== protocolId) throw new AllianceError('wire_malformed', { details: 'Not a compact message.' });
-      this.#options.onMessage(body, false);
+      this.#deliver(body, false);
     }
     return this.#paused.size === 0 && !this.closed;
   };
@@ -189,9 +222,23 @@ export class Link {
       if (end > inbox.length || end === start)
         throw new AllianceError('wire_malformed', { details: 'A sealed frame with a broken message length.' });
       this.#inboxOffset = end;
-      this.#options.onMessage(inbox.subarray(start, end), true);
+      this.#deliver(inbox.subarray(start, end), true);
     }
   }
+
+  /** Answers that are ready at once do not stop a peer that sends thousands of calls in one go; other connections have their turn too. */
+  #deliver(message: Buffer, sealed: boolean): void {
+    if (++this.#delivered === wireLimits.messagesPerTurn) {
+      this.#hold('turn');
+      setImmediate(this.#onNextTurn);
+    }
+    this.#options.onMessage(message, sealed);
+  }
+
+  readonly #onNextTurn = (): void => {
+    this.#delivered = 0;
+    this.#release('turn');
+  };
 
   /** Runs what reads the peer's bytes; whatever it throws ends the connection. */
   #guard(read: () => void): void {
@@ -232,6 +279,7 @@ export class Link {
 
   readonly #onImmediate = (): void => {
     this.#flushScheduled = false;
+    this.#delivered = 0;
     this.#flush();
   };
 
@@ -257,10 +305,16 @@ export class Link {
         return;
       }
     }
-    if (!this.#stream.write(sealedBytes) && this.#stream.writableLength > wireLimits.unsentBytes) {
+    this.#opening = false;
+    this.#options.onSent?.(sealedBytes.length);
+    if (!this.#stream.write(sealedBytes) && this.#stream.writableLength > this.#unsentBytes()) {
       this.#hold('output');
       this.#startDrainTimer();
     }
+  }
+
+  #unsentBytes(): number {
+    return this.#proven ? wireLimits.unsentBytes : wireLimits.plainUnsentBytes;
   }
 
   readonly #onDrain = (): void => {
@@ -273,7 +327,7 @@ export class Link {
     if (this.#drainTimer || this.#closed) return;
     this.#drainTimer = setTimeout(
       () => this.close(new AllianceError('deadline_exceeded', { details: 'The peer does not read.' })),
-      wireLimits.drainTimeoutMs,
+      this.#proven ? wireLimits.drainTimeoutMs : wireLimits.plainDrainTimeoutMs,
     );
     this.#drainTimer.unref();
   }

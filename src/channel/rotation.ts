@@ -16,6 +16,7 @@ const schema = z.strictObject({
   seq: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
   old_key: bytesField(32),
   certificate: bytesField(1, identityLimits.certificateBytes),
+  /** Start of the new certificate, for people: nothing depends on it. */
   not_before: timeField,
   overlap_till: timeField,
 });
@@ -62,7 +63,6 @@ export interface AcceptedRotation {
   readonly sequence: number;
   readonly facts: CertificateFacts;
   readonly oldFingerprint: Buffer;
-  readonly notBefore: number;
   readonly overlapTill: number;
 }
 
@@ -104,7 +104,6 @@ export async function verifyRotation(
     sequence: json.seq,
     facts,
     oldFingerprint: json.old_key,
-    notBefore: json.not_before,
     overlapTill: json.overlap_till,
   };
 }

@@ -28,8 +28,14 @@ interface Seen {
   /** Whether a partner knows a key of ours that still counts. */
   readonly knowsUs: (partner: Partner) => boolean;
   readonly now: number;
-  readonly keystone: { readonly reachable: boolean | null; readonly error: { readonly message: string } | null };
-  readonly broker: { readonly died: boolean; readonly ready: boolean | null };
+  /** No error: it let us in, or is not configured. */
+  readonly keystone: { readonly error: { readonly message: string; readonly remedy: string } | null };
+  readonly broker: {
+    readonly running: boolean;
+    readonly died: boolean;
+    readonly answers: boolean | null;
+    readonly ready: boolean | null;
+  };
   /** Keys of tokens that more than one cloud says are its own. */
   readonly disputedKeys: readonly { readonly cloudId: string; readonly fingerprint: string }[];
   /** What was lately wrong between audits. */
@@ -54,10 +60,22 @@ export function attentionOf(seen: Seen): Attention[] {
   const add = (kind: Attention['kind'], message: string, remedy: string, partner: string | null = null) =>
     list.push({ kind, partner, message, remedy });
 
+  const active = partners.filter((partner) => effectiveState(partner, now) === 'active').length;
   if (broker.died) add('broker', 'The broker ended without stopping.', 'Read its log, and start `alliance serve`.');
+  else if (!broker.running && active > 0)
+    add(
+      'broker',
+      `The broker does not run here: ${active === 1 ? 'an active partner' : `${active} active partners`} cannot call it.`,
+      'Start `alliance serve`.',
+    );
+  if (broker.answers === false)
+    add(
+      'broker',
+      'The broker runs, but does not answer on http.listen.',
+      'Read its log, and start it again if it hangs.',
+    );
   if (broker.ready === false) add('broker', 'The broker is not ready.', 'Read its log, and /readyz on http.listen.');
-  if (keystone.reachable === false)
-    add('keystone', String(keystone.error?.message), 'Check keystone.auth_url and the service.');
+  if (keystone.error) add('keystone', keystone.error.message, keystone.error.remedy);
   const end = describeEnd(identity.notAfter, now);
   if (end) add('expiry', `Our certificate ${end}.`, 'Run `alliance identity rotate`.');
   for (const { cloudId, fingerprint } of disputedKeys)

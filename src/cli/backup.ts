@@ -1,16 +1,19 @@
 /** `alliance backup`, `alliance restore` */
-import { existsSync, rmSync, statSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { configPath, rotatedKeyPath } from '../broker/files.ts';
+import { configPath, keyFileOf, loadOwnIdentity, rotatedKeyPath, usableRecords } from '../broker/files.ts';
 import type { Installation } from '../broker/installation.ts';
 import type { Config } from '../core/config.ts';
+import { readDatabaseFile } from '../model/databaseFile.ts';
+import { listIdentities } from '../model/identityRecords.ts';
 import { type PackedFile, writeBackup } from './backupFile.ts';
-import type { Cli } from './cli.ts';
+import { type Cli, shown } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, finish } from './group.ts';
 import { whileWaiting } from './progress.ts';
 import { restoreHome } from './restore.ts';
+import { openStaging, removeStaleStaging } from './staging.ts';
 import { formatFacts } from './text.ts';
 import { packageVersion } from './version.ts';
 
@@ -34,25 +37,27 @@ keeps sealed (sessions, open invitations) cannot be read, and a restore drops th
     usage: 'restore <file>',
     summary: 'bring back what a backup holds, into a home directory that is not in use',
     more: `The backup is checked from end to end before anything is changed. Sessions and open invitations are dropped: partners
-agree on new sessions by themselves. With --force, what was in the home directory is kept in before-restore-TIME.`,
+agree on new sessions by themselves. With --force, what was in the home directory is kept in before-restore-TIME, and
+partners that are revoked, removed or suspended there stay so. A running broker has to be stopped first.`,
     examples: ['restore /var/backups/alliance-east.backup', '--home /srv/alliance restore east.backup --force'],
   })
-    .option('--force', 'also where there is data, or a broker seems to run')
+    .option('--force', 'also where there is data')
     .action((file: string, { force }: { force?: boolean }) =>
       finish(cli, runRestore(cli, resolve(file), force ?? false)),
     );
 }
 
-/** What belongs to the home directory, by its path in there. */
-function filesOf({ home, config, view }: Installation, databaseCopy: string): PackedFile[] {
+/** What belongs to the home directory, by its path in there. `configuration` when a key that the copy of the database needs is missing. */
+async function filesOf({ home, config, clock }: Installation, databaseCopy: string): Promise<PackedFile[]> {
   const inHome = (path: string): boolean => !relative(home, path).startsWith('..') && path.startsWith(home);
   const named = (path: string): PackedFile => ({ path: relative(home, path), source: path });
-  const { certificateFile, keyFile } = config.identity;
-  // A key from elsewhere goes to where a rotated one would be, which is looked at first.
-  const keys = view.identities.map(({ identity: { fingerprint } }): PackedFile => {
-    const rotated = rotatedKeyPath(home, fingerprint);
-    if (existsSync(rotated)) return named(rotated);
-    return inHome(keyFile) ? named(keyFile) : { path: relative(home, rotated), source: keyFile };
+  const { certificateFile } = config.identity;
+  // Those of the copy, as a rotation may have come between it and what was read before.
+  const records = usableRecords(await readDatabaseFile(databaseCopy, listIdentities), clock.now());
+  const keys = records.map((record): PackedFile => {
+    loadOwnIdentity(config, record);
+    // To where a rotated one would be, which is looked at first: the configured path may lead out of the home of the restore.
+    return { path: relative(home, rotatedKeyPath(home, record.fingerprint)), source: keyFileOf(config, record) };
   });
   return [
     { path: 'alliance.db', source: databaseCopy },
@@ -72,7 +77,10 @@ function leftOut({ identity, keystone }: Config): string[] {
 async function runBackup(cli: Cli, installation: Installation, file: string, withKek: boolean): Promise<undefined> {
   const { store, config, view, clock } = installation;
   if (existsSync(file)) throw usageError(`${file} exists already.`, 'file');
-  const copy = `${file}.database`;
+  removeStaleStaging(installation.home);
+  const staging = openStaging(dirname(file));
+  const copy = join(staging, 'alliance.db');
+  const whole = join(staging, 'backup');
   try {
     const manifest = await whileWaiting(cli, 'Copying the database ...', async () => {
       await store.backup(copy);
@@ -82,8 +90,9 @@ async function runBackup(cli: Cli, installation: Installation, file: string, wit
         created_at: new Date(clock.now()).toISOString(),
         version: packageVersion(),
       };
-      return writeBackup(file, facts, [...filesOf(installation, copy), ...kek]);
+      return writeBackup(whole, facts, [...(await filesOf(installation, copy)), ...kek]);
     });
+    renameSync(whole, file);
     const others = leftOut(config);
     const value = { file, ...manifest, with_kek: withKek, left_out: others };
     cli.print(
@@ -95,14 +104,14 @@ async function runBackup(cli: Cli, installation: Installation, file: string, wit
       ]),
     );
   } finally {
-    rmSync(copy, { force: true });
+    rmSync(staging, { recursive: true, force: true });
   }
 }
 
 async function runRestore(cli: Cli, file: string, force: boolean): Promise<undefined> {
   if (!existsSync(file) || !statSync(file).isFile()) throw usageError(`There is no file ${file}.`, 'file');
   const home = resolve(cli.home);
-  const { manifest, kept } = await whileWaiting(cli, 'Checking the backup ...', () =>
+  const { manifest, kept, partners, replaced, changed } = await whileWaiting(cli, 'Checking the backup ...', () =>
     restoreHome({ file, home, env: cli.env, force }),
   );
   const value = {
@@ -111,6 +120,9 @@ async function runRestore(cli: Cli, file: string, force: boolean): Promise<undef
     created_at: manifest.created_at,
     files: manifest.files.map(({ path }) => path),
     kept,
+    partners: partners.map(({ cloudId, name, state }) => ({ cloud_id: cloudId, name, state })),
+    replaced_database: replaced,
+    changed: [...changed].map(([id, to]) => ({ cloud_id: id, to })),
   };
   cli.print(value, [
     ...formatFacts([
@@ -119,8 +131,17 @@ async function runRestore(cli: Cli, file: string, force: boolean): Promise<undef
       ['backup of', manifest.created_at],
       ['files', value.files],
       ...(kept === null ? [] : [['kept', join(kept, '')] as const]),
+      ['partners', partners.length === 0 ? 'none' : partners.map((one) => `${shown(one)}: ${one.state}`)],
     ]),
     '',
+    ...(replaced === 'unreadable'
+      ? [
+          'The replaced database cannot be read: who was active is suspended now. Whom you did not revoke since: alliance partner resume P',
+        ]
+      : [...changed].map(([id, to]) => `${id} stays ${to}, as in the replaced database.`)),
+    ...(replaced === 'none' && partners.length > 0
+      ? ['Whom you revoked or removed after the backup was made is trusted again: revoke them anew.']
+      : []),
     'Sessions and open invitations were dropped. Next: alliance config check, alliance serve',
   ]);
   return undefined;

@@ -8,11 +8,11 @@
  * Paths are relative to the home directory. Checksums find damage, not forgery: keep a backup as safe as the keys that are in it.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
+import { printable } from './text.ts';
 
 const magic = 'alliance-backup 1 ';
 const maxManifestBytes = 1024 * 1024;
@@ -22,15 +22,22 @@ const schema = z.strictObject({
   cloud_id: z.string(),
   created_at: z.string(),
   version: z.string(),
-  files: z.array(
-    z.strictObject({
-      // No way out of the directory that it is unpacked to.
-      path: z.string().regex(/^(?!.*\.\.)[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/),
-      size: z.int().min(0),
-      sha256: z.string().regex(/^[0-9a-f]{64}$/),
-    }),
-  ),
+  files: z
+    .array(
+      z.strictObject({
+        path: z.string().refine(isInside),
+        size: z.int().min(0),
+        sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      }),
+    )
+    .refine((files) => new Set(files.map(({ path }) => path)).size === files.length),
 });
+
+/** No way out of the directory that it is unpacked to. */
+function isInside(path: string): boolean {
+  const usual = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  return usual && !/\p{Cc}/u.test(path);
+}
 
 export type Manifest = z.output<typeof schema>;
 
@@ -73,25 +80,22 @@ function describe({ path, source }: PackedFile): Manifest['files'][number] {
   return { path, size, sha256: hash.digest('hex') };
 }
 
-/** Writes `target` whole or not at all, mode 0600. The sources must not change meanwhile. */
+/** Writes `target`, which is not there yet, mode 0600. The sources must not change meanwhile. Throws `configuration`. */
 export function writeBackup(target: string, facts: Omit<Manifest, 'files'>, files: readonly PackedFile[]): Manifest {
   const manifest: Manifest = { ...facts, files: files.map(describe) };
-  const text = JSON.stringify(manifest);
-  const partial = `${target}.partial`;
-  try {
-    withFile(partial, 'wx', 0o600, (fd) => {
-      writeSync(fd, `${magic}${createHash('sha256').update(text).digest('hex')}\n${text}\n`);
-      for (const [index, { source }] of files.entries())
-        withFile(source, 'r', 0, (from) => {
-          for (const chunk of chunksOf(from, 0, manifest.files[index]!.size)) writeSync(fd, chunk);
-        });
-      fsyncSync(fd);
+  if (!schema.safeParse(manifest).success)
+    throw new AllianceError('configuration', {
+      details: `Some of these names of files cannot be restored: ${files.map(({ path }) => printable(path)).join(', ')}.`,
     });
-    renameSync(partial, target);
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') rmSync(partial, { force: true });
-    throw error;
-  }
+  const text = JSON.stringify(manifest);
+  withFile(target, 'wx', 0o600, (fd) => {
+    writeSync(fd, `${magic}${createHash('sha256').update(text).digest('hex')}\n${text}\n`);
+    for (const [index, { source }] of files.entries())
+      withFile(source, 'r', 0, (from) => {
+        for (const chunk of chunksOf(from, 0, manifest.files[index]!.size)) writeSync(fd, chunk);
+      });
+    fsyncSync(fd);
+  });
   return manifest;
 }
 

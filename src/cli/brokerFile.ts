@@ -2,8 +2,9 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Broker } from '../broker/broker.ts';
-import { writeWhole } from '../broker/files.ts';
 import type { HostPort } from '../core/endpoint.ts';
+import { writeWhole } from '../core/wholeFile.ts';
+import { isAlive } from './process.ts';
 
 interface BrokerFile {
   readonly pid: number;
@@ -34,15 +35,5 @@ function read(home: string): BrokerFile | undefined {
     return JSON.parse(readFileSync(pathIn(home), 'utf8')) as BrokerFile;
   } catch {
     return undefined;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Alive, but somebody else's.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

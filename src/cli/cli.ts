@@ -1,6 +1,6 @@
 /** What every command works with: the streams, the environment, the options that all commands have. */
 import type { Command } from 'commander';
-import { type Installation, openInstallation } from '../broker/installation.ts';
+import { type Installation, type OpenOptions, openInstallation } from '../broker/installation.ts';
 import { createLogger, type Logger } from '../core/log.ts';
 import type { Partner } from '../model/partner.ts';
 import { defaultHome } from './home.ts';
@@ -16,6 +16,8 @@ export interface World {
   readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;
+  /** From now on the process goes on when nobody reads its stdout any more. */
+  readonly outliveReader?: () => void;
 }
 
 /** Exit codes, everywhere the same. */
@@ -96,8 +98,11 @@ export class Cli {
   }
 
   /** Opens the home directory for as long as `work` takes. */
-  async open<T>(work: (installation: Installation) => Promise<T>): Promise<T> {
-    const installation = await openInstallation({ home: this.home, env: this.env, log: this.log });
+  async open<T>(
+    work: (installation: Installation) => Promise<T>,
+    options: Pick<OpenOptions, 'anyIdentity'> = {},
+  ): Promise<T> {
+    const installation = await openInstallation({ home: this.home, env: this.env, log: this.log, ...options });
     try {
       return await work(installation);
     } finally {

@@ -2,10 +2,12 @@
 import type { Command } from 'commander';
 import { announceIdentity, rotateIdentity } from '../broker/identity.ts';
 import type { Installation } from '../broker/installation.ts';
+import { invitationLabel, openInvitations } from '../broker/invitations.ts';
 import { toAllianceError } from '../core/errors.ts';
 import { identityLimits } from '../core/limits.ts';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import type { IdentityRecord } from '../model/identityRecord.ts';
+import type { InvitationFacts } from '../model/invitation.ts';
 import type { Partner } from '../model/partner.ts';
 import { type Cli, exits, shown } from './cli.ts';
 import { describeFailure, type ErrorView, usageError, viewError } from './failure.ts';
@@ -31,7 +33,7 @@ export function addIdentity(program: Command, cli: Cli): void {
   }).action(() =>
     finish(
       cli,
-      cli.open((installation) => show(cli, installation)),
+      cli.open((installation) => show(cli, installation), { anyIdentity: true }),
     ),
   );
 
@@ -68,7 +70,7 @@ const viewRecord = (record: IdentityRecord) => ({
   overlap_till: isoTime(record.overlapTill),
 });
 
-async function show(cli: Cli, { store, view, clock, endpoints }: Installation): Promise<undefined> {
+async function show(cli: Cli, { store, config, clock, endpoints }: Installation): Promise<undefined> {
   const records = await store.identities.list();
   const now = clock.now();
   const lines = records.flatMap((record) => [
@@ -81,9 +83,9 @@ async function show(cli: Cli, { store, view, clock, endpoints }: Installation): 
       ...(record.overlapTill === null ? [] : [['overlap till', formatTime(record.overlapTill)] as const]),
     ]),
   ]);
-  cli.print({ cloud_id: view.cloudId, advertise: endpoints, identities: records.map(viewRecord) }, [
+  cli.print({ cloud_id: config.cloudId, advertise: endpoints, identities: records.map(viewRecord) }, [
     ...formatFacts([
-      ['cloud_id', view.cloudId],
+      ['cloud_id', config.cloudId],
       ['advertise', endpoints],
     ]),
     ...lines,
@@ -97,6 +99,13 @@ function readOwn({ key, certificate }: RotateOptions): { keyPem: string; certifi
   return { keyPem: readTextFile(key, '--key'), certificatePem: readTextFile(certificate, '--certificate') };
 }
 
+/** Of an invitation that names a former key: who accepts it finds another one, and cannot tell that from an attack. */
+function describeDead({ program }: Cli, invitation: InvitationFacts): string {
+  const [label, name] = [invitationLabel(invitation), invitation.name ?? invitation.forCloudId];
+  const which = name === null ? label : `${label} (${printable(name)})`;
+  return `invitation ${which}: names the former key, and cannot be accepted any more. Run \`${program} partner remove ${label}\`, and invite again.`;
+}
+
 interface Told {
   readonly cloud_id: string;
   readonly told: boolean;
@@ -107,33 +116,41 @@ async function rotate(cli: Cli, options: RotateOptions): Promise<number> {
   const { compromised = false, overlap: overlapMs } = options;
   if (compromised && overlapMs !== undefined) throw usageError('After a compromise there is no overlap.', 'overlap');
   const own = readOwn(options);
-  return cli.open(async (installation) => {
-    const former = installation.view.current.identity.fingerprint;
-    const record = await rotateIdentity(installation, { own, overlapMs, compromised });
-    const active = [...installation.view.partners].filter((partner) => installation.view.stateOf(partner) === 'active');
-    const told = compromised ? [] : await tellAll(cli, installation, active);
-    const overlap = installation.view.identities.find(({ overlapTill }) => overlapTill !== null)?.overlapTill ?? null;
-    const value = {
-      ...viewRecord(record),
-      former_fingerprint: formatFingerprint(former),
-      overlap_till: isoTime(overlap),
-      compromised,
-      partners: told,
-      pair_again: compromised ? active.map(({ cloudId }) => cloudId) : [],
-    };
-    cli.print(value, [
-      ...formatFacts([
-        ['former', formatFingerprint(former)],
-        ['fingerprint', formatFingerprint(record.fingerprint)],
-        ['overlap', overlap === null ? 'none' : `till ${formatTime(overlap)}`],
-      ]),
-      ...told.map(({ cloud_id: id, told, error }) =>
-        told ? `${id}: told` : `${id}: not told yet. ${printable(String(error?.message))}`,
-      ),
-      ...(compromised ? active.map((partner) => `${shown(partner)}: has to remove us and pair again`) : []),
-    ]);
-    return told.every((one) => one.told) ? exits.done : exits.partly;
-  });
+  return cli.open(
+    async (installation) => {
+      const former = (await installation.store.identities.current())!.fingerprint;
+      const open = await openInvitations(installation);
+      const record = await rotateIdentity(installation, { own, overlapMs, compromised });
+      const active = [...installation.view.partners].filter(
+        (partner) => installation.view.stateOf(partner) === 'active',
+      );
+      const told = compromised ? [] : await tellAll(cli, installation, active);
+      const overlap = installation.view.identities.find(({ overlapTill }) => overlapTill !== null)?.overlapTill ?? null;
+      const value = {
+        ...viewRecord(record),
+        former_fingerprint: formatFingerprint(former),
+        overlap_till: isoTime(overlap),
+        compromised,
+        partners: told,
+        pair_again: compromised ? active.map(({ cloudId }) => cloudId) : [],
+        invitations: open.map((one) => ({ id: invitationLabel(one), name: one.name, for: one.forCloudId })),
+      };
+      cli.print(value, [
+        ...formatFacts([
+          ['former', formatFingerprint(former)],
+          ['fingerprint', formatFingerprint(record.fingerprint)],
+          ['overlap', overlap === null ? 'none' : `till ${formatTime(overlap)}`],
+        ]),
+        ...told.map(({ cloud_id: id, told, error }) =>
+          told ? `${id}: told` : `${id}: not told yet. ${printable(String(error?.message))}`,
+        ),
+        ...(compromised ? active.map((partner) => `${shown(partner)}: has to remove us and pair again`) : []),
+        ...open.map((one) => describeDead(cli, one)),
+      ]);
+      return told.every((one) => one.told) ? exits.done : exits.partly;
+    },
+    { anyIdentity: true },
+  );
 }
 
 async function tellAll(cli: Cli, installation: Installation, partners: readonly Partner[]): Promise<Told[]> {

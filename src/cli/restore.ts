@@ -1,14 +1,19 @@
 /** Puts a backup in place: unpacked and checked beside the home's files first, then moved by renames. */
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { systemClock } from '../core/clock.ts';
 import { loadConfig } from '../core/config.ts';
 import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
+import { giveToOwner, makeDirectory } from '../core/wholeFile.ts';
 import { createKeyringFile, loadKeyring } from '../crypto/keyring.ts';
+import { type CarriedOver, carryOverEnds } from '../model/carryOver.ts';
 import { checkDatabaseFile } from '../model/database.ts';
+import type { Partner } from '../model/partner.ts';
 import { openStore } from '../model/store.ts';
 import { type Manifest, unpackBackup } from './backupFile.ts';
 import { findBroker } from './brokerFile.ts';
+import { openStaging } from './staging.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -20,7 +25,15 @@ interface RestoreOptions {
   readonly force: boolean;
 }
 
-interface Restored {
+interface RestoredTrust {
+  readonly partners: readonly Partner[];
+  /** Whether there was a database before, that says who is trusted no more. */
+  readonly replaced: 'none' | 'read' | 'unreadable';
+  /** What became of partners because of it, by cloud_id. */
+  readonly changed: ReadonlyMap<string, CarriedOver>;
+}
+
+interface Restored extends RestoredTrust {
   readonly manifest: Manifest;
   /** Where what had been in the home directory was put. */
   readonly kept: string | null;
@@ -33,9 +46,10 @@ interface Move {
 
 /** Throws `already_initialised`, `database_corrupt`, `database_newer`, `configuration`; then nothing has changed. */
 export async function restoreHome({ file, home, env, force }: RestoreOptions): Promise<Restored> {
-  if (!force) refuseInUse(home);
+  refuseRunning(home);
+  if (!force) refuseData(join(home, 'alliance.yaml'), join(home, 'alliance.db'));
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  const staging = mkdtempSync(join(home, '.restore-'));
+  const staging = openStaging(home);
   try {
     const manifest = unpack(file, staging);
     const config = loadConfig({ home: staging, env: withoutSecretFiles(env) });
@@ -44,11 +58,13 @@ export async function restoreHome({ file, home, env, force }: RestoreOptions): P
       return inside.startsWith('..') ? path : join(home, inside);
     };
     const database = { from: join(staging, 'alliance.db'), to: atHome(config.database.url.replace(/^sqlite:/, '')) };
+    // It may lie elsewhere, as another home's does that the backup was made of.
+    if (!force) refuseData(database.to);
     const kek = { from: join(staging, 'kek'), to: atHome(config.database.kekFile) };
     const kekStays = !existsSync(kek.from) && existsSync(kek.to);
     if (!kekStays && !existsSync(kek.from)) createKeyringFile(kek.from);
     checkDatabaseFile(database.from);
-    await startAnew(database.from, kekStays ? kek.to : kek.from);
+    const trust = await startAnew(database, kekStays ? kek.to : kek.from);
 
     const others = manifest.files.map(({ path }) => path).filter((path) => path !== 'alliance.db' && path !== 'kek');
     const moves: Move[] = [
@@ -56,20 +72,35 @@ export async function restoreHome({ file, home, env, force }: RestoreOptions): P
       ...(kekStays ? [] : [kek]),
       ...others.map((path) => ({ from: join(staging, path), to: join(home, path) })),
     ];
+    // The check has taken its time, in which somebody may have started one.
+    refuseRunning(home);
     const kept = keepOld(home, [...moves.map(({ to }) => to), `${database.to}-wal`, `${database.to}-shm`]);
-    for (const each of moves) move(each);
-    return { manifest, kept };
+    for (const each of moves) {
+      move(each);
+      giveToOwner(each.to, home);
+    }
+    return { manifest, kept, ...trust };
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
 }
 
-function refuseInUse(home: string): void {
+/** It would go on with the files that were moved away, and neither it nor the next one would know what the other does. */
+function refuseRunning(home: string): void {
   const { found, alive } = findBroker(home);
-  const inUse = (details: string) => new AllianceError('already_initialised', { details });
-  if (alive) throw inUse(`A broker runs on ${home} (pid ${found?.pid}): stop it first, or say --force.`);
-  if (['alliance.yaml', 'alliance.db'].some((name) => existsSync(join(home, name))))
-    throw inUse(`${home} holds data; --force replaces it, and keeps what was there.`);
+  if (!alive) return;
+  throw new AllianceError('already_initialised', {
+    details: `A broker runs on ${home} (pid ${found?.pid}).`,
+    remedy: `Stop it first. Should process ${found?.pid} be none, remove ${join(home, 'broker.json')}.`,
+  });
+}
+
+function refuseData(...paths: string[]): void {
+  const present = paths.find((path) => existsSync(path));
+  if (present !== undefined)
+    throw new AllianceError('already_initialised', {
+      details: `${present} is there; --force replaces it, and keeps what was there.`,
+    });
 }
 
 function unpack(file: string, staging: string): Manifest {
@@ -93,10 +124,22 @@ function withoutSecretFiles(env: Environment): Environment {
   return { ...env, ...Object.fromEntries(standIns) };
 }
 
-/** Drops what was secret and short-lived when the backup was made, and seals the rest by this keyring. */
-async function startAnew(database: string, kekFile: string): Promise<void> {
-  const store = await openStore({ url: `sqlite:${database}`, keyring: loadKeyring(kekFile), restored: true });
-  await store.close();
+/**
+ * Drops what was secret and short-lived when the backup was made, seals the rest by this keyring, and ends the trust in partners that
+ * ended in the database that is replaced.
+ */
+async function startAnew({ from, to }: Move, kekFile: string): Promise<RestoredTrust> {
+  const store = await openStore({ url: `sqlite:${from}`, keyring: loadKeyring(kekFile), restored: true });
+  try {
+    const carried = existsSync(to) ? await carryOverEnds(store, to, systemClock.now()) : undefined;
+    return {
+      partners: await store.partners.list(),
+      replaced: carried === undefined ? 'none' : carried.readable ? 'read' : 'unreadable',
+      changed: carried?.changed ?? new Map(),
+    };
+  } finally {
+    await store.close();
+  }
 }
 
 /** Nothing is overwritten: what is there goes to a directory of its own. */
@@ -105,6 +148,7 @@ function keepOld(home: string, paths: readonly string[]): string | null {
   if (present.length === 0) return null;
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const kept = mkdtempSync(join(home, `before-restore-${time}-`));
+  giveToOwner(kept);
   for (const path of present) {
     const inside = relative(home, path);
     move({ from: path, to: join(kept, inside.startsWith('..') ? basename(path) : inside) });
@@ -114,7 +158,7 @@ function keepOld(home: string, paths: readonly string[]): string | null {
 
 /** A rename, or a copy where the other place is on another file system. */
 function move({ from, to }: Move): void {
-  mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(to));
   try {
     renameSync(from, to);
   } catch (error) {

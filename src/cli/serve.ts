@@ -40,24 +40,34 @@ async function serve(cli: Cli, options: Options): Promise<undefined> {
     http: wanted(options.http),
     facade: wanted(options.facade),
   };
+  // A log or a supervisor that reads no more of stdout is no reason to leave partners without answers.
+  cli.world.outliveReader?.();
   const ended = endOfService();
-  const broker = await startBroker({ home: cli.home, env: cli.env, listen });
-  const withdraw = announceBroker(broker);
-  const reload = () => reloadBroker(cli, broker);
-  process.on('SIGHUP', reload);
+  const reloads = takeReloads(cli);
   try {
+    await run(cli, await startBroker({ home: cli.home, env: cli.env, listen }), ended, reloads);
+  } finally {
+    reloads.end();
+  }
+  cli.event({ event: 'stopped' }, 'stopped');
+  return undefined;
+}
+
+/** From the start of the broker to its end, which comes with a signal or with a failure. */
+async function run(cli: Cli, broker: Broker, ended: Promise<NodeJS.Signals>, reloads: Reloads): Promise<void> {
+  let withdraw: (() => void) | undefined;
+  try {
+    withdraw = announceBroker(broker);
     for (const [face, address] of Object.entries(broker.addresses)) tellListener(cli, face, address);
     releaseYoungGeneration();
+    reloads.begin(broker);
     cli.event({ event: 'ready', cloud_id: broker.installation.view.cloudId }, 'ready');
     const signal = await ended;
     cli.event({ event: 'stopping', signal }, `${signal}: stopping`);
   } finally {
-    process.off('SIGHUP', reload);
     await broker.stop();
-    withdraw();
+    withdraw?.();
   }
-  cli.event({ event: 'stopped' }, 'stopped');
-  return undefined;
 }
 
 function tellListener(cli: Cli, face: string, address: HostPort | null): void {
@@ -76,6 +86,30 @@ function endOfService(): Promise<NodeJS.Signals> {
     };
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal);
   });
+}
+
+interface Reloads {
+  /** From now on signals reload this broker; one that came before does so now. */
+  begin(broker: Broker): void;
+  end(): void;
+}
+
+/** Takes SIGHUP from before the start until after the end: a signal that nobody takes would end the process on the spot. */
+function takeReloads(cli: Cli): Reloads {
+  let asked = false;
+  let running: Broker | undefined;
+  const onSignal = () => {
+    asked = true;
+    if (running) void reloadBroker(cli, running);
+  };
+  process.on('SIGHUP', onSignal);
+  return {
+    begin: (broker) => {
+      running = broker;
+      if (asked) void reloadBroker(cli, broker);
+    },
+    end: () => process.off('SIGHUP', onSignal),
+  };
 }
 
 async function reloadBroker(cli: Cli, broker: Broker): Promise<void> {

@@ -58,11 +58,11 @@ function describe(status: Status, now: number): string[] {
 function describeBroker(broker: Status['broker'], now: number): string {
   if (!broker.running) return 'not running on this host';
   const channels = broker.channels === null ? '' : `, channels ${broker.channels.out} out, ${broker.channels.in} in`;
-  const ready = broker.ready === false ? ', NOT READY' : '';
+  const ready = broker.answers === false ? ', DOES NOT ANSWER' : broker.ready === false ? ', NOT READY' : '';
   return `running, pid ${broker.pid}, up ${formatDuration(now - Date.parse(String(broker.started_at)))}${channels}${ready}`;
 }
 
-function describeKeystone({ url, reachable, error }: Status['keystone']): string {
-  if (reachable === null) return 'not configured';
-  return reachable ? `answers at ${url}` : `${error?.message}`;
+function describeKeystone({ url, error }: Status['keystone']): string {
+  if (url === null) return 'not configured';
+  return error === null ? `answers at ${url}` : error.message;
 }

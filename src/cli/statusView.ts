@@ -56,7 +56,7 @@ export async function lookAround(installation: Installation) {
     identity: {
       fingerprint: formatFingerprint(identity.fingerprint),
       sequence,
-      not_after: new Date(identity.notAfter).toISOString(),
+      not_after: isoTime(identity.notAfter),
       days_left: daysLeft(identity.notAfter, now),
     },
     keystone,
@@ -77,7 +77,7 @@ function viewLine(partner: Partner, sessions: readonly SessionFacts[], now: numb
     approval: partner.approval,
     trust_till: isoTime(partner.trustTill),
     last_contact: isoTime(partner.lastContact),
-    last_error: lastError && { ...lastError, at: new Date(lastError.at).toISOString() },
+    last_error: lastError && { ...lastError, at: isoTime(lastError.at) },
     sessions: {
       ours: live.filter(({ direction }) => direction === 'initiator').length,
       theirs: live.filter(({ direction }) => direction === 'responder').length,
@@ -95,10 +95,12 @@ async function lookAtKeystone(installation: Installation) {
     timer = setTimeout(() => reject(new AllianceError('keystone_unreachable', { details })), keystoneWaitMs);
   });
   try {
-    await Promise.race([keystone.version(), late]);
+    // Keystones tell their version to anybody; only a login shows that it answers this broker.
+    await Promise.race([keystone.login(), late]);
     return { url, reachable: true, error: null };
   } catch (thrown) {
-    return { url, reachable: false, error: viewError(toAllianceError(thrown)) };
+    const error = toAllianceError(thrown);
+    return { url, reachable: error.errorName === 'keystone_refused', error: viewError(error) };
   } finally {
     clearTimeout(timer);
     await keystone.close();
@@ -112,7 +114,9 @@ interface BrokerStatus {
   readonly pid: number | null;
   readonly started_at: string | null;
   readonly addresses: Readonly<Record<string, string | null>>;
-  /** null: it could not be asked. */
+  /** Over HTTP; null: it does not listen there. */
+  readonly answers: boolean | null;
+  /** null: it did not say. */
   readonly ready: boolean | null;
   readonly channels: { readonly in: number; readonly out: number } | null;
 }
@@ -126,6 +130,7 @@ async function lookAtBroker(home: string): Promise<BrokerStatus> {
       pid: null,
       started_at: null,
       addresses: {},
+      answers: null,
       ready: null,
       channels: null,
     };
@@ -140,8 +145,10 @@ async function lookAtBroker(home: string): Promise<BrokerStatus> {
     running: true,
     died: false,
     pid,
-    started_at: new Date(startedAt).toISOString(),
+    started_at: isoTime(startedAt),
     addresses: Object.fromEntries(texts) as BrokerStatus['addresses'],
+    // A Keystone that hangs keeps readiness waiting, but not the metrics.
+    answers: base === null ? null : ready !== null || metrics !== null,
     ready,
     channels: metrics === null ? null : { in: channelsOf(metrics, 'in'), out: channelsOf(metrics, 'out') },
   };

@@ -1,4 +1,5 @@
 /** Words, times and tables for terminals. */
+import { timeLimits } from '../core/limits.ts';
 
 const zeroWidth = /[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/;
 
@@ -32,11 +33,18 @@ export const jsonText = (value: unknown, indent?: number): string =>
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
-/** ISO 8601 in UTC, whole seconds. */
-export const formatTime = (ms: number): string => new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
+/** A day for every number, since times come from partners and files, too: one beyond all years is shown as the last or the first. */
+const dateOf = (ms: number): Date => new Date(ms > 0 ? Math.min(ms, timeLimits.latestMs) : 0);
 
-/** For JSON: ISO 8601 in UTC with milliseconds, or null. */
-export const isoTime = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+/** ISO 8601 in UTC, whole seconds. Never throws. */
+export const formatTime = (ms: number): string => isoTime(ms).replace(/\.\d{3}Z$/, 'Z');
+
+/** For JSON: ISO 8601 in UTC with milliseconds, or null. Never throws. */
+export function isoTime(ms: number): string;
+export function isoTime(ms: number | null): string | null;
+export function isoTime(ms: number | null): string | null {
+  return ms === null ? null : dateOf(ms).toISOString();
+}
 
 const units = [
   ['d', 86_400_000],

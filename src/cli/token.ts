@@ -29,6 +29,7 @@ interface IssueOptions {
   readonly passwordFile?: string;
   readonly applicationCredentialId?: string;
   readonly applicationCredentialSecretFile?: string;
+  readonly fromEnv?: boolean;
 }
 
 export function addToken(program: Command, cli: Cli): void {
@@ -48,9 +49,11 @@ Exit code 0: valid, 1: invalid, 3: the partner could not tell.`,
   addCommand(group, {
     usage: 'issue',
     summary: "log in at a partner's Keystone with a user's own credentials; stdout is the token alone",
-    more: `The partner has to allow it (partners.<cloud_id>.authenticate). What is not given is taken from OS_USERNAME,
-OS_USER_DOMAIN_NAME, OS_PASSWORD, OS_PROJECT_NAME, OS_PROJECT_DOMAIN_NAME, OS_APPLICATION_CREDENTIAL_ID and
-OS_APPLICATION_CREDENTIAL_SECRET; a password that is nowhere is asked for without echo.`,
+    more: `The partner has to allow it (partners.<cloud_id>.authenticate). A password without a file is asked for without echo.
+The credentials go to the partner: OS_* variables, which are mostly those of this cloud's own users, are read only with
+--from-env. Then they say who the user is, and no option may: OS_USERNAME, OS_USER_DOMAIN_NAME and OS_PASSWORD, or
+OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET; without --project also OS_PROJECT_NAME and
+OS_PROJECT_DOMAIN_NAME.`,
     examples: [
       'token issue --partner east --user alice --project demo --password-file alice.password',
       'token issue --partner east --application-credential-id ID --application-credential-secret-file secret.txt',
@@ -66,6 +69,7 @@ OS_APPLICATION_CREDENTIAL_SECRET; a password that is nowhere is asked for withou
     .option('--password-file <path>', 'file that holds the password')
     .option('--application-credential-id <id>', 'application credential, instead of user and password')
     .option('--application-credential-secret-file <path>', 'file that holds its secret')
+    .option('--from-env', "send the credentials of this shell's OS_* variables to the partner")
     .action((options: IssueOptions) => finish(cli, issue(cli, options)));
 
   addCommand(group, {
@@ -163,30 +167,63 @@ async function issue(cli: Cli, options: IssueOptions): Promise<undefined> {
   });
 }
 
-async function readCredentials(cli: Cli, options: IssueOptions): Promise<UserCredentials> {
-  const { env } = cli;
-  const userNamed = options.user !== undefined || options.userId !== undefined;
-  const id = options.applicationCredentialId ?? (userNamed ? undefined : env.OS_APPLICATION_CREDENTIAL_ID);
-  if (id) {
-    const { applicationCredentialSecretFile: file } = options;
-    const option = '--application-credential-secret-file';
-    const known = file === undefined ? env.OS_APPLICATION_CREDENTIAL_SECRET : readTextFile(file, option);
-    return { kind: 'application_credential', id, secret: known ?? (await prompt(cli, 'Secret', option)) };
+/** What says who the user is, by its option. */
+const whoOptions = {
+  user: '--user',
+  userId: '--user-id',
+  userDomain: '--user-domain',
+  passwordFile: '--password-file',
+  applicationCredentialId: '--application-credential-id',
+  applicationCredentialSecretFile: '--application-credential-secret-file',
+} as const;
+
+interface Known {
+  readonly password?: string | undefined;
+  readonly secret?: string | undefined;
+}
+
+/** From the options alone, or with --from-env the user from the environment alone: never one's name with the other's password. */
+function readCredentials(cli: Cli, options: IssueOptions): Promise<UserCredentials> {
+  if (!options.fromEnv) {
+    const { passwordFile, applicationCredentialSecretFile: secretFile } = options;
+    return credentialsOf(cli, options, {
+      password: passwordFile && readTextFile(passwordFile, whoOptions.passwordFile),
+      secret: secretFile && readTextFile(secretFile, whoOptions.applicationCredentialSecretFile),
+    });
   }
-  const user = reference(
-    options.userId,
-    options.user ?? env.OS_USERNAME,
-    options.userDomain ?? env.OS_USER_DOMAIN_NAME,
-  );
-  if (!user) throw usageError('Whose token? Give --user, --user-id or --application-credential-id.', 'user');
-  const project = reference(
-    options.projectId,
-    options.project ?? env.OS_PROJECT_NAME,
-    options.projectDomain ?? env.OS_PROJECT_DOMAIN_NAME,
-  );
-  const { passwordFile } = options;
-  const known = passwordFile === undefined ? env.OS_PASSWORD : readTextFile(passwordFile, '--password-file');
-  const password = known ?? (await prompt(cli, 'Password', '--password-file'));
+  const given = Object.entries(whoOptions).find(([key]) => options[key as keyof typeof whoOptions] !== undefined);
+  if (given) throw usageError(`Give ${given[1]} or --from-env, not both.`, '--from-env');
+  return credentialsOf(cli, fromEnvironment(cli.env, options), {
+    password: cli.env.OS_PASSWORD,
+    secret: cli.env.OS_APPLICATION_CREDENTIAL_SECRET,
+  });
+}
+
+function fromEnvironment(env: Cli['env'], options: IssueOptions): Partial<IssueOptions> {
+  const project =
+    options.project === undefined && options.projectId === undefined
+      ? { project: env.OS_PROJECT_NAME, projectDomain: options.projectDomain ?? env.OS_PROJECT_DOMAIN_NAME }
+      : options;
+  const values = {
+    ...project,
+    user: env.OS_USERNAME,
+    userDomain: env.OS_USER_DOMAIN_NAME,
+    applicationCredentialId: env.OS_APPLICATION_CREDENTIAL_ID,
+  };
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && value !== ''));
+}
+
+async function credentialsOf(cli: Cli, who: Partial<IssueOptions>, known: Known): Promise<UserCredentials> {
+  const { applicationCredentialId: id } = who;
+  if (id !== undefined) {
+    const secret = known.secret || (await prompt(cli, 'Secret', whoOptions.applicationCredentialSecretFile));
+    return { kind: 'application_credential', id, secret };
+  }
+  const user = reference(who.userId, who.user, who.userDomain);
+  if (!user)
+    throw usageError('Whose token? Give --user, --user-id, --application-credential-id or --from-env.', 'user');
+  const project = reference(who.projectId, who.project, who.projectDomain);
+  const password = known.password || (await prompt(cli, 'Password', whoOptions.passwordFile));
   return { kind: 'password', user, password, ...(project && { project }) };
 }
 

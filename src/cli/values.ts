@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { formatEndpoint, type HostPort, parseEndpoint, parseHostPort } from '../core/endpoint.ts';
 import { AllianceError } from '../core/errors.ts';
+import { timeLimits } from '../core/limits.ts';
 import { type Role, roles } from '../model/trust.ts';
 
 const unitMs = new Map([
@@ -47,7 +48,7 @@ export const parseSince = (text: string): number =>
 
 function parseTime(text: string, direction: 1 | -1, wrong: string): number {
   if (!date.test(text) && !dateTime.test(text)) {
-    if (/^\d+(\.\d+)?(ms|s|m|h|d)/.test(text)) return Date.now() + direction * parseDuration(text);
+    if (/^\d+(\.\d+)?(ms|s|m|h|d)/.test(text)) return bounded(Date.now() + direction * parseDuration(text));
     throw new InvalidArgumentError(wrong);
   }
   const zoned = date.test(text) || /(Z|[+-]\d{2}:?\d{2})$/.test(text) ? text : `${text}Z`;
@@ -56,7 +57,12 @@ function parseTime(text: string, direction: 1 | -1, wrong: string): number {
   const day = text.slice(0, 10);
   if (Number.isNaN(ms) || new Date(`${day}T00:00Z`).toISOString().slice(0, 10) !== day)
     throw new InvalidArgumentError('There is no such day or time.');
-  return ms;
+  return bounded(ms);
+}
+
+function bounded(ms: number): number {
+  if (ms <= timeLimits.latestMs) return ms;
+  throw new InvalidArgumentError('It must lie before the year 10000; none is without end.');
 }
 
 export function parseCount(text: string): number {

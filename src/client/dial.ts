@@ -15,6 +15,8 @@ export interface DialOptions {
   /** Acceptable fingerprints of the peer's key, the preferred one first; ignored for `tcp`. */
   readonly pins: readonly Buffer[];
   readonly timeoutMs?: number;
+  /** Destroys the socket whenever it comes, also after it was opened. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Dialled {
@@ -70,6 +72,7 @@ export async function dial(options: DialOptions): Promise<Dialled> {
           maxVersion: 'TLSv1.3',
           ...(pins[0] && { servername: serverNameFor(pins[0]) }),
         });
+  endWith(socket, options.signal);
   try {
     await opened(socket, endpoint.scheme === 'tcp' ? 'connect' : 'secureConnect', options);
     socket.setNoDelay(true);
@@ -85,6 +88,13 @@ export async function dial(options: DialOptions): Promise<Dialled> {
     if (thrown instanceof AllianceError) throw thrown;
     throw new AllianceError('unreachable', { cause: thrown, details: `${where}: ${reasonOf(thrown)}.` });
   }
+}
+
+function endWith(socket: Socket, signal: AbortSignal | undefined): void {
+  const end = () => socket.destroy();
+  if (signal?.aborted) end();
+  signal?.addEventListener('abort', end);
+  socket.once('close', () => signal?.removeEventListener('abort', end));
 }
 
 const reasonOf = (thrown: unknown): string => {

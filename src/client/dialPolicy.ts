@@ -9,8 +9,8 @@ import { AllianceError } from '../core/errors.ts';
 export interface DialPolicyOptions {
   /** Hosts, addresses and networks (CIDR) that are meant, whatever they are. */
   readonly allow: readonly string[];
-  /** Addresses of this host's own interfaces. */
-  readonly ownAddresses: readonly string[];
+  /** Addresses of this host's own interfaces; asked for each address that nothing else allows or refuses. */
+  readonly ownAddresses: () => readonly string[];
 }
 
 export interface DialPolicy {
@@ -75,19 +75,23 @@ export function createDialPolicy(options: DialPolicyOptions): DialPolicy {
     if (isIP(address) === 0) allowedHosts.add(entry.toLowerCase());
     else allowedNetworks.addSubnet(address, Number(prefix ?? (isIPv6(address) ? 128 : 32)), family(address));
   }
-  const own = new Set(options.ownAddresses.flatMap(placesOf));
   const refused = refusedNetworks.map(([address, prefix, why]) => {
     const list = new BlockList();
     list.addSubnet(address, prefix, family(address));
     return { list, why };
   });
 
+  const isOwn = (places: readonly string[]): boolean => {
+    const own = new Set(options.ownAddresses().flatMap(placesOf));
+    return places.some((place) => own.has(place));
+  };
+
   const check = (host: string, address: string): void => {
     const places = placesOf(address);
     const within = (list: BlockList): boolean => places.some((place) => list.check(place, family(place)));
     if (allowedHosts.has(host.toLowerCase()) || within(allowedNetworks)) return;
     const why = refused.find(({ list }) => within(list))?.why;
-    const reason = why ?? (places.some((place) => own.has(place)) ? "this host's own" : undefined);
+    const reason = why ?? (isOwn(places) ? "this host's own" : undefined);
     if (reason)
       throw new AllianceError('dial_refused', {
         details: `${host} resolves to ${places[0]}, which is ${reason} address.`,

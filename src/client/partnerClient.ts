@@ -21,7 +21,7 @@ import { type Contract, type MethodName, methodFacts } from '../wire/methods.ts'
 import { PingRequest } from '../wire/types.ts';
 import { attachChannel, type Channel, isDue } from './channel.ts';
 import { type CallOptions, ClientConnection } from './connection.ts';
-import { dial } from './dial.ts';
+import { type DialOptions, dial } from './dial.ts';
 import type { DialPolicy } from './dialPolicy.ts';
 import { SessionSource, type SessionSourceOptions } from './session.ts';
 
@@ -61,6 +61,8 @@ export class PartnerClient {
   readonly #breaker: CircuitBreakerPolicy;
   #channels: Channel[] = [];
   #opening: Promise<Channel> | undefined;
+  /** Ends the openings that `close` finds under way. */
+  readonly #ends = new Set<AbortController>();
   /** Where the last channel succeeded; tried first. */
   #lastGood: string | undefined;
   #touchedAt = 0;
@@ -142,6 +144,7 @@ export class PartnerClient {
 
   close(): void {
     this.#closed = true;
+    for (const end of this.#ends) end.abort();
     for (const channel of [...this.#channels]) channel.connection.close();
   }
 
@@ -187,28 +190,36 @@ export class PartnerClient {
     for (const endpoint of endpoints) {
       if (this.#closed) break;
       if (partner.binding === 'exporter' && !endpoint.startsWith('tls:')) continue;
+      const end = new AbortController();
+      this.#ends.add(end);
       try {
-        const channel = await this.#openAt(partner, endpoint, renew);
+        const channel = await this.#openAt(partner, endpoint, renew, end.signal);
         this.#lastGood = endpoint;
         return channel;
       } catch (thrown) {
+        if (this.#closed) break;
         failure = toAllianceError(thrown);
         log.warn({ partner: partner.cloudId, endpoint, err: failure }, 'No channel over this endpoint.');
+      } finally {
+        this.#ends.delete(end);
       }
     }
+    // What our own end did to the opening says nothing of the partner.
+    if (this.#closed) throw new AllianceError('shutting_down');
     const { code, errorName, message } = failure;
     await store.partners.recordError(partner.uid, { at: clock.now(), code, name: errorName, message });
     throw failure;
   }
 
-  async #openAt(partner: Partner, endpointText: string, renew: boolean): Promise<Channel> {
+  async #openAt(partner: Partner, endpointText: string, renew: boolean, signal: AbortSignal) {
     const { policy, view, clock, store, telemetry } = this.#options;
     const endpoint = parseEndpoint(endpointText);
     // A key announced by a rotation comes first as soon as it may be used.
     const pins = view.pinsOf(partner).reverse();
     const [preferred] = pins;
     if (!preferred) throw new AllianceError('pin_mismatch', { details: `${partner.cloudId} has no valid key.` });
-    const dialled = await dial({ endpoint, policy, pins: pins.map((pin) => pin.fingerprint) });
+    const how = { endpoint, policy, pins: pins.map((pin) => pin.fingerprint), signal };
+    const dialled = await dial(how);
     let connection = new ClientConnection(dialled);
     try {
       const { fingerprint } = dialled;
@@ -222,8 +233,8 @@ export class PartnerClient {
         const error = toAllianceError(thrown);
         if (!(error.remote && error.errorName === 'session_invalid')) throw error;
         // The partner no longer holds the session. What we store of it is of no use; the continuity key may still be.
-        session = await this.#replace(partner, key, endpoint, pins);
-        connection = new ClientConnection(await dial({ endpoint, policy, pins: pins.map((pin) => pin.fingerprint) }));
+        session = await this.#replace(partner, key, how);
+        connection = new ClientConnection(await dial(how));
         channel = await attachChannel({ connection, session, partner, identity, clock });
       }
       // Closed meanwhile: nobody would ever close this channel again.
@@ -247,9 +258,8 @@ export class PartnerClient {
   }
 
   /** A new session, agreed over a connection of its own, because the one before has ended with the refusal. */
-  async #replace(partner: Partner, key: PinnedKey, endpoint: ReturnType<typeof parseEndpoint>, pins: PinnedKey[]) {
-    const { policy } = this.#options;
-    const connection = new ClientConnection(await dial({ endpoint, policy, pins: pins.map((pin) => pin.fingerprint) }));
+  async #replace(partner: Partner, key: PinnedKey, how: DialOptions) {
+    const connection = new ClientConnection(await dial(how));
     try {
       return await this.#sessions.obtain(partner, key, connection, true);
     } finally {

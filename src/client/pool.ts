@@ -1,5 +1,4 @@
 /** All partners that this process calls: one client each, made when first called, closed when trust ends. */
-import { networkInterfaces } from 'node:os';
 import { type Call, chain, type Interceptor, type Next } from '../channel/interceptor.ts';
 import { AllianceError } from '../core/errors.ts';
 import { newRequestId, type PartnerUid } from '../core/ids.ts';
@@ -7,8 +6,9 @@ import type { Partner } from '../model/partner.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
 import type { Channel } from './channel.ts';
 import type { CallOptions } from './connection.ts';
-import { createDialPolicy } from './dialPolicy.ts';
+import { createDialPolicy, type DialPolicy } from './dialPolicy.ts';
 import { admitCalls, observeCalls } from './interceptors.ts';
+import { OwnAddresses } from './ownAddresses.ts';
 import { PartnerClient } from './partnerClient.ts';
 import type { SessionSourceOptions } from './session.ts';
 
@@ -28,11 +28,13 @@ export class ClientPool {
   readonly #options: ClientPoolOptions;
   readonly #clients = new Map<PartnerUid, PartnerClient>();
   readonly #call: Next<OutboundCall>;
+  readonly #own: OwnAddresses;
   #allow: readonly string[];
 
   constructor(options: ClientPoolOptions) {
     this.#options = options;
     this.#allow = options.allow;
+    this.#own = new OwnAddresses(options.log);
     const interceptors: readonly Interceptor<OutboundCall>[] = [
       observeCalls(options.telemetry, options.log),
       admitCalls((partner) => options.view.stateOf(options.view.partnerByUid(partner.uid) ?? partner)),
@@ -78,9 +80,8 @@ export class ClientPool {
     this.#allow = allow;
   }
 
-  policy() {
-    const ownAddresses = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((one) => one.address));
-    return createDialPolicy({ allow: this.#allow, ownAddresses });
+  policy(): DialPolicy {
+    return createDialPolicy({ allow: this.#allow, ownAddresses: () => this.#own.read() });
   }
 
   close(): void {
@@ -115,7 +116,10 @@ export class ClientPool {
     const { view, store, log } = this.#options;
     for (const [uid, client] of this.#clients) {
       client.maintain(view.lost);
-      if (!view.partnerByUid(uid) && client.channels.length === 0) this.#clients.delete(uid);
+      if (view.partnerByUid(uid)) continue;
+      // Nobody looks after it from here on, nor after a channel that it is just opening.
+      client.close();
+      this.#clients.delete(uid);
     }
     if (!epochChanged) return;
     // A session may have been closed by hand in another process.

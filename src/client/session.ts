@@ -141,8 +141,10 @@ export class SessionSource {
       const agreed = await request.finish(toTicket(answer), clock.now());
       const session = toStored(agreed, partner, 'initiator');
       await store.sessions.insert(session, { attempt });
-      if (await store.partners.retireOldKey(partner.uid, key.fingerprint))
+      if (await store.partners.retireOldKey(partner.uid, key.fingerprint)) {
         log.info({ partner: partner.cloudId }, 'The partner uses its new key; the old one is retired.');
+        await view.refresh();
+      }
       telemetry.handshake('out', attempt);
       log.info({ partner: partner.cloudId, attempt, validTill: new Date(session.validTill) }, 'Session agreed.');
       return session;

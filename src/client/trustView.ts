@@ -1,11 +1,13 @@
 /**
  * What this process knows of partners and of our own identities, in memory and never older than the last look at the trust epoch.
  *
- * Every replica looks every 500 ms. With no database for 5 s nothing is known any more: `lost` is set, and whoever holds channels closes them.
+ * Every replica looks every 500 ms. With no database for 5 s, or another one in its place, nothing is known any more: `lost` is set, and
+ * whoever holds channels closes them.
  */
 
 import type { PinnedKey } from '../channel/handshake.ts';
 import type { Clock } from '../core/clock.ts';
+import { toAllianceError } from '../core/errors.ts';
 import type { CloudId, PartnerUid } from '../core/ids.ts';
 import { trustLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
@@ -42,6 +44,9 @@ export class TrustView {
   #identities: readonly OwnIdentity[] = [];
   #tokenKeys: readonly StoredTokenKey[] = [];
   #epoch = -1;
+  /** When our identities were last read, and when that last failed. */
+  #identitiesEpoch = -1;
+  #failedEpoch = -1;
   /** Monotonic, so that a step of the clock costs nobody a channel. */
   #lastSeenAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -75,7 +80,7 @@ export class TrustView {
     this.#listeners.add(listener);
   }
 
-  /** True when the database has not answered for too long to trust anything. */
+  /** True when the database has not answered for too long to trust anything, or is another one. */
   get lost(): boolean {
     return this.#monotonic() - this.#lastSeenAt > trustLimits.databaseLossMs;
   }
@@ -152,7 +157,7 @@ export class TrustView {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.#look()
-        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'The database does not answer.'))
+        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'Trust cannot be read from the database.'))
         .finally(() => this.#schedule());
     }, trustLimits.epochPollMs);
     this.#timer.unref();
@@ -168,28 +173,48 @@ export class TrustView {
   }
 
   async #load(): Promise<void> {
-    const { store, loadIdentities } = this.#options;
+    const { store } = this.#options;
     let changed = false;
     try {
       // The epoch is read first: a change between the two reads is then seen again at the next look, never missed.
       const epoch = await store.trustEpoch();
       changed = epoch !== this.#epoch;
+      const [partners, tokenKeys] = changed
+        ? await Promise.all([store.partners.list(), store.tokenKeys.list()])
+        : [[], []];
+      if (epoch !== this.#identitiesEpoch) this.#identities = await this.#readIdentities(epoch);
       if (changed) {
-        const [partners, identities, tokenKeys] = await Promise.all([
-          store.partners.list(),
-          loadIdentities(),
-          store.tokenKeys.list(),
-        ]);
         this.#byUid = new Map(partners.map((partner) => [partner.uid, partner]));
         this.#byCloudId = new Map(partners.map((partner) => [partner.cloudId, partner]));
-        this.#identities = identities;
         this.#tokenKeys = tokenKeys;
         this.#pins.clear();
         this.#epoch = epoch;
       }
       this.#lastSeenAt = this.#monotonic();
+    } catch (error) {
+      // The connection goes on to answer, with what nobody else knows any more.
+      if (toAllianceError(error).errorName === 'database_replaced') this.#lastSeenAt = Number.NEGATIVE_INFINITY;
+      throw error;
     } finally {
       for (const listener of this.#listeners) listener(changed);
+    }
+  }
+
+  /**
+   * Those in use stay where the new ones cannot be read, as when the file of a key belongs to somebody else: told once, and tried again
+   * at every look.
+   */
+  async #readIdentities(epoch: number): Promise<readonly OwnIdentity[]> {
+    const { loadIdentities, log } = this.#options;
+    try {
+      const identities = await loadIdentities();
+      this.#identitiesEpoch = epoch;
+      return identities;
+    } catch (error) {
+      if (this.#epoch < 0 || toAllianceError(error).errorName !== 'configuration') throw error;
+      if (this.#failedEpoch !== epoch) log.error({ err: error }, 'Our identity cannot be read: the former one stays.');
+      this.#failedEpoch = epoch;
+      return this.#identities;
     }
   }
 }

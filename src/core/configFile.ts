@@ -1,10 +1,11 @@
 /** `alliance.yaml` as plain settings, with the line of each of them for messages. */
 import { readFileSync } from 'node:fs';
-import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import { isNode } from 'yaml';
 import { isSection, type RawSettings } from './configEnvironment.ts';
 import { isConfigSection } from './configKeys.ts';
 import { errnoOf } from './errno.ts';
 import { AllianceError } from './errors.ts';
+import { readYaml } from './yamlText.ts';
 
 export const configFileName = 'alliance.yaml';
 
@@ -30,31 +31,17 @@ export function readConfigFile(path: string): ConfigFile | undefined {
 }
 
 export function parseConfigFile(source: string): ConfigFile {
-  const lines = new LineCounter();
-  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
-  const broken = document.errors.map((error) => {
-    const { line, col } = lines.linePos(error.pos[0]);
-    return `${configFileName}:${line}:${col}: ${error.message}`;
-  });
-  if (broken.length > 0) return refuse(broken.join('\n  '));
-  const settings = valuesOf(document);
+  const { document, content, problems, lineAt } = readYaml(source);
+  if (problems.length > 0) return refuse(problems.map((problem) => `${configFileName}:${problem}`).join('\n  '));
+  const settings = content ?? {};
   if (!isSection(settings)) return refuse(`${configFileName} must hold keys and values, not one value or a list.`);
   return {
     settings: withoutEmptySections(settings, []),
     lineOf(path) {
       const node: unknown = document.hasIn(path) ? document.getIn(path, true) : undefined;
-      return isNode(node) && node.range ? `line ${lines.linePos(node.range[0]).line}` : undefined;
+      return isNode(node) && node.range ? `line ${lineAt(node.range[0])}` : undefined;
     },
   };
-}
-
-/** The library refuses here what grows without end by aliases. */
-function valuesOf(document: Document.Parsed): unknown {
-  try {
-    return document.toJS() ?? {};
-  } catch (error) {
-    return refuse(`${configFileName}: ${(error as Error).message}.`, error);
-  }
 }
 
 /** A section whose keys are all commented out reads as null; it means the defaults, and is no mistake. */

@@ -91,7 +91,11 @@ const keystone = z.strictObject({
     .optional()
     .describe('Interface of the endpoints it uses; `public` when nothing says otherwise.'),
   cacert: text().optional().describe('PEM file of authorities to trust for Keystone, instead of those of the system.'),
-  os_cloud: text().optional().describe('Entry of `clouds.yaml` to take all this from; keys given here win.'),
+  os_cloud: text()
+    .optional()
+    .describe(
+      'Entry of `clouds.yaml` to take all this from; keys given here win. Without `auth_url`, the variable `OS_CLOUD` names one as well.',
+    ),
 });
 
 const exported = z.strictObject({
@@ -226,7 +230,7 @@ const dial = z.strictObject({
 
 const limits = z.strictObject({
   unauthenticated_per_s: rate(connectionLimits.unauthenticatedPerS).describe(
-    'Calls per second and address from peers that are not authenticated; 0 means no limit.',
+    'Calls per second and address from peers that are not authenticated; 0 means no limit, of TLS handshakes neither.',
   ),
   unauthenticated_burst: count(connectionLimits.unauthenticatedBurst).describe(
     'Such calls at once before the rate applies.',
@@ -246,6 +250,9 @@ const limits = z.strictObject({
   soft_cache_entries: count(tokenLimits.softCacheEntries).describe('Tokens that `validateTokenSoft` remembers.'),
   soft_cache_ms: count(tokenLimits.softCacheMs).describe('Milliseconds that it remembers one.'),
   authenticate_per_minute: count(tokenLimits.authenticatePerMinute).describe('Logins per minute, by partner and user.'),
+  authenticate_per_minute_per_partner: count(tokenLimits.authenticatePerMinutePerPartner).describe(
+    'Logins per minute, by partner, of all its users.',
+  ),
 });
 
 const database = z.strictObject({

@@ -311,6 +311,13 @@ const table = {
     'Check that the key-encryption key belongs to this database.',
   ),
   usage: entry(1608, 400, false, 'The command line is wrong.', 'See `--help`.'),
+  database_replaced: entry(
+    1609,
+    503,
+    true,
+    'The database file was replaced while this process had it open.',
+    'Restart the broker.',
+  ),
 
   // Partners
   partner_not_found: entry(2404, 404, false, 'There is no such partner.', 'See `alliance partner list`.'),

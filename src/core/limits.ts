@@ -10,6 +10,11 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+/** Points in time that are stored or shown: from 1970 on those that ISO 8601 writes with a year of four digits. */
+export const timeLimits = {
+  latestMs: Date.parse('9999-12-31T23:59:59.999Z'),
+} as const;
+
 /** Frames, messages and connections (docs/protocol.md, section 5). */
 export const wireLimits = {
   plainFrameBytes: 16 * KIB,
@@ -30,10 +35,15 @@ export const wireLimits = {
   batchBytes: 256 * KIB,
   /** Above this much unsent output a connection is no longer read from. */
   unsentBytes: 4 * MIB,
+  /** The same as long as the peer has not proved to hold a channel's keys: strangers are many. */
+  plainUnsentBytes: 64 * KIB,
   /** A peer that has not taken all the output of a full connection after this long is closed. */
   drainTimeoutMs: 30 * SECOND,
+  plainDrainTimeoutMs: 5 * SECOND,
   /** How long a connection that we ended waits for the peer's end, so that our last answer is not lost to a reset. */
   lingerMs: 500,
+  /** Messages of one connection that are delivered in one turn of the event loop; then the others have theirs. */
+  messagesPerTurn: 256,
 } as const;
 
 export const connectionLimits = {
@@ -53,8 +63,19 @@ export const connectionLimits = {
   unauthenticatedBurst: 200,
   /** Pings per address and second on other than loopback binds; 0 switches the limit off. */
   pingsPerS: 100,
+  /** A connection is not read from for as long as a refusal for its rate tells to wait, but at least and at most for so long. */
+  refusedPauseMinMs: 50,
+  refusedPauseMaxMs: 5 * SECOND,
+  /** Calls of a plain connection that are refused for their rate; with the next one it is closed. */
+  refusedCallsPerConnection: 16,
+  /** TLS handshakes per address and second, before anything is computed for them; off with `unauthenticatedPerS`. */
+  tlsHandshakesPerS: 50,
+  tlsHandshakesBurst: 200,
   /** Addresses that rate limits remember; the oldest are forgotten first. */
   trackedAddresses: 65_536,
+  /** Origins of refusals that the log remembers, and the pause between two lines about one of them. */
+  trackedRefusals: 4096,
+  refusalLogMs: MINUTE,
 } as const;
 
 /** What one partner may use of us, unless configuration says otherwise. */
@@ -63,10 +84,15 @@ export const partnerLimits = {
   callsBurst: 4000,
   inFlight: 512,
   bytesPerS: 512 * MIB,
+  /** Sent bytes are charged as soon as there are so many; fewer together with what is received next. */
+  chargeBytes: 64 * KIB,
   channels: 64,
   keystoneConcurrency: 8,
   handshakesPerS: 1,
   handshakesBurst: 10,
+  /** Partners, and users of each, that rate limits remember. */
+  trackedPartners: 65_536,
+  trackedUsers: 8192,
 } as const;
 
 export const sessionLimits = {
@@ -116,6 +142,8 @@ export const identityLimits = {
   overlapMs: 30 * DAY,
   defaultOverlapMs: 7 * DAY,
   bundleRefreshS: 300,
+  /** The current one and, during a rotation, another. */
+  bundleCertificates: 2,
   warnDays: [30, 7, 1],
 } as const;
 
@@ -159,6 +187,12 @@ export const keystoneLimits = {
   refusedPauseMs: 5 * SECOND,
   /** Longest wait of a partner's request for its turn; with `requestTimeoutMs` still less than a caller's `callTimeoutMs`. */
   partnerWaitMs: 10 * SECOND,
+  /** A text that services or endpoints are filtered by. */
+  filterBytes: 255,
+  /** A look at Keystone that readiness tells of; slower ones count as no answer. */
+  lookTimeoutMs: 5 * SECOND,
+  /** Pause between looks while the broker's own user is refused: Keystone may lock a user after too many failures. */
+  lookAfterRefusalMs: 5 * MINUTE,
 } as const;
 
 export const tokenLimits = {
@@ -170,6 +204,10 @@ export const tokenLimits = {
   nameBytes: 255,
   /** Logins per partner and user. */
   authenticatePerMinute: 5,
+  /** Logins per partner, of all its users. */
+  authenticatePerMinutePerPartner: 60,
+  /** A login is refused so long after it came: longer than Keystone usually takes, whatever it found. */
+  refusalDelayMs: 500,
   /** Absolute age of what is remembered of a foreign token. */
   foreignCacheMs: MINUTE,
   foreignCacheEntries: 50_000,
@@ -423,7 +461,6 @@ export const signatureLimits = {
 /** Files of keys and certificates that an operator gives us. */
 export const keyFileLimits = {
   pemBytes: 64 * KIB,
-  keyringKeys: 64,
 } as const;
 
 /** Pauses between the runs of what a broker does by itself. */
@@ -432,10 +469,14 @@ export const taskLimits = {
   pairingMs: 2 * SECOND,
   noticeMs: 30 * SECOND,
   noticeTimeoutMs: 5 * SECOND,
+  /** The longest pause between two attempts to tell a partner, which grow with the time since the end of the trust. */
+  noticePauseMaxMs: HOUR,
   /** A partner that was not told of the end of a trust for this long is not told any more. */
   noticeGiveUpMs: 7 * DAY,
   rotationMs: 5 * SECOND,
   bundleMs: 5 * MINUTE,
   checkpointMs: HOUR,
   provisionMs: 30 * SECOND,
+  /** Looks at this cloud's Keystone. */
+  keystoneMs: MINUTE,
 } as const;

@@ -24,7 +24,7 @@ export interface Identity {
   readonly notAfter: number;
 }
 
-interface CreateIdentityOptions {
+interface CertificateOptions {
   readonly cloudId: CloudId;
   /** DNS names and addresses under which partners dial us. */
   readonly hosts: readonly string[];
@@ -45,18 +45,33 @@ interface LoadIdentityOptions {
 const generate = promisify(generateKeyPair);
 
 /** A new RSA key with its self-signed certificate, both as PEM; the key as plain PKCS#8. */
-export async function createIdentity(
-  options: CreateIdentityOptions,
-): Promise<{ keyPem: string; certificatePem: string }> {
-  const altNames = options.hosts.map(altName);
+export async function createIdentity(options: CertificateOptions): Promise<{ keyPem: string; certificatePem: string }> {
+  // Before the key, which takes a second.
+  options.hosts.forEach(altName);
+  const keyPem = await createKey();
+  return { keyPem, certificatePem: await createCertificate({ keyPem }, options) };
+}
+
+/** A new RSA key as plain PKCS#8, PEM. */
+export async function createKey(): Promise<string> {
   const { privateKey } = await generate('rsa', { modulusLength: identityLimits.rsaBits });
-  const certificatePem = await selfSigned({
-    privateKey,
-    commonName: options.cloudId,
-    altNames,
-    now: options.now,
-  });
-  return { keyPem: toPkcs8(privateKey), certificatePem };
+  return toPkcs8(privateKey);
+}
+
+/** A self-signed certificate of an RSA key, PEM. `configuration` for another kind of key. */
+export async function createCertificate(
+  { keyPem, passphrase }: { readonly keyPem: string; readonly passphrase?: string | undefined },
+  { cloudId, hosts, now }: CertificateOptions,
+): Promise<string> {
+  const altNames = hosts.map(altName);
+  const privateKey = readPrivateKey(keyPem, passphrase);
+  if (inField('identity.key_file', () => algorithmOfKey(privateKey)) !== 'PS256')
+    throw new AllianceError('configuration', {
+      field: 'identity.certificate_file',
+      details: 'There is no certificate; one is made by itself for an RSA key only, and this is another.',
+      remedy: 'Make it with `openssl req -x509 -new -key KEY -subj /CN=CLOUD_ID -days 3650 -out CERTIFICATE`.',
+    });
+  return selfSigned({ privateKey, commonName: cloudId, altNames, now });
 }
 
 /** Reads and checks an identity. Errors are `configuration` with the field at fault, and never quote what they read. */

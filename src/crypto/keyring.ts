@@ -3,21 +3,11 @@
  * whole or not at all, as a lost key-encryption key means lost sessions and invitations.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
 import { keyFileLimits } from '../core/limits.ts';
+import { createWhole } from '../core/wholeFile.ts';
 import { fromBase64url, toBase64url } from './bytes.ts';
 import { Keyring, type KeyringKeys } from './keyringSeal.ts';
 
@@ -33,79 +23,15 @@ export function loadKeyring(path: string): Keyring {
   return new Keyring(current, keys);
 }
 
-/** Creates the file with one new key; fails if there is one already. */
-export function createKeyringFile(path: string): void {
-  const temporary = writeTemporary(path, 1, new Map([[1, randomBytes(32)]]));
+/** Creates the file with one new key; false when there is one already. */
+export function createKeyringFile(path: string): boolean {
+  const content = { current: 1, keys: { 1: toBase64url(randomBytes(32)) } };
   try {
-    // Unlike a rename, a link never replaces what is there.
-    linkSync(temporary, path);
+    return createWhole(path, `${JSON.stringify(content, null, 2)}\n`, 0o600);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw configuration(`${path} exists already.`);
-    throw unwritable(path, error);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
-  syncDirectory(path);
-}
-
-/** Adds a new key and makes it the current one; the others still open what they sealed. Returns its id. */
-export function addKey(path: string): number {
-  const { keys } = read(path);
-  if (keys.size >= keyFileLimits.keyringKeys)
-    throw configuration(`${path} holds ${keys.size} keys already: seal everything again and remove the old ones.`);
-  const id = Math.max(...keys.keys()) + 1;
-  replace(path, id, new Map([...keys, [id, randomBytes(32)]]));
-  return id;
-}
-
-/** Removes every key but the current one: for when nothing is sealed by them any more. Returns the ids removed. */
-export function removeOldKeys(path: string): number[] {
-  const { current, keys } = read(path);
-  replace(path, current, new Map([[current, keys.get(current)!]]));
-  return [...keys.keys()].filter((id) => id !== current);
-}
-
-function replace(path: string, current: number, keys: KeyringKeys): void {
-  const temporary = writeTemporary(path, current, keys);
-  try {
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw unwritable(path, error);
-  }
-  syncDirectory(path);
-}
-
-function writeTemporary(path: string, current: number, keys: KeyringKeys): string {
-  const temporary = `${path}.${toBase64url(randomBytes(6))}.new`;
-  const texts = Object.fromEntries([...keys].map(([id, key]) => [id, toBase64url(key)]));
-  try {
-    const file = openSync(temporary, 'wx', 0o600);
-    try {
-      writeFileSync(file, `${JSON.stringify({ current, keys: texts }, null, 2)}\n`);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw unwritable(path, error);
-  }
-  return temporary;
-}
-
-/** A new name in a directory outlives a power failure only once the directory is written too. */
-function syncDirectory(path: string): void {
-  const directory = openSync(dirname(path), constants.O_RDONLY);
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
+    throw configuration(`${path} cannot be written (${errnoOf(error)}).`);
   }
 }
-
-const unwritable = (path: string, error: unknown): AllianceError =>
-  configuration(`${path} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
 
 function read(path: string): { current: number; keys: KeyringKeys } {
   let file: number;

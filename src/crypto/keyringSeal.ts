@@ -59,11 +59,6 @@ export class Keyring {
     }
   }
 
-  /** Whether a value was sealed by an older key and is due to be sealed again after a rotation. */
-  isStale(sealed: Buffer): boolean {
-    return keyIdOf(sealed) !== this.current;
-  }
-
   /** Keyed hash, 32 bytes, under a subkey of its own per purpose. It changes when the current key does: for caches only. */
   hash(purpose: string, data: Uint8Array | string): Buffer {
     let key = this.#hashKeys.get(purpose);

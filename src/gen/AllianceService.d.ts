@@ -169,32 +169,32 @@ export declare class Client {
     validateTokenSoft(request: ValidateTokenRequest, callback?: (error: ttypes.AException, response: TokenValidation)=>void): void;
 
     /**
-     * Log in at the answering cloud's Keystone with the user's own credentials. Consumers, where switched on. Errors 400, 1401, 1403, 1501 to 1503.
+     * Log in at the answering cloud's Keystone with the user's own credentials. Consumers, where switched on. Errors 400, 429, 1401, 1403, 1501 to 1503.
      */
     authenticate(request: AuthenticateRequest): Promise<IssuedToken>;
 
     /**
-     * Log in at the answering cloud's Keystone with the user's own credentials. Consumers, where switched on. Errors 400, 1401, 1403, 1501 to 1503.
+     * Log in at the answering cloud's Keystone with the user's own credentials. Consumers, where switched on. Errors 400, 429, 1401, 1403, 1501 to 1503.
      */
     authenticate(request: AuthenticateRequest, callback?: (error: ttypes.AException, response: IssuedToken)=>void): void;
 
     /**
-     * Services that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503.
+     * Services that the answering cloud exports, at most 1,000. Consumers. Errors 400, 1501 to 1503.
      */
     getServices(filter: ServiceFilter): Promise<ServiceInfo[]>;
 
     /**
-     * Services that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503.
+     * Services that the answering cloud exports, at most 1,000. Consumers. Errors 400, 1501 to 1503.
      */
     getServices(filter: ServiceFilter, callback?: (error: ttypes.AException, response: ServiceInfo[])=>void): void;
 
     /**
-     * Endpoints that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503.
+     * Endpoints that the answering cloud exports, at most 1,000. Consumers. Errors 400, 1501 to 1503.
      */
     getEndpoints(filter: EndpointFilter): Promise<EndpointInfo[]>;
 
     /**
-     * Endpoints that the answering cloud exports, at most 1,000. Consumers. Errors 1501 to 1503.
+     * Endpoints that the answering cloud exports, at most 1,000. Consumers. Errors 400, 1501 to 1503.
      */
     getEndpoints(filter: EndpointFilter, callback?: (error: ttypes.AException, response: EndpointInfo[])=>void): void;
 

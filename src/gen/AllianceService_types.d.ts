@@ -378,7 +378,8 @@ declare class TokenClaim {
   }
 
 /**
- * A user or project by id, or by name and domain; exactly one of id and name is set.
+ * A user or project by id, or by name and domain; exactly one of id and name is set. No member has control characters, or white space at
+ * an end.
  */
 declare class NamedReference {
     public id?: string;
@@ -432,7 +433,7 @@ declare class IssuedToken {
   }
 
 /**
- * Which services to list. What is set must match exactly; nothing set means all.
+ * Which services to list. What is set must match exactly; nothing set means all. Each text has at most 255 bytes (else error 400).
  */
 declare class ServiceFilter {
     public type?: string;
@@ -454,7 +455,7 @@ declare class ServiceInfo {
   }
 
 /**
- * Which endpoints to list. What is set must match exactly; nothing set means all.
+ * Which endpoints to list. What is set must match exactly; nothing set means all. Each text has at most 255 bytes (else error 400).
  */
 declare class EndpointFilter {
     public type?: string;

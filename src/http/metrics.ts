@@ -11,10 +11,38 @@ export interface Metrics extends Telemetry {
   /** Text for a scrape. */
   text(): Promise<string>;
   /** Gives the gauges something to look at; before, a scrape has no partners and no expiries. */
-  observe(view: TrustView, clock: Clock): void;
+  observe(observed: Observed): void;
+}
+
+export interface Observed {
+  readonly view: TrustView;
+  readonly clock: Clock;
+  /** `ok`, the name of an error, or `unknown`; absent: no Keystone is configured. */
+  readonly keystone?: () => string;
 }
 
 const dayMs = 86_400_000;
+/**
+ * Reasons why peers are refused, other than names of errors. They count from 0, because `increase` of a series that begins with 1 is 0: an
+ * alert would sleep through the first one.
+ */
+const refusalReasons: readonly string[] = [
+  'attach',
+  'channel_idle',
+  'connections',
+  'in_flight',
+  'new_start',
+  'pairing',
+  'plain_age',
+  'plain_idle',
+  'rate',
+  'replay',
+  'session_end',
+  'tls',
+  'tls_rate',
+  'unconfirmed',
+  'unknown_method',
+];
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 export function createMetrics(): Metrics {
@@ -38,6 +66,7 @@ export function createMetrics(): Metrics {
     labelNames: ['direction'],
     registers,
   });
+  for (const direction of ['in', 'out']) channels.set({ direction }, 0);
   const handshakes = new Counter({
     name: 'alliance_handshakes_total',
     help: 'Handshakes, by direction and outcome (the attempt, or the name of an error).',
@@ -50,6 +79,7 @@ export function createMetrics(): Metrics {
     labelNames: ['reason'],
     registers,
   });
+  for (const reason of refusalReasons) refusals.inc({ reason }, 0);
   const keystoneCalls = new Counter({
     name: 'alliance_keystone_calls_total',
     help: "Requests to this cloud's Keystone, by operation and outcome.",
@@ -105,13 +135,23 @@ export function createMetrics(): Metrics {
     registers,
   });
 
-  let observed: { view: TrustView; clock: Clock } | undefined;
+  const keystoneUp = new Gauge({
+    name: 'alliance_keystone_up',
+    help: "Whether Keystone serves this broker's own user: 1 or 0; absent until that is known.",
+    registers,
+  });
+  // A gauge without labels starts with 0, which would say that Keystone is down.
+  keystoneUp.remove();
+
+  let observed: Observed | undefined;
   const look = (): void => {
     if (!observed) return;
-    const { view, clock } = observed;
+    const { view, clock, keystone } = observed;
     const now = clock.now();
     certificateDays.set((view.current.identity.notAfter - now) / dayMs);
     databaseUp.set(view.lost ? 0 : 1);
+    const state = keystone?.() ?? 'unknown';
+    if (state !== 'unknown') keystoneUp.set(state === 'ok' ? 1 : 0);
     const counts = new Map(trustStates.map((state) => [state, 0]));
     trustDays.reset();
     for (const partner of view.partners) {
@@ -130,8 +170,8 @@ export function createMetrics(): Metrics {
       const durations = calls.histogram('alliance_call_duration_seconds', 'Time of a call, by method and direction.');
       return `${await registry.metrics()}\n${durations}`;
     },
-    observe: (view, clock) => {
-      observed = { view, clock };
+    observe: (given) => {
+      observed = given;
     },
     call: (method, direction, outcome, durationMs) => calls.record(method, direction, outcome, durationMs),
     handshake: (direction, outcome) => handshakes.inc({ direction, outcome }),

@@ -2,9 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
 import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
+import { readYaml } from '../core/yamlText.ts';
 import type { KeystoneKeys } from './keystoneKeys.ts';
 
 type Section = Readonly<Record<string, unknown>>;
@@ -41,11 +41,8 @@ function readClouds(file: string): Section {
   } catch (error) {
     return refuse(`${file} cannot be read (${errnoOf(error)}).`);
   }
-  const document = parseDocument(text);
-  // What the parser says is not passed on: it quotes lines, and these hold passwords.
-  const [problem] = document.errors;
-  if (problem) return refuse(`${file} is not YAML, line ${problem.linePos?.[0].line ?? 1}.`);
-  const content: unknown = document.toJS();
+  const { content, problems } = readYaml(text);
+  if (problems.length > 0) return refuse(`${file} is not YAML: ${problems.join(', ')}.`);
   const clouds = isSection(content) ? content.clouds : undefined;
   return isSection(clouds) ? clouds : {};
 }

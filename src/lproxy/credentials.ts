@@ -71,6 +71,11 @@ function readVariables(env: CloudsOptions['env']): KeystoneKeys {
   });
 }
 
+/** Whether anything says that there is a Keystone; what is then missing is an error of `resolveKeystone`, and no absence. */
+export function namesKeystone(config: KeystoneConfig, env: CloudsOptions['env']): boolean {
+  return Object.values(config).some((value) => value !== undefined) || Boolean(env.OS_CLOUD || env.OS_AUTH_URL);
+}
+
 /**
  * @param env the environment, for `OS_*`, `HOME` and `XDG_CONFIG_HOME`
  * @throws AllianceError configuration, naming the key that is missing or wrong

@@ -42,10 +42,11 @@ async function validate(call: Call, token: string, options: ValidateOptions): Pr
   const search = query({ nocatalog: catalog ? undefined : '', allow_expired: allowExpired ? '1' : undefined });
   const headers = { 'x-subject-token': token };
   const answer = await call.sendAuthorised({ method: 'GET', path: `/auth/tokens${search}`, headers });
-  if (isUnknown(answer)) return { status: 'invalid' };
+  const { askedAt } = answer;
+  if (isUnknown(answer)) return { status: 'invalid', askedAt };
   if (answer.status !== 200) throw unexpected(answer);
   const parsed = parseToken(answer.text);
-  return { status: 'valid', body: answer.text, token: parsed, expiresAt: parsed.expiresAt };
+  return { status: 'valid', body: answer.text, token: parsed, expiresAt: parsed.expiresAt, askedAt };
 }
 
 async function issue(call: Call, body: string) {
@@ -121,6 +122,7 @@ export function createKeystone(options: KeystoneOptions): Keystone {
     ...createProjects(calls),
     endpointUrl,
     ownToken: (stale) => calls.ownToken(stale),
+    login: () => calls.login(),
     version: () => calls.run('version', readVersion),
     close: () => calls.close(),
   };

@@ -13,7 +13,12 @@ export interface Call {
   /** Without the broker's token. */
   send(request: Omit<HttpRequest, 'signal'>): Promise<HttpAnswer>;
   /** With it, and once more with a new one if Keystone no longer takes it. For requests that may be repeated. */
-  sendAuthorised(request: Omit<HttpRequest, 'signal' | 'repeatable'>): Promise<HttpAnswer>;
+  sendAuthorised(request: Omit<HttpRequest, 'signal' | 'repeatable'>): Promise<TimedAnswer>;
+}
+
+export interface TimedAnswer extends HttpAnswer {
+  /** When the request was sent, ms. */
+  readonly askedAt: number;
 }
 
 export interface KeystoneCalls {
@@ -21,6 +26,8 @@ export interface KeystoneCalls {
   list<T>(operation: KeystoneOperation, list: ListRequest<T>): Promise<T[]>;
   /** The broker's own token, other than `stale`. */
   ownToken(stale?: string): Promise<string>;
+  /** Gets the broker's own token, if it has none that still counts. */
+  login(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -122,8 +129,11 @@ export function createKeystoneCalls(options: KeystoneOptions): KeystoneCalls {
     return {
       send: (request) => http.send({ ...request, signal }),
       async sendAuthorised(request) {
-        const send = (token: string) =>
-          http.send({ ...request, signal, repeatable: true, headers: { ...request.headers, 'x-auth-token': token } });
+        const send = async (token: string): Promise<TimedAnswer> => {
+          const askedAt = clock.now();
+          const headers = { ...request.headers, 'x-auth-token': token };
+          return { ...(await http.send({ ...request, signal, repeatable: true, headers })), askedAt };
+        };
         const token = await untilAborted(login.token(), signal);
         let answer = await send(token);
         if (answer.status === 401) answer = await send(await untilAborted(login.replace(token), signal));
@@ -150,6 +160,9 @@ export function createKeystoneCalls(options: KeystoneOptions): KeystoneCalls {
   return {
     run,
     ownToken: (stale) => (stale === undefined ? login.token() : login.replace(stale)),
+    async login() {
+      await untilAborted(login.token(), AbortSignal.timeout(limits.requestTimeoutMs));
+    },
     list: (operation, list) => run(operation, (call) => readPages(call, list, limits.listItems)),
     async close() {
       closed = true;

@@ -64,8 +64,13 @@ export type TokenAnswer =
       readonly token: KeystoneToken;
       /** UTC epoch milliseconds. */
       readonly expiresAt: number;
+      readonly askedAt: number;
     }
-  | { readonly status: 'invalid' };
+  | {
+      readonly status: 'invalid';
+      /** When the request left for Keystone, after all waiting in line: what changed before it is in the answer. UTC epoch milliseconds. */
+      readonly askedAt: number;
+    };
 
 export interface ValidateOptions {
   /** Also tokens that expired within Keystone's window (48 h by default). */
@@ -119,6 +124,8 @@ export interface Keystone extends KeystoneProjects {
   endpointUrl(serviceType: string): Promise<string | null>;
   /** The broker's own token, which has not expired; other than `stale`, where Keystone no longer knows that one. */
   ownToken(stale?: string): Promise<string>;
+  /** Logs the broker itself in, unless it is. */
+  login(): Promise<void>;
   /** Needs no login. */
   version(): Promise<{ readonly id: string; readonly status: string }>;
   close(): Promise<void>;

@@ -5,12 +5,12 @@
  */
 import { chmodSync, closeSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import Sqlite, { type Database as SqliteDatabase } from 'better-sqlite3';
-import { Kysely, sql, type Transaction } from 'kysely';
+import { type Driver, Kysely, sql, type Transaction } from 'kysely';
 import { AllianceError } from '../core/errors.ts';
 import { storeLimits } from '../core/limits.ts';
 import { mapDatabaseError } from './databaseError.ts';
 import { migrations } from './migrations/index.ts';
-import { retryWhileBusy, SqliteDriver, sqliteDialect } from './sqliteDriver.ts';
+import { type Durability, retryWhileBusy, SqliteDriver, sqliteDialect } from './sqliteDriver.ts';
 import type { Tables } from './tables.ts';
 
 export interface Database {
@@ -19,6 +19,13 @@ export interface Database {
   readonly writer: Kysely<Tables>;
   /** For changes that read first or take more than one statement: the write lock is held from the beginning. */
   write<T>(work: (trx: Transaction<Tables>) => Promise<T>): Promise<T>;
+  /**
+   * The same database, for changes of which a power failure may take the last second: sessions, replays, leases, notes of the last
+   * contact. Losing them costs a handshake at most; a ticket that is replayed then gives nothing away, since its session key needs a
+   * private key that was never stored. All else is written to the disk before its commit returns: a revocation must not come undone,
+   * nor an own key be forgotten that partners were told. An fsync there is rare, and on every handshake it would be the bottleneck.
+   */
+  readonly light: Database;
   backup(file: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -56,24 +63,34 @@ async function assemble(
   readable: SqliteDatabase,
   { now, busyTimeoutMs }: { now: number; busyTimeoutMs: number },
 ): Promise<Database> {
-  const drivers = [writable, readable].map((connection) => new SqliteDriver(connection, busyTimeoutMs));
-  const [writer, reader] = drivers.map((driver) => new Kysely<Tables>({ dialect: sqliteDialect(driver) })) as [
-    Kysely<Tables>,
-    Kysely<Tables>,
+  const [forWrites, forReads] = [writable, readable].map((each) => new SqliteDriver(each, busyTimeoutMs)) as [
+    SqliteDriver,
+    SqliteDriver,
   ];
-  const write: Database['write'] = (work) => writer.transaction().execute(work);
-  await write((trx) => migrate(trx, writable.name, now));
-
-  return {
-    reader,
-    writer,
-    write,
-    backup: (file) => backup(readable, file),
+  const kysely = (driver: Driver) => new Kysely<Tables>({ dialect: sqliteDialect(driver) });
+  const writing = (durability: Durability): Pick<Database, 'writer' | 'write'> => {
+    const writer = kysely(forWrites.withDurability(durability));
+    return { writer, write: (work) => writer.transaction().execute(work) };
+  };
+  const common = {
+    reader: kysely(forReads),
+    backup: (file: string) => backup(readable, file),
     // Not through Kysely, which would answer later calls with an error of its own instead of shutting_down.
     close: async () => {
-      for (const driver of drivers) await driver.destroy();
+      await forWrites.destroy();
+      await forReads.destroy();
     },
   };
+  const light: Database = {
+    ...common,
+    ...writing('NORMAL'),
+    get light() {
+      return light;
+    },
+  };
+  const database: Database = { ...common, ...writing('FULL'), light };
+  await database.write((trx) => migrate(trx, writable.name, now));
+  return database;
 }
 
 /** In one transaction that holds the write lock, so that of two processes that start at once the second finds the work done. */
@@ -113,7 +130,6 @@ function refuseNewer(version: number, path: string): void {
 
 function configure(connection: SqliteDatabase): void {
   connection.pragma('journal_mode = WAL');
-  connection.pragma('synchronous = NORMAL');
   connection.pragma('foreign_keys = ON');
   connection.pragma('secure_delete = ON');
   connection.pragma('trusted_schema = OFF');

@@ -19,7 +19,8 @@ export async function pruneStore(
     const expired = await trx
       .updateTable('partners')
       .set({ state: 'expired', updated_at: now })
-      .where('state', 'in', ['active', 'suspended'])
+      // A suspended one counts as expired by its time alone, and stays suspended for when it is renewed.
+      .where('state', '=', 'active')
       .where('trust_till', '<=', now)
       .returning('cloud_id')
       .execute();
@@ -38,7 +39,7 @@ export async function pruneStore(
       .where('updated_at', '<=', now - storeLimits.noticeMs)
       .execute();
   });
-  await db.write(async (trx) => {
+  await db.light.write(async (trx) => {
     await pruneSessions(trx, now);
     await trx.deleteFrom('invitations').where('expires_at', '<=', now).execute();
     await trx.deleteFrom('leases').where('till', '<=', now).execute();

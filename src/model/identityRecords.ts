@@ -1,5 +1,5 @@
 /** The stored history of our own certificates. */
-import type { Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { CloudId } from '../core/ids.ts';
@@ -12,9 +12,12 @@ import type { NewPartnerKey } from './partner.ts';
 import { refuseKnownKey } from './partnerRows.ts';
 import type { IdentityRow, Tables } from './tables.ts';
 
+/** Newest first. */
+export const listIdentities = async (reader: Kysely<Tables>): Promise<IdentityRecord[]> =>
+  (await reader.selectFrom('identities').selectAll().orderBy('sequence', 'desc').execute()).map(toRecord);
+
 export function createIdentities(db: Database, clock: Clock): Identities {
-  const list = async (trx: Database['reader'] = db.reader): Promise<IdentityRecord[]> =>
-    (await trx.selectFrom('identities').selectAll().orderBy('sequence', 'desc').execute()).map(toRecord);
+  const list = (trx: Kysely<Tables> = db.reader) => listIdentities(trx);
 
   return {
     current: async () => (await list()).find(({ state }) => state === 'current') ?? null,

@@ -9,17 +9,25 @@ import type { Keyring } from '../crypto/keyring.ts';
 import { recordInvitation, recordPairing } from './auditActs.ts';
 import type { Database } from './database.ts';
 import type { Acceptance, Consumption, Invitation, InvitationFacts, Invitations } from './invitation.ts';
-import { insertPartner, loadPartner } from './partnerRows.ts';
+import { insertPartner, loadPartner, refuseKnownNames } from './partnerRows.ts';
 import type { InvitationRow, Tables } from './tables.ts';
+import { checkTrustTill } from './trust.ts';
 
 /** What binds a sealed pairing key to its place; there is no partner yet. */
-export const invitationAad = (id: string): string[] => ['invitations', id, 'kp', ''];
+const invitationAad = (id: string): string[] => ['invitations', id, 'kp', ''];
 
 export function createInvitations(db: Database, keyring: Keyring, clock: Clock): Invitations {
   return {
     create: (invitation) =>
       db.write(async (trx) => {
         const now = clock.now();
+        checkTrustTill(invitation.trustTill);
+        // What accepting would refuse anyway is told to whom it concerns, before the token goes on its way.
+        const { name, forCloudId } = invitation;
+        await refuseKnownNames(trx, {
+          ...(forCloudId !== null && { cloud_id: forCloudId }),
+          ...(name !== null && { name }),
+        });
         const open = await trx
           .selectFrom('invitations')
           .select((eb) => eb.fn.countAll<number>().as('count'))
@@ -46,7 +54,7 @@ export function createInvitations(db: Database, keyring: Keyring, clock: Clock):
             partner_uid: null,
           })
           .execute();
-        const { id, role, forCloudId, approve } = invitation;
+        const { id, role, approve } = invitation;
         await recordInvitation(trx, 'invited', { id, role, forCloudId, approve }, now);
       }),
 

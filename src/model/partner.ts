@@ -105,6 +105,8 @@ export interface ApplyOptions {
 
 export interface KeyRotation {
   readonly sequence: number;
+  /** The key that signed for the new one; it must still be the current one when the rotation is stored. */
+  readonly oldFingerprint: Buffer;
   readonly key: NewPartnerKey;
   /** Until when the older key still counts, unless the new one is used before. */
   readonly overlapTill: number;
@@ -129,8 +131,6 @@ export interface Partners {
   rotateKeys(uid: PartnerUid, rotation: KeyRotation): Promise<Partner>;
   /** To be called with the key that a peer just proved: the first use of the next key makes it current and retires the old one. True when it did. */
   retireOldKey(uid: PartnerUid, usedFingerprint: Buffer): Promise<boolean>;
-  /** Uses up the operator's permission for one new start; false when there is none. */
-  takeContinuityGrant(uid: PartnerUid, now: number): Promise<boolean>;
   /** Last contact; no change of trust. */
   touch(uid: PartnerUid, at: number): Promise<void>;
   recordError(uid: PartnerUid, error: PartnerError): Promise<void>;

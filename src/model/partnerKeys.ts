@@ -7,7 +7,7 @@ import { identityLimits, sessionLimits } from '../core/limits.ts';
 import { recordPartnerKey } from './auditActs.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { Database } from './database.ts';
-import type { KeyRotation, Partner, Partners } from './partner.ts';
+import { type KeyRotation, type Partner, type Partners, usableKeys } from './partner.ts';
 import { insertKey, loadPartner, refuseKnownKey, withKeys } from './partnerRows.ts';
 import type { Tables } from './tables.ts';
 
@@ -98,11 +98,14 @@ function isRepeat(partner: Partner, { sequence, key }: KeyRotation): boolean {
 }
 
 async function admit(trx: Transaction<Tables>, partner: Partner, rotation: KeyRotation, now: number): Promise<void> {
-  const { sequence, key, overlapTill } = rotation;
+  const { sequence, oldFingerprint, key, overlapTill } = rotation;
   const refuse = (details: string): never => {
     throw new AllianceError('rotation_refused', { details });
   };
   if (partner.state === 'revoked') refuse(`partner ${partner.name} is revoked`);
+  // The channel that the statement came by may be older than the end of its key.
+  if (!usableKeys(partner, now).some((own) => own.state === 'current' && own.fingerprint.equals(oldFingerprint)))
+    refuse('the old key is no longer the current one');
   if (sequence <= partner.rotationSequence)
     throw new AllianceError('rotation_old_sequence', { details: `${sequence}, known: ${partner.rotationSequence}` });
   if (partner.keys.some(({ state }) => state === 'next')) throw new AllianceError('rotation_overlap');

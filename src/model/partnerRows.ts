@@ -6,6 +6,7 @@ import { pairingLimits } from '../core/limits.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { NewPartner, NewPartnerKey, Partner, PartnerKey } from './partner.ts';
 import type { PartnerKeyRow, PartnerRow, Tables } from './tables.ts';
+import { checkTrustTill } from './trust.ts';
 
 const keyOrder: Readonly<Record<PartnerKey['state'], number>> = { current: 0, next: 1, retired: 2 };
 
@@ -31,6 +32,7 @@ export async function insertPartner(trx: Transaction<Tables>, partner: NewPartne
   const cloudId = parseCloudId(partner.cloudId);
   const name = partner.name ? parsePartnerName(partner.name) : cloudId;
   const { key } = partner;
+  checkTrustTill(partner.trustTill ?? null);
   await refuseKnownNames(trx, { cloud_id: cloudId, name });
   await refuseBoundKey(trx, partner);
   // A removed one that was not told yet makes room: it is being told right now.

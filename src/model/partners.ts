@@ -10,7 +10,7 @@ import type { ApplyOptions, Partner, PartnerChanges, Partners } from './partner.
 import { createPartnerKeys } from './partnerKeys.ts';
 import { endpointsText, insertPartner, loadPartner, refuseKnownNames, withKeys } from './partnerRows.ts';
 import type { PartnerRow, Tables } from './tables.ts';
-import { effectiveState, nextState, type TrustEvent } from './trust.ts';
+import { checkTrustTill, effectiveState, nextState, type TrustEvent } from './trust.ts';
 
 type Columns = Partial<Omit<PartnerRow, 'uid'>>;
 
@@ -90,22 +90,12 @@ export function createPartners(db: Database, clock: Clock): Partners {
         return columns;
       }),
 
-    takeContinuityGrant: async (uid, now) => {
-      const { numUpdatedRows } = await db.writer
-        .updateTable('partners')
-        .set({ continuity_granted_till: null })
-        .where('uid', '=', uid)
-        .where('continuity_granted_till', '>', now)
-        .executeTakeFirst();
-      return numUpdatedRows > 0n;
-    },
-
     touch: async (uid, at) => {
-      await setColumns(db.writer, uid, { last_contact: at });
+      await setColumns(db.light.writer, uid, { last_contact: at });
     },
 
     recordError: async (uid, { at, code, name, message }) => {
-      await setColumns(db.writer, uid, { last_error: JSON.stringify({ at, code, name, message }) });
+      await setColumns(db.light.writer, uid, { last_error: JSON.stringify({ at, code, name, message }) });
     },
 
     remove: async (uid, { notify = true } = {}) => {
@@ -130,8 +120,9 @@ export function createPartners(db: Database, clock: Clock): Partners {
 function transition(partner: Partner, event: TrustEvent, options: ApplyOptions & { now: number }): Columns {
   const { by = 'us', now } = options;
   const label = partner.name;
-  // Only to write an expiry down does the stored state count; for all else trust ended when its time was over.
-  const state = nextState(event === 'expire' ? partner.state : effectiveState(partner, now), event, label);
+  // To write an expiry down, and to take it back, the stored state counts: a suspension outlives it. For all else trust ended in time.
+  const stored = event === 'expire' || event === 'renew';
+  const state = nextState(stored ? partner.state : effectiveState(partner, now), event, label);
   switch (event) {
     case 'approve': {
       if (by !== partner.approval)
@@ -157,6 +148,7 @@ function transition(partner: Partner, event: TrustEvent, options: ApplyOptions &
 }
 
 function refusePast(trustTill: number | null, now: number): void {
+  checkTrustTill(trustTill);
   if (trustTill !== null && trustTill <= now)
     throw new AllianceError('bad_request', { field: 'trust_till', details: 'The end of trust lies in the past.' });
 }

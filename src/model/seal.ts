@@ -1,15 +1,11 @@
-/** Sealed columns as a whole: whether the keyring fits this database, and sealing anew. */
+/** Sealed columns as a whole: whether the keyring fits this database, and a start without them. */
 import { randomBytes } from 'node:crypto';
-import type { Transaction } from 'kysely';
 import { AllianceError } from '../core/errors.ts';
 import { storeLimits } from '../core/limits.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { appendChecked, checkEntry, restoredEntry } from './auditChain.ts';
 import { increase, setCounter } from './counters.ts';
 import type { Database } from './database.ts';
-import { invitationAad } from './invitations.ts';
-import { sessionAad } from './sessions.ts';
-import type { Tables } from './tables.ts';
 
 /** A sealed value that everybody can open who has the right keyring. */
 const probeKey = 'sealed_probe';
@@ -57,50 +53,6 @@ export async function startAnew(db: Database, keyring: Keyring, now: number): Pr
     const { seq } = await trx.selectFrom('audit_head').select('seq').where('id', '=', 1).executeTakeFirstOrThrow();
     await appendChecked(trx, [checkEntry(restoredEntry(seq), now)], storeLimits.feedRestoreLeap);
   });
-}
-
-/** In one transaction, so that the older key is needed for all or for nothing. */
-export async function resealAll(db: Database, keyring: Keyring): Promise<number> {
-  return db.write(async (trx) => {
-    await trx
-      .updateTable('settings')
-      .set({ value: newProbe(keyring) })
-      .where('key', '=', probeKey)
-      .execute();
-    return (await resealSessions(trx, keyring)) + (await resealInvitations(trx, keyring));
-  });
-}
-
-async function resealSessions(trx: Transaction<Tables>, keyring: Keyring): Promise<number> {
-  let count = 0;
-  for (const row of await trx.selectFrom('sessions').selectAll().execute())
-    for (const column of ['secret', 'continuity'] as const) {
-      const sealed = row[column];
-      if (sealed === null || !keyring.isStale(sealed)) continue;
-      const aad = sessionAad(row, column);
-      await trx
-        .updateTable('sessions')
-        .set({ [column]: keyring.seal(keyring.open(sealed, aad), aad) })
-        .where('direction', '=', row.direction)
-        .where('sid', '=', row.sid)
-        .execute();
-      count++;
-    }
-  return count;
-}
-
-async function resealInvitations(trx: Transaction<Tables>, keyring: Keyring): Promise<number> {
-  const rows = await trx.selectFrom('invitations').select(['id', 'kp']).execute();
-  const stale = rows.filter(({ kp }) => keyring.isStale(kp));
-  for (const { id, kp } of stale) {
-    const aad = invitationAad(id);
-    await trx
-      .updateTable('invitations')
-      .set({ kp: keyring.seal(keyring.open(kp, aad), aad) })
-      .where('id', '=', id)
-      .execute();
-  }
-  return stale.length;
 }
 
 const newProbe = (keyring: Keyring): string => keyring.seal(randomBytes(16), probeAad).toString('base64');

@@ -36,9 +36,10 @@ export interface Continuity {
 export interface Sessions {
   /**
    * Stores a session and keeps within the limits of its partner and direction. Throws partner_not_active (revoked or removed meanwhile),
-   * ticket_refused (key retired meanwhile) and session_invalid (sid exists). `handshake` is for its record in the audit.
+   * ticket_refused (key retired meanwhile) and session_invalid (sid exists). With `usesGrant` it takes the operator's permission for one
+   * new start with it, and throws continuity_required when there is none. `attempt` and `requestId` are for its record in the audit.
    */
-  insert(session: StoredSession, handshake?: HandshakeFacts): Promise<void>;
+  insert(session: StoredSession, handshake?: HandshakeFacts & { readonly usesGrant?: boolean }): Promise<void>;
   findLive(sid: SessionId, direction: Direction, now: number): Promise<StoredSession | null>;
   /** The live one that was agreed last. */
   newest(partnerUid: PartnerUid, direction: Direction, now: number): Promise<StoredSession | null>;

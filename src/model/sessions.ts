@@ -15,7 +15,7 @@ type KeyColumn = 'secret' | 'continuity';
 type RowId = Pick<SessionRow, 'sid' | 'direction' | 'partner_uid'>;
 
 /** What binds a sealed key to its place. */
-export const sessionAad = ({ direction, sid, partner_uid }: RowId, column: KeyColumn): string[] => [
+const sessionAad = ({ direction, sid, partner_uid }: RowId, column: KeyColumn): string[] => [
   'sessions',
   `${direction}:${sid}`,
   column,
@@ -31,9 +31,10 @@ export function createSessions(db: Database, keyring: Keyring, clock: Clock): Se
   };
 
   return {
-    insert: (session, handshake = { attempt: 'unknown' }) =>
+    insert: (session, { usesGrant = false, ...handshake } = { attempt: 'unknown' }) =>
       db.write(async (trx) => {
         await refuseUntrusted(trx, session);
+        if (usesGrant) await takeContinuityGrant(trx, session);
         const row = toRow(session, keyring);
         const { numInsertedOrUpdatedRows } = await trx
           .insertInto('sessions')
@@ -130,6 +131,16 @@ async function refuseUntrusted(trx: Transaction<Tables>, session: StoredSession)
     .where('state', '!=', 'retired')
     .executeTakeFirst();
   if (!key) throw new AllianceError('ticket_refused', { details: "The partner's key was retired." });
+}
+
+async function takeContinuityGrant(trx: Transaction<Tables>, { partnerUid, createdAt }: StoredSession): Promise<void> {
+  const { numUpdatedRows } = await trx
+    .updateTable('partners')
+    .set({ continuity_granted_till: null })
+    .where('uid', '=', partnerUid)
+    .where('continuity_granted_till', '>', createdAt)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows !== 1n) throw new AllianceError('continuity_required');
 }
 
 /**

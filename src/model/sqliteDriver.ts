@@ -19,7 +19,7 @@ import { AllianceError } from '../core/errors.ts';
 import { storeLimits } from '../core/limits.ts';
 import { isBusy, mapDatabaseError } from './databaseError.ts';
 
-export function sqliteDialect(driver: SqliteDriver): Dialect {
+export function sqliteDialect(driver: Driver): Dialect {
   return {
     createDriver: () => driver,
     createQueryCompiler: () => new SqliteQueryCompiler(),
@@ -41,9 +41,13 @@ export async function retryWhileBusy<T>(work: () => T, deadline: number): Promis
   }
 }
 
+/** FULL: what is committed outlives a power failure, at the price of an fsync. NORMAL: it outlives a crash of the process. */
+export type Durability = 'FULL' | 'NORMAL';
+
 export class SqliteDriver implements Driver {
   readonly #db: SqliteDatabase;
   readonly #busyTimeoutMs: number;
+  #durability: Durability | undefined;
   readonly #statements = new Map<string, Statement>();
   /** Settles when the one connection is free. */
   #free: Promise<void> = Promise.resolve();
@@ -57,7 +61,7 @@ export class SqliteDriver implements Driver {
   async init(): Promise<void> {}
 
   /** The wait for the lock counts from here, so that many queued writers fail together and not one after the other. */
-  async acquireConnection(): Promise<DatabaseConnection> {
+  async acquireConnection(durability: Durability = 'FULL'): Promise<DatabaseConnection> {
     const deadline = performance.now() + this.#busyTimeoutMs;
     const before = this.#free;
     let release = (): void => {};
@@ -65,9 +69,35 @@ export class SqliteDriver implements Driver {
       release = resolve;
     });
     await before;
+    try {
+      await retryWhileBusy(() => this.#become(durability), deadline);
+    } catch (error) {
+      release();
+      throw mapDatabaseError(error, this.#db.name);
+    }
     const connection = new SqliteConnection(this.#db, this.#statements, deadline);
     this.#releases.set(connection, release);
     return connection;
+  }
+
+  /** Between transactions only; and not as a prepared statement, for SQLite obeys this pragma when it is prepared. */
+  #become(durability: Durability): void {
+    if (durability === this.#durability || !this.#db.open) return;
+    this.#db.pragma(`synchronous = ${durability}`);
+    this.#durability = durability;
+  }
+
+  /** The same connection, whose users take turns with those of the driver itself. */
+  withDurability(durability: Durability): Driver {
+    return {
+      init: () => this.init(),
+      acquireConnection: () => this.acquireConnection(durability),
+      releaseConnection: (connection) => this.releaseConnection(connection),
+      beginTransaction: (connection) => this.beginTransaction(connection),
+      commitTransaction: (connection) => this.commitTransaction(connection),
+      rollbackTransaction: (connection) => this.rollbackTransaction(connection),
+      destroy: () => this.destroy(),
+    };
   }
 
   async releaseConnection(connection: DatabaseConnection): Promise<void> {

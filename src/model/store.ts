@@ -6,6 +6,7 @@ import type { Audit } from './audit.ts';
 import { createAudit } from './audits.ts';
 import { readCounter } from './counters.ts';
 import { openDatabase } from './database.ts';
+import { watchFile } from './databaseFile.ts';
 import type { Feed } from './feed.ts';
 import { createFeed } from './feeds.ts';
 import type { Followers } from './follower.ts';
@@ -23,7 +24,7 @@ import { createPartners } from './partners.ts';
 import type { Provisions } from './provision.ts';
 import { createProvisions } from './provisions.ts';
 import { createReplays, type Replays } from './replay.ts';
-import { checkSeal, resealAll, startAnew } from './seal.ts';
+import { checkSeal, startAnew } from './seal.ts';
 import type { Sessions } from './session.ts';
 import { createSessions } from './sessions.ts';
 import { createSettings, type Settings } from './settings.ts';
@@ -58,14 +59,12 @@ export interface Store {
   readonly tokenKeys: TokenKeys;
   readonly followers: Followers;
   readonly settings: Settings;
-  /** Grows with every change of partners, their keys, our identity, and with every revocation of sessions. */
+  /** Grows with every change of partners, their keys, our identity, and with every revocation of sessions. Throws database_replaced. */
   trustEpoch(): Promise<number>;
-  /** A cheap read; throws what openStore throws when the database is gone. */
+  /** A cheap read; throws what openStore throws when the database is gone, and database_replaced. */
   ping(): Promise<void>;
   /** Housekeeping: what has ended by time is written down, wiped or forgotten. */
   prune(now: number): Promise<void>;
-  /** After a rotation of the key-encryption key: seals anew what older keys sealed. Returns how many values. */
-  reseal(): Promise<number>;
   /** A consistent copy of the database while it runs, mode 0600; replaces `file`. */
   backup(file: string): Promise<void>;
   close(): Promise<void>;
@@ -78,6 +77,11 @@ export interface Store {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { url, keyring, clock = systemClock, busyTimeoutMs = storeLimits.busyTimeoutMs, restored = false } = options;
   const db = await openDatabase(url, { now: clock.now(), busyTimeoutMs });
+  const checkFile = watchFile(url.replace(/^sqlite:/, ''));
+  const trustEpoch = async () => {
+    checkFile();
+    return readCounter(db.reader, 'trust_epoch');
+  };
   try {
     if (restored) await startAnew(db, keyring, clock.now());
     await checkSeal(db, keyring);
@@ -87,14 +91,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 
   const feed = createFeed(db, clock);
-  const replays = createReplays(db);
-  const audit = createAudit(db, clock);
+  const replays = createReplays(db.light);
+  // What a power failure takes of it are records of acts that it takes as well, or of answers that were given.
+  const audit = createAudit(db.light, clock);
   const provisions = createProvisions(db, clock);
   return {
     partners: createPartners(db, clock),
     invitations: createInvitations(db, keyring, clock),
-    sessions: createSessions(db, keyring, clock),
-    leases: createLeases(db, clock),
+    sessions: createSessions(db.light, keyring, clock),
+    leases: createLeases(db.light, clock),
     identities: createIdentities(db, clock),
     mappings: createMappings(db, clock),
     provisions,
@@ -104,12 +109,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     audit,
     feed,
     replays,
-    trustEpoch: () => readCounter(db.reader, 'trust_epoch'),
+    trustEpoch,
     ping: async () => {
-      await readCounter(db.reader, 'trust_epoch');
+      await trustEpoch();
     },
     prune: (now) => pruneStore(db, { feed, replays, provisions }, now),
-    reseal: () => resealAll(db, keyring),
     backup: (file) => db.backup(file),
     close: async () => {
       feed.close();

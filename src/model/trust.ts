@@ -2,9 +2,12 @@
  * The life of a partnership, without storage. `invited` is not here: before somebody accepts there is no partner, only an
  * invitation (invitation.ts).
  *
- *     pending -> active <-> suspended        active, suspended -> expired -> active        any but revoked -> revoked
+ *     pending -> active <-> suspended        active -> expired -> active        any but revoked -> revoked
+ *
+ * A suspended partner whose trust_till is over counts as expired as well (effectiveState), and is suspended again once renewed.
  */
 import { AllianceError } from '../core/errors.ts';
+import { timeLimits } from '../core/limits.ts';
 
 /** What the PARTNER is to us: it provides (we call), it consumes (it calls), or both. */
 export type Role = 'provider' | 'consumer' | 'both';
@@ -21,7 +24,7 @@ export const trustEvents: readonly TrustEvent[] = ['approve', 'suspend', 'resume
 const edges: Readonly<Record<TrustState, Partial<Readonly<Record<TrustEvent, TrustState>>>>> = {
   pending: { approve: 'active', revoke: 'revoked' },
   active: { suspend: 'suspended', expire: 'expired', renew: 'active', revoke: 'revoked' },
-  suspended: { resume: 'active', expire: 'expired', renew: 'suspended', revoke: 'revoked' },
+  suspended: { resume: 'active', renew: 'suspended', revoke: 'revoked' },
   expired: { renew: 'active', revoke: 'revoked' },
   revoked: {},
 };
@@ -34,6 +37,15 @@ export function nextState(state: TrustState, event: TrustEvent, label?: string):
       details: `${event}: partner ${label ? `${label} ` : ''}is ${state}`,
     });
   return next;
+}
+
+/** Throws bad_request for an end of trust that is no point in time; null is without end. */
+export function checkTrustTill(trustTill: number | null): void {
+  if (trustTill === null || (Number.isSafeInteger(trustTill) && trustTill <= timeLimits.latestMs)) return;
+  throw new AllianceError('bad_request', {
+    field: 'trust_till',
+    details: 'trust_till must lie before the year 10000.',
+  });
 }
 
 /** The state that counts at `now`: trust ends at trust_till whether or not somebody has written that down yet. */

@@ -15,6 +15,7 @@ import {
   toNumber,
   ValidateTokenRequest,
 } from '../wire/types.ts';
+import { readTime } from './time.ts';
 
 /** `revocationHead` is the sequence of the issuer's newest revocation when it answered; null where it does not say. */
 export type Validation =
@@ -66,13 +67,14 @@ function readValidation(answer: TokenValidation, soft: boolean): Validation {
   if (status === TokenStatus.INDETERMINATE)
     return { status: 'indeterminate', reason: reasonNames.get(reason ?? 0) ?? 'unknown' };
   if (!checkedAt) throw missing('checked_at');
-  if (status === TokenStatus.INVALID) return { status: 'invalid', checkedAt: toNumber(checkedAt), revocationHead };
+  if (status === TokenStatus.INVALID)
+    return { status: 'invalid', checkedAt: readTime(checkedAt, 'checked_at'), revocationHead };
   if (!expiresAt) throw missing('expires_at');
   if (!soft && !body) throw missing('body');
   return {
     status: 'valid',
-    expiresAt: toNumber(expiresAt),
-    checkedAt: toNumber(checkedAt),
+    expiresAt: readTime(expiresAt, 'expires_at'),
+    checkedAt: readTime(checkedAt, 'checked_at'),
     body: body ?? null,
     revocationHead,
   };
@@ -120,5 +122,5 @@ export async function authenticate(
           application_credential: new ApplicationCredentials({ id: credentials.id, secret: credentials.secret }),
         });
   const issued: IssuedToken = await pool.call(partner, 'authenticate', request, options);
-  return { token: issued.token, expiresAt: toNumber(issued.expires_at), body: issued.body };
+  return { token: issued.token, expiresAt: readTime(issued.expires_at, 'expires_at'), body: issued.body };
 }

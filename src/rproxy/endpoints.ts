@@ -1,6 +1,7 @@
 import type { ClientPool } from '../client/pool.ts';
 import type { Partner } from '../model/partner.ts';
 import { EndpointFilter } from '../wire/types.ts';
+import { checkLength } from './catalog.ts';
 
 export interface RemoteEndpoint {
   readonly id: string;
@@ -29,7 +30,7 @@ export async function endpoints(
     ...(face !== undefined && { interface_name: face }),
   });
   const found = await pool.call(partner, 'getEndpoints', request);
-  return found.map((endpoint) => ({
+  return checkLength(found).map((endpoint) => ({
     id: endpoint.id,
     serviceId: endpoint.service_id,
     serviceType: endpoint.service_type,

@@ -3,7 +3,7 @@ import { createRotation } from '../channel/rotation.ts';
 import type { ClientPool } from '../client/pool.ts';
 import type { OwnIdentity } from '../client/trustView.ts';
 import { AllianceError } from '../core/errors.ts';
-import { tokenKeyLimits } from '../core/limits.ts';
+import { identityLimits, tokenKeyLimits } from '../core/limits.ts';
 import { equalBytes } from '../crypto/bytes.ts';
 import { readCertificate } from '../crypto/certificate.ts';
 import { readTokenKey, type TokenKey } from '../crypto/tokenKey.ts';
@@ -52,6 +52,13 @@ export async function readTrustBundle(
 ): Promise<BundleNews> {
   const bundle = await pool.call(partner, 'getTrustBundle', undefined);
   const sequence = toNumber(bundle.sequence);
+  const { length } = bundle.certificates;
+  // Reading one takes time that everybody else waits for.
+  if (length === 0 || length > identityLimits.bundleCertificates)
+    throw new AllianceError('wire_malformed', {
+      field: 'certificates',
+      details: `A bundle of ${length} certificates.`,
+    });
   if (bundle.cloud_id !== partner.cloudId)
     throw new AllianceError('wire_malformed', { field: 'cloud_id', details: 'A bundle of another cloud.' });
   const announced = bundle.certificates.every(({ certificate }) => {

@@ -12,7 +12,8 @@ import { AllianceError, toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { Partner } from '../model/partner.ts';
-import { PairingState, PairOpen, PairProof, PairRequest, TrustEnd, toNumber } from '../wire/types.ts';
+import { PairingState, PairOpen, PairProof, PairRequest, TrustEnd } from '../wire/types.ts';
+import { readTime } from './time.ts';
 
 export interface AcceptInvitationOptions {
   readonly invitation: Invitation;
@@ -71,7 +72,7 @@ export interface PairingAnswer {
 /** What the inviter says of our pairing. */
 export async function askPairing(pool: ClientPool, partner: Partner): Promise<PairingAnswer> {
   const { state, trust_till: trustTill } = await pool.call(partner, 'getPairing', undefined);
-  return { active: state === PairingState.ACTIVE, trustTill: trustTill ? toNumber(trustTill) : null };
+  return { active: state === PairingState.ACTIVE, trustTill: trustTill ? readTime(trustTill, 'trust_till') : null };
 }
 
 const endReason = (how: 'revoked' | 'removed'): TrustEnd => (how === 'revoked' ? TrustEnd.REVOKED : TrustEnd.REMOVED);

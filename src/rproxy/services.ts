@@ -1,6 +1,7 @@
 import type { ClientPool } from '../client/pool.ts';
 import type { Partner } from '../model/partner.ts';
 import { ServiceFilter } from '../wire/types.ts';
+import { checkLength } from './catalog.ts';
 
 export interface RemoteService {
   readonly id: string;
@@ -18,7 +19,7 @@ export async function services(
   const { type, name } = filter;
   const request = new ServiceFilter({ ...(type !== undefined && { type }), ...(name !== undefined && { name }) });
   const found = await pool.call(partner, 'getServices', request);
-  return found.map((service) => ({
+  return checkLength(found).map((service) => ({
     id: service.id,
     type: service.type,
     name: service.name,

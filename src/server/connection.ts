@@ -23,6 +23,9 @@ import {
 import { type Contract, type MethodName, methodFacts, methodNamed } from '../wire/methods.ts';
 import { addressKey } from './addressKey.ts';
 import type { InboundCall, InboundChannel, Peer, ServerContext } from './context.ts';
+import { ReceivedCall } from './inboundCall.ts';
+import { chargeUnknown, noteRefusal } from './interceptors.ts';
+import { Pace } from './pace.ts';
 
 export interface ConnectionOptions {
   readonly socket: Socket;
@@ -50,14 +53,19 @@ export class ServerConnection implements Peer {
   readonly #reader = new CompactReader();
   readonly #openedAt = performance.now();
   #activeAt = this.#openedAt;
+  /** When the bytes came that are delivered now: one look at the clock for all the messages in them. */
+  #receivedAt = this.#openedAt;
   #inFlight = 0;
   #handshakeCalls = 0;
+  /** A handshake call is under way: nothing is read, so that nothing overtakes the change of state that it brings. */
+  #handshaking = false;
+  #refusedCalls = 0;
   #channel: InboundChannel | undefined;
   #pendingKeys: ChannelKeys | undefined;
   #attachedAt = 0;
   #ending = false;
   #draining = false;
-  #throttle: NodeJS.Timeout | undefined;
+  readonly #pace: Pace;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -71,7 +79,18 @@ export class ServerConnection implements Peer {
       onMessage: (message, sealed) => this.#onMessage(message, sealed),
       onClose: (error) => this.#onClose(error),
       onConfirmed: () => this.#onConfirmed(),
-      onBytes: (sizeBytes) => this.#onBytes(sizeBytes),
+      onBytes: (sizeBytes) => {
+        this.#receivedAt = performance.now();
+        if (this.#channel && this.#link.confirmed) this.#pace.received(this.#channel.partner, sizeBytes);
+      },
+      onSent: (sizeBytes) => {
+        if (this.#channel && this.#link.confirmed) this.#pace.sent(this.#channel.partner, sizeBytes);
+      },
+    });
+    this.#pace = new Pace({
+      context: options.context,
+      pause: () => this.#link.pause(),
+      resume: () => this.#readOn(),
     });
   }
 
@@ -89,8 +108,16 @@ export class ServerConnection implements Peer {
   }
 
   becomeChannel(channel: InboundChannel, keys: ChannelKeys): void {
+    if (this.#channel) throw new TypeError('The connection is a channel already.');
     this.#channel = channel;
     this.#pendingKeys = keys;
+  }
+
+  holdOff(retryAfterMs: number): void {
+    const { refusedCallsPerConnection, refusedPauseMinMs, refusedPauseMaxMs } = this.#options.context.limits;
+    if (!this.#channel && ++this.#refusedCalls > refusedCallsPerConnection)
+      this.close(new AllianceError('rate_limited', { details: 'refused_calls' }));
+    else this.#pace.hold(Math.min(refusedPauseMaxMs, Math.max(refusedPauseMinMs, retryAfterMs)));
   }
 
   endAfterReply(): void {
@@ -138,14 +165,11 @@ export class ServerConnection implements Peer {
     const isOneway = header.type === MessageType.oneway;
     if (header.type !== MessageType.call && !isOneway)
       throw new AllianceError('wire_malformed', { details: 'Not a call.' });
-    this.#activeAt = performance.now();
+    this.#activeAt = this.#receivedAt;
     const { name } = header;
     const method = methodNamed(name);
     if (method === undefined) {
-      this.#options.context.telemetry.refusal('unknown_method');
-      // Whoever sends a oneway message expects no answer, not even this one.
-      if (!isOneway) this.#write((writer) => encodeUnknownMethod(writer, header.seqid, name));
-      if (!sealed) this.#countHandshakeCall();
+      this.#onUnknown(header, sealed);
       return;
     }
     if (isOneway !== (methodFacts(method).oneway === true))
@@ -153,52 +177,67 @@ export class ServerConnection implements Peer {
     this.#begin(method, header, readArgument(reader, method));
   }
 
+  #onUnknown({ type, name, seqid }: MessageHeader, sealed: boolean): void {
+    const { context } = this.#options;
+    context.telemetry.refusal('unknown_method');
+    // Whoever sends a oneway message expects no answer, not even this one.
+    if (type !== MessageType.oneway) this.#write((writer) => encodeUnknownMethod(writer, seqid, name));
+    const partner = this.#partnerNow();
+    const waitMs = partner ? chargeUnknown(context, partner) : 0;
+    if (waitMs > 0) this.holdOff(waitMs);
+    if (!sealed) this.#countHandshakeCall();
+  }
+
   #begin<M extends MethodName>(method: M, { seqid }: MessageHeader, argument: Contract[M]['args']): void {
     const bootstrap = !this.#link.sealed && method !== 'ping';
     if (bootstrap && !this.#countHandshakeCall()) return;
+    const { config } = this.#options.context;
     const partner = this.#partnerNow();
-    const call: InboundCall = {
-      direction: 'in',
-      method,
-      argument,
-      cloudId: partner?.cloudId,
-      requestId: this.#options.nextRequestId(),
-      startedAt: this.#activeAt,
-      peer: this,
-      partner,
-      channel: this.#channel,
-    };
-    // Handshake calls run one at a time: nothing may overtake the change of state that they bring.
+    const call = new ReceivedCall(
+      { method, argument, startedAt: this.#activeAt, peer: this, partner, channel: this.#channel },
+      this.#options.nextRequestId,
+    );
     this.#inFlight++;
-    if (bootstrap || this.#inFlight >= this.#options.context.config().limits.inFlightPerConnection) this.#link.pause();
-    this.#run(method, seqid, call);
+    if (bootstrap) this.#handshaking = true;
+    if (bootstrap || this.#inFlight >= config().limits.inFlightPerConnection) this.#link.pause();
+    this.#run(seqid, call);
+  }
+
+  #run(seqid: number, call: InboundCall): void {
+    let value: unknown;
+    try {
+      if (this.#draining) throw new AllianceError('shutting_down', { retryAfterMs: 1000 });
+      value = this.#options.run(call);
+    } catch (thrown) {
+      this.#answer(seqid, call, undefined, toAllianceError(thrown));
+      return;
+    }
+    if (value instanceof Promise) void this.#answerLater(seqid, call, value);
+    else this.#answer(seqid, call, value);
   }
 
   /** Little but the waiting, because everything a function holds across an `await` is allocated for each call. */
-  async #run(method: MethodName, seqid: number, call: InboundCall): Promise<void> {
+  async #answerLater(seqid: number, call: InboundCall, answer: Promise<unknown>): Promise<void> {
     let value: unknown;
     let failure: AllianceError | undefined;
     try {
-      value = await this.#start(method, call);
+      value = await answer;
     } catch (thrown) {
       failure = toAllianceError(thrown);
     }
-    this.#answer(method, seqid, call.requestId, value, failure);
+    this.#answer(seqid, call, value, failure);
   }
 
-  #start(method: MethodName, call: InboundCall): Promise<unknown> {
-    if (this.#draining) throw new AllianceError('shutting_down', { retryAfterMs: 1000 });
-    if (this.#link.sealed && methodFacts(method).plain && method !== 'ping')
-      throw new AllianceError('bad_request', { details: `${method} does not travel over a channel.` });
-    return this.#options.run(call);
-  }
-
-  #answer(method: MethodName, seqid: number, requestId: string, value: unknown, failure?: AllianceError): void {
+  #answer(seqid: number, call: InboundCall, value: unknown, failure?: AllianceError): void {
+    const { method } = call;
     this.#inFlight--;
+    if (method !== 'ping') this.#handshaking = false;
     if (this.#link.closed) return;
+    // Whatever was wrong, and whoever found it: an attach that failed is the end.
+    if (failure && method === 'attach' && !this.#link.sealed) this.#ending = true;
     if (methodFacts(method).oneway) {
       // Nobody waits: not for a value, and not for a failure.
-    } else if (failure) this.#answerError(method, seqid, failure, requestId);
+    } else if (failure) this.#answerError(seqid, call, failure);
     else
       try {
         const { writer } = this.#link;
@@ -206,27 +245,32 @@ export class ServerConnection implements Peer {
         encodeResult(writer, seqid, method, value as never);
         this.#link.commit(mark);
       } catch (thrown) {
-        this.#answerError(method, seqid, toAllianceError(thrown), requestId);
+        this.#answerError(seqid, call, toAllianceError(thrown));
       }
     this.#afterReply();
   }
 
-  #answerError(method: MethodName, seqid: number, error: AllianceError, requestId: string): void {
+  #answerError(seqid: number, call: InboundCall, error: AllianceError): void {
     // Before attach nobody is told an id: it would only help to probe.
-    const id = this.#link.sealed ? requestId : undefined;
-    this.#write((writer) => encodeError(writer, seqid, method, error, id));
+    const id = this.#link.sealed ? call.requestId : undefined;
+    this.#write((writer) => encodeError(writer, seqid, call.method, error, id));
   }
 
   #afterReply(): void {
     const keys = this.#pendingKeys;
-    if (keys) {
+    if (keys && !this.#handshaking) {
       this.#pendingKeys = undefined;
       this.#attachedAt = performance.now();
-      this.#link.secure(keys);
+      this.#link.secure(keys, 'awaited');
     }
     if (this.#ending || (this.#draining && this.#inFlight === 0)) this.#link.end();
-    else if (this.#inFlight < this.#options.context.config().limits.inFlightPerConnection && !this.#throttle)
-      this.#link.resume();
+    else this.#readOn();
+  }
+
+  /** Reads on, unless something still speaks against it. */
+  #readOn(): void {
+    if (this.#handshaking || this.#pace.held) return;
+    if (this.#inFlight < this.#options.context.config().limits.inFlightPerConnection) this.#link.resume();
   }
 
   #write(encode: (writer: Link['writer']) => void): void {
@@ -265,30 +309,14 @@ export class ServerConnection implements Peer {
     );
   }
 
-  /** A partner that sends more bytes than it may is read from more slowly. */
-  #onBytes(sizeBytes: number): void {
-    const channel = this.#channel;
-    if (!channel || !this.#link.confirmed) return;
-    const { rates, config, clock } = this.#options.context;
-    const { bytesPerS } = partnerConfig(config(), channel.partner.cloudId);
-    const rate = { perS: bytesPerS, burst: Math.max(1, bytesPerS) };
-    const waitMs = rates.charge(`bytes:${channel.partner.uid}`, rate, clock.now(), sizeBytes);
-    if (waitMs === 0 || this.#throttle) return;
-    this.#link.pause();
-    this.#throttle = setTimeout(() => {
-      this.#throttle = undefined;
-      this.#afterReply();
-    }, waitMs);
-    this.#throttle.unref();
-  }
-
   #onClose(error: AllianceError | undefined): void {
-    clearTimeout(this.#throttle);
-    const { telemetry, log } = this.#options.context;
-    if (this.#channel && this.#link.confirmed) telemetry.channels('in', -1);
+    const { context } = this.#options;
+    const partner = this.#channel?.partner;
+    this.#pace.end(partner);
+    if (partner && this.#link.confirmed) context.telemetry.channels('in', -1);
     if (error && error.errorName !== 'connection_lost') {
-      telemetry.refusal(error.errorName);
-      log.info({ remoteAddress: this.remoteAddress, partner: this.#channel?.partner.cloudId, err: error }, 'Cut off.');
+      context.telemetry.refusal(error.errorName);
+      noteRefusal(context, { peer: this, cloudId: partner?.cloudId, error }, 'Cut off.');
     }
     this.#options.onClose(this);
   }

@@ -1,7 +1,7 @@
 /** What handlers and interceptors work with. */
 import type { ChannelKeys } from '../channel/attach.ts';
 import type { PinnedKey } from '../channel/handshake.ts';
-import type { Call } from '../channel/interceptor.ts';
+import type { Call, Eventually } from '../channel/interceptor.ts';
 import type { answerOpen, Card, OpenFields, PartnerRole } from '../channel/pairing.ts';
 import type { TrustView } from '../client/trustView.ts';
 import type { Clock } from '../core/clock.ts';
@@ -21,7 +21,8 @@ import type { Followers } from '../token/revocation/follower.ts';
 import type { RevocationSource } from '../token/revocation/source.ts';
 import type { SoftTokens } from '../token/softTokens.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
-import type { Rates } from './rates.ts';
+import type { ServerRates } from './rates.ts';
+import type { RefusalLog } from './refusalLog.ts';
 import type { Shares } from './shares.ts';
 
 /** Time-outs and shares of connections, as in `connectionLimits`. */
@@ -49,7 +50,8 @@ export interface ServerContext {
   readonly followers: Pick<Followers, 'wake'>;
   readonly hints: Hints;
   readonly notices: PartnerNotices;
-  readonly rates: Rates;
+  readonly rates: ServerRates;
+  readonly refusals: RefusalLog;
   /** Runs signatures on the thread pool; refuses with `overloaded` when too many wait. */
   readonly sign: <T>(work: () => Promise<T>) => Promise<T>;
   /** Our card for pairing. */
@@ -82,6 +84,8 @@ export interface Peer {
   channelsOf(uid: PartnerUid): number;
   /** Makes the connection a channel as soon as the reply has left. */
   becomeChannel(channel: InboundChannel, keys: ChannelKeys): void;
+  /** The call was too much: reads no further for about so long. Strangers of whom that is true too often are cut off. */
+  holdOff(retryAfterMs: number): void;
   /** Ends the connection as soon as the reply has left. */
   endAfterReply(): void;
 }
@@ -99,7 +103,7 @@ export type Handler<M extends MethodName> = (
   context: ServerContext,
   argument: Contract[M]['args'],
   call: InboundCall,
-) => Promise<Contract[M]['result']>;
+) => Eventually<Contract[M]['result']>;
 
 /** A call over a partner's channel. */
 export type PartnerCall = InboundCall & { readonly partner: Partner; readonly channel: InboundChannel };
@@ -109,4 +113,4 @@ export type PartnerHandler<M extends MethodName> = (
   context: ServerContext,
   argument: Contract[M]['args'],
   call: PartnerCall,
-) => Promise<Contract[M]['result']>;
+) => Eventually<Contract[M]['result']>;

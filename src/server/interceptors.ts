@@ -1,30 +1,47 @@
 /** What stands between the wire and the handlers, outermost first. The array at the end is the whole chain. */
-import type { Interceptor, Next } from '../channel/interceptor.ts';
+import type { Interceptor } from '../channel/interceptor.ts';
 import { authorise } from '../channel/permissions.ts';
 import { partnerConfig } from '../core/config.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
+import type { Telemetry } from '../core/telemetry.ts';
 import type { Partner } from '../model/partner.ts';
 import { methodFacts } from '../wire/methods.ts';
-import type { InboundCall, ServerContext } from './context.ts';
+import type { InboundCall, Peer, ServerContext } from './context.ts';
 
 type ServerInterceptor = Interceptor<InboundCall>;
 
 /** Counts and logs every call; what nobody foresaw is logged whole here and leaves as `internal`. */
-const observe =
-  (context: ServerContext): ServerInterceptor =>
-  async (call, next) => {
+const observe = (context: ServerContext): ServerInterceptor => {
+  const done = (call: InboundCall, value: unknown): unknown => {
+    context.telemetry.call(call.method, 'in', 'ok', performance.now() - call.startedAt);
+    return value;
+  };
+  const awaited = async (call: InboundCall, value: Promise<unknown>): Promise<unknown> => {
     try {
-      const value = await next(call);
-      context.telemetry.call(call.method, 'in', 'ok', performance.now() - call.startedAt);
-      return value;
+      return done(call, await value);
     } catch (thrown) {
       throw failed(context, call, toAllianceError(thrown));
     }
   };
+  return (call, next) => {
+    let value: unknown;
+    try {
+      value = next(call);
+    } catch (thrown) {
+      throw failed(context, call, toAllianceError(thrown));
+    }
+    return value instanceof Promise ? awaited(call, value) : done(call, value);
+  };
+};
 
-function failed({ telemetry, log }: ServerContext, call: InboundCall, error: AllianceError): AllianceError {
+function failed(context: ServerContext, call: InboundCall, error: AllianceError): AllianceError {
+  const { telemetry, log } = context;
   const { method, startedAt, cloudId, requestId, peer } = call;
   telemetry.call(method, 'in', error.errorName, performance.now() - startedAt);
+  if (error.errorName === 'rate_limited' || error.errorName === 'overloaded') {
+    noteRefusal(context, { peer, cloudId, error }, 'Calls are refused, because there are too many.');
+    return error;
+  }
   const line = { method, partner: cloudId, requestId, remoteAddress: peer.remoteAddress, err: error };
   if (error.errorName === 'internal') log.error(line, 'A call failed for a reason of ours.');
   // No partner can mend that, and nobody else sees it.
@@ -33,60 +50,88 @@ function failed({ telemetry, log }: ServerContext, call: InboundCall, error: All
   return error;
 }
 
+/** A line for the first refusal of an address or partner, and one a minute for those that follow: whoever is refused may come back at once. */
+export function noteRefusal(
+  { refusals, log }: ServerContext,
+  { peer, cloudId, error }: { peer: Peer; cloudId: string | undefined; error: AllianceError },
+  message: string,
+): void {
+  const count = refusals.note(`${error.errorName} ${cloudId ?? peer.addressKey}`, performance.now());
+  if (count > 0) log.info({ partner: cloudId, remoteAddress: peer.remoteAddress, count, err: error }, message);
+}
+
 /** Plain calls: only the bootstrap ones, within the limits of strangers, and no new trust without a database. Calls over a channel: as the one table says. */
 const admit =
   (context: ServerContext): ServerInterceptor =>
   (call, next) => {
     const { partner, method } = call;
-    if (partner) authorise(method, 'in', partner, context.view.stateOf(partner));
-    else if (!methodFacts(method).plain) throw new AllianceError('unauthenticated');
+    const { plain } = methodFacts(method);
+    if (partner) {
+      if (plain && method !== 'ping')
+        throw new AllianceError('bad_request', { details: `${method} does not travel over a channel.` });
+      authorise(method, 'in', partner, context.view.stateOf(partner));
+    } else if (!plain) throw new AllianceError('unauthenticated');
     else limitStrangers(context, call);
     if (context.view.lost && method !== 'ping') throw new AllianceError('overloaded', { details: 'No database.' });
     return next(call);
   };
 
-function limitStrangers({ rates, config, clock, telemetry }: ServerContext, { method, peer }: InboundCall): void {
-  const { unauthenticatedPerS, unauthenticatedBurst, pingsPerS } = config().limits;
-  // A limit that is off costs a ping nothing, not even a look at the clock.
-  const take = (kind: string, perS: number, burst: number): number =>
-    perS === 0 ? 0 : rates.take(`${kind}:${peer.addressKey}`, { perS, burst }, clock.now());
-  let retryAfterMs = take('stranger', unauthenticatedPerS, unauthenticatedBurst);
-  if (retryAfterMs === 0 && method === 'ping' && !peer.loopback)
-    retryAfterMs = take('ping', pingsPerS, Math.max(1, pingsPerS));
-  if (retryAfterMs === 0) return;
-  telemetry.refusal('rate');
-  throw new AllianceError('rate_limited', { retryAfterMs });
+function limitStrangers(context: ServerContext, { method, peer }: InboundCall): void {
+  const { unauthenticatedPerS, unauthenticatedBurst, pingsPerS } = context.config().limits;
+  const retryAfterMs =
+    takeStranger(context, `stranger:${peer.addressKey}`, unauthenticatedPerS, unauthenticatedBurst) ||
+    (method === 'ping' && !peer.loopback
+      ? takeStranger(context, `ping:${peer.addressKey}`, pingsPerS, Math.max(1, pingsPerS))
+      : 0);
+  if (retryAfterMs > 0) throw refused(context.telemetry, peer, 'rate_limited', retryAfterMs);
+}
+
+/** A limit that is off costs a ping nothing, not even a look at the clock. */
+const takeStranger = ({ rates, clock }: ServerContext, key: string, perS: number, burst: number): number =>
+  perS === 0 ? 0 : rates.addresses.take(key, { perS, burst }, clock.now());
+
+/** A method that nobody knows costs its partner as much as one that it may not call; returns how long to hold off. */
+export function chargeUnknown({ rates, config, clock }: ServerContext, { uid, cloudId }: Partner): number {
+  const { callsPerS, callsBurst } = partnerConfig(config(), cloudId);
+  return rates.partners.charge(`calls:${uid}`, { perS: callsPerS, burst: callsBurst }, clock.now(), 1);
 }
 
 /** Calls in flight and calls per second, by partner and over all its channels. */
 const limitPartner = (context: ServerContext): ServerInterceptor => {
   const inFlight = new Map<Partner['uid'], number>();
-  const limited = async (partner: Partner, call: InboundCall, next: Next<InboundCall>): Promise<unknown> => {
-    const limits = partnerConfig(context.config(), partner.cloudId);
-    const rate = { perS: limits.callsPerS, burst: limits.callsBurst };
-    const retryAfterMs = context.rates.take(`calls:${partner.uid}`, rate, context.clock.now());
-    if (retryAfterMs > 0) throw refused(context, 'rate_limited', retryAfterMs);
-    const running = inFlight.get(partner.uid) ?? 0;
-    if (running >= limits.inFlight) throw refused(context, 'overloaded', 100);
-    inFlight.set(partner.uid, running + 1);
+  const awaited = async (uid: Partner['uid'], value: Promise<unknown>): Promise<unknown> => {
+    inFlight.set(uid, (inFlight.get(uid) ?? 0) + 1);
     try {
-      return await next(call);
+      return await value;
     } finally {
-      const left = (inFlight.get(partner.uid) ?? 1) - 1;
-      if (left === 0) inFlight.delete(partner.uid);
-      else inFlight.set(partner.uid, left);
+      const left = (inFlight.get(uid) ?? 1) - 1;
+      if (left === 0) inFlight.delete(uid);
+      else inFlight.set(uid, left);
     }
   };
-  return (call, next) => (call.partner ? limited(call.partner, call, next) : next(call));
+  return (call, next) => {
+    const { partner, peer } = call;
+    if (!partner) return next(call);
+    const limits = partnerConfig(context.config(), partner.cloudId);
+    const rate = { perS: limits.callsPerS, burst: limits.callsBurst };
+    const retryAfterMs = context.rates.partners.take(`calls:${partner.uid}`, rate, context.clock.now());
+    if (retryAfterMs > 0) throw refused(context.telemetry, peer, 'rate_limited', retryAfterMs);
+    if ((inFlight.get(partner.uid) ?? 0) >= limits.inFlight) throw refused(context.telemetry, peer, 'overloaded', 100);
+    // What is answered at once was never in flight.
+    const value = next(call);
+    return value instanceof Promise ? awaited(partner.uid, value) : value;
+  };
 };
 
-function refused({ telemetry }: ServerContext, name: 'rate_limited' | 'overloaded', retryAfterMs: number) {
+function refused(telemetry: Telemetry, peer: Peer, name: 'rate_limited' | 'overloaded', retryAfterMs: number) {
+  peer.holdOff(retryAfterMs);
   telemetry.refusal(name === 'rate_limited' ? 'rate' : 'in_flight');
   return new AllianceError(name, { retryAfterMs });
 }
 
 export const interceptorsFor = (context: ServerContext): readonly ServerInterceptor[] => [
   observe(context),
-  admit(context),
+  // First, so that a call which the partner may not make costs it as much as one that it may.
   limitPartner(context),
+  admit(context),
 ];

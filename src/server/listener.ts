@@ -2,7 +2,7 @@
 import { constants } from 'node:crypto';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, createServer as createTlsServer, type SecureContext, type TLSSocket } from 'node:tls';
-import { chain } from '../channel/interceptor.ts';
+import { chain, type Next } from '../channel/interceptor.ts';
 import { mayAttach } from '../channel/permissions.ts';
 import { exportBinding, serverNameFor } from '../client/dial.ts';
 import { formatHostPort, type HostPort } from '../core/endpoint.ts';
@@ -25,7 +25,7 @@ export class AllianceServer {
   readonly #byAddress = new Map<string, number>();
   readonly #servers: Server[] = [];
   readonly #secureContexts = new Map<string, SecureContext>();
-  readonly #run: (call: InboundCall) => Promise<unknown>;
+  readonly #run: Next<InboundCall>;
   readonly #requestPrefix = Math.random().toString(36).slice(2, 8);
   #requests = 0;
   #sockets = 0;
@@ -65,7 +65,7 @@ export class AllianceServer {
         if (!socket.destroyed) this.#accept(socket, exportBinding(socket));
       },
     );
-    server.on('connection', (socket: Socket) => this.#admit(socket));
+    server.on('connection', (socket: Socket) => this.#admit(socket) && this.#admitHandshake(socket));
     server.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
       this.#context.telemetry.refusal('tls');
       socket.destroy();
@@ -132,6 +132,17 @@ export class AllianceServer {
       else this.#byAddress.set(address, left);
     });
     return true;
+  }
+
+  /** A TLS handshake costs us a signature, so an address has so many a second; those on plain TCP are counted call by call. */
+  #admitHandshake(socket: Socket): void {
+    const { config, limits, rates, clock, telemetry } = this.#context;
+    if (config().limits.unauthenticatedPerS === 0) return;
+    const rate = { perS: limits.tlsHandshakesPerS, burst: limits.tlsHandshakesBurst };
+    const address = addressKey(socket.remoteAddress ?? 'unknown');
+    if (rates.addresses.take(`tls:${address}`, rate, clock.now()) === 0) return;
+    telemetry.refusal('tls_rate');
+    socket.destroy();
   }
 
   #accept(socket: Socket, exporter: Buffer | null): void {

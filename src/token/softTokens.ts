@@ -22,6 +22,15 @@ export interface SoftTokensOptions {
   readonly ageMs: number;
 }
 
+/**
+ * Answers overtake each other. A refusal always counts, as tokens do not come back to life: an approval takes its place only when it was
+ * asked for later.
+ */
+function outweighs(learned: TokenKnowledge, known: TokenKnowledge): boolean {
+  if (known.status === 'valid') return true;
+  return learned.status === 'valid' ? learned.checkedAt > known.checkedAt : learned.checkedAt >= known.checkedAt;
+}
+
 export class SoftTokens {
   readonly #key = randomBytes(32);
   readonly #known = new Map<string, TokenKnowledge>();
@@ -33,11 +42,11 @@ export class SoftTokens {
     this.#isRevoked = isRevoked;
   }
 
-  /** `checkedAt` is when Keystone was asked: of two answers that overtake each other the later question counts. */
+  /** `checkedAt` is when Keystone was asked. */
   learn(token: string, knowledge: TokenKnowledge): void {
     const id = this.#idOf(token);
     const known = this.#known.get(id);
-    if (known && known.checkedAt > knowledge.checkedAt) return;
+    if (known && !outweighs(knowledge, known)) return;
     // Taken out and put in again, it is the youngest of the Map, and the oldest is the first to go.
     this.#known.delete(id);
     this.#known.set(id, knowledge);
@@ -56,10 +65,10 @@ export class SoftTokens {
     if (!known) return undefined;
     const { ageMs } = this.#options();
     const limitMs = known.status === 'valid' ? ageMs : Math.min(ageMs, tokenLimits.negativeCacheMs);
-    if (now - known.checkedAt > limitMs) {
-      this.#known.delete(id);
-      return undefined;
-    }
+    const ageOfAnswerMs = now - known.checkedAt;
+    // Kept all the same: a refusal that is too old to be told still outweighs what was asked before it. In the future lies what was
+    // learned before the clock was set back.
+    if (ageOfAnswerMs < 0 || ageOfAnswerMs > limitMs) return undefined;
     if (known.status === 'valid' && (known.expiresAt <= now || this.#isRevoked(known.facts)))
       return { status: 'invalid', checkedAt: known.checkedAt };
     return known;

@@ -8,10 +8,13 @@ const copyBelowBytes = 65_536;
 /** Up to this length joining characters is quicker than a call into the runtime (measured: equal at about 12). */
 const shortStringBytes = 12;
 
-const noBytes = Buffer.alloc(0);
+const noBytes = Buffer.alloc(0) as SliceableBuffer;
+
+/** What `toString('utf8', begin, end)` ends in, without its checks of an encoding and two bounds that are known to be right. */
+type SliceableBuffer = Buffer & { utf8Slice(begin: number, end: number): string };
 
 export class ByteCursor {
-  #buffer: Buffer = noBytes;
+  #buffer = noBytes;
   #at = 0;
   #end = 0;
 
@@ -43,7 +46,7 @@ export class ByteCursor {
       const short = shortAscii(this.#buffer, at, length);
       if (short !== undefined) return short;
     }
-    const text = this.#buffer.toString('utf8', at, at + length);
+    const text = this.#buffer.utf8Slice(at, at + length);
     // Decoding puts U+FFFD where bytes are no UTF-8; only then is a second look needed.
     if (text.includes('\ufffd') && !isUtf8(this.#buffer.subarray(at, at + length)))
       throw malformed('A string is not UTF-8.');
@@ -59,7 +62,7 @@ export class ByteCursor {
 
   /** Starts over on the bytes from start to end. */
   protected over(buffer: Buffer, start: number, end: number): void {
-    this.#buffer = buffer;
+    this.#buffer = buffer as SliceableBuffer;
     this.#at = start;
     this.#end = end;
   }

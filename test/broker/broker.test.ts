@@ -1,11 +1,24 @@
 /** One broker from its home directory to its end. */
 
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import { startBroker } from '../../src/broker/broker.ts';
+import { rotateIdentity } from '../../src/broker/identity.ts';
 import { initHome } from '../../src/broker/init.ts';
 import { openInstallation } from '../../src/broker/installation.ts';
 import { silentLogger } from '../../src/core/log.ts';
@@ -15,6 +28,7 @@ import { rejection } from '../support/errors.ts';
 import { makeIdentity } from '../support/identity.ts';
 import { PartnerPeer } from '../support/partnerPeer.ts';
 import { RawPeer } from '../support/rawPeer.ts';
+import { until } from '../support/until.ts';
 
 const bare = { ALLIANCE_LOG__LEVEL: 'silent' };
 
@@ -63,6 +77,74 @@ describe('a home directory', () => {
     expect(readFileSync(directory.file('kek'))).to.deep.equal(kek);
   });
 
+  it('certifies a key that is there without a certificate, and never replaces one', async () => {
+    const { keyPem } = makeIdentity('east', 'RSA-3072');
+    writeFileSync(directory.file('key.pem'), keyPem, { mode: 0o600 });
+    const { identity } = await init();
+    expect(identity.algorithm).to.equal('PS256');
+    expect(readFileSync(directory.file('key.pem'), 'utf8')).to.equal(keyPem);
+    await (await openInstallation({ home: directory.path, env: bare })).close();
+  });
+
+  it('is not made of a half that cannot be completed', async () => {
+    ownKey();
+    const key = readFileSync(directory.file('key.pem'));
+    const certificate = readFileSync(directory.file('certificate.pem'));
+    rmSync(directory.file('certificate.pem'));
+    expect((await rejection(init(), 'configuration')).remedy).to.contain('openssl req');
+    expect(readFileSync(directory.file('key.pem'))).to.deep.equal(key);
+
+    renameSync(directory.file('key.pem'), directory.file('elsewhere.pem'));
+    writeFileSync(directory.file('certificate.pem'), certificate);
+    expect((await rejection(init(), 'configuration')).details).to.contain('but not its key');
+    expect(existsSync(directory.file('key.pem'))).to.equal(false);
+    expect(readFileSync(directory.file('certificate.pem'))).to.deep.equal(certificate);
+  });
+
+  it('is one, however many make it at a time', async () => {
+    const outcomes = await Promise.allSettled([init(), init(), init()]);
+    const refusals = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason.errorName] : []));
+    expect(refusals).to.deep.equal(['already_initialised', 'already_initialised']);
+    await (await openInstallation({ home: directory.path, env: bare })).close();
+    expect(readdirSync(directory.path).filter((name) => name.endsWith('.new'))).to.deep.equal([]);
+  });
+
+  it('belongs to its user, also where root works on it', async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    chownSync(directory.path, 65534, 65534);
+    await init();
+    const installation = await openInstallation({ home: directory.path, env: bare });
+    await rotateIdentity(installation);
+    await installation.close();
+    for (const name of readdirSync(directory.path, { recursive: true }) as string[])
+      expect(statSync(directory.file(name)).uid, name).to.equal(65534);
+    expect(readdirSync(directory.file('identities'))).to.have.length(1);
+  });
+
+  it('whose private key others can read is refused, unless the key is encrypted', async () => {
+    const env = { ...bare, ALLIANCE_IDENTITY__PASSPHRASE: 'open sesame' };
+    await init({ env });
+    chmodSync(directory.file('key.pem'), 0o640);
+    await (await openInstallation({ home: directory.path, env })).close();
+    ownKey();
+    chmodSync(directory.file('key.pem'), 0o640);
+    rmSync(directory.file('alliance.db'));
+    const refusal = await rejection(init(), 'configuration');
+    expect(refusal.remedy).to.contain(`chmod 600 ${directory.file('key.pem')}`);
+    chmodSync(directory.file('key.pem'), 0o600);
+    await init();
+    chmodSync(directory.file('key.pem'), 0o604);
+    await rejection(openInstallation({ home: directory.path, env: bare }), 'configuration');
+  });
+
+  it('whose database is empty beside a key says that it may have been lost', async () => {
+    ownKey();
+    await init();
+    rmSync(directory.file('alliance.db'));
+    const lost = await rejection(openInstallation({ home: directory.path, env: bare }), 'not_initialised');
+    expect(lost.remedy).to.contain('alliance restore');
+  });
+
   it('keeps its key under a passphrase where one is configured', async () => {
     const env = { ...bare, ALLIANCE_IDENTITY__PASSPHRASE: 'open sesame' };
     await init({ env });
@@ -78,6 +160,19 @@ describe('a home directory', () => {
     ownKey();
     const refusal = await rejection(openInstallation({ home: directory.path, env: bare }), 'configuration');
     expect(refusal.details).to.contain('identity rotate');
+
+    // What the refusal recommends works.
+    const installation = await openInstallation({ home: directory.path, env: bare, anyIdentity: true });
+    const own = {
+      keyPem: readFileSync(directory.file('key.pem'), 'utf8'),
+      certificatePem: readFileSync(directory.file('certificate.pem'), 'utf8'),
+    };
+    await rejection(rotateIdentity(installation, { own }), 'rotation_refused');
+    const { sequence } = await rotateIdentity(installation, { own, compromised: true });
+    await installation.close();
+    const opened = await openInstallation({ home: directory.path, env: bare });
+    expect(opened.view.current.sequence).to.equal(sequence);
+    await opened.close();
   });
 
   it('takes no word that is no cloud_id or endpoint', async () => {
@@ -91,7 +186,7 @@ describe('a home directory', () => {
 describe('a broker', () => {
   let cloud: Cloud;
   beforeEach(async () => {
-    cloud = await startCloud({ cloudId: 'east' });
+    cloud = await startCloud({ cloudId: 'east', pauses: { keystoneMs: 20 } });
   });
   afterEach(stopClouds);
 
@@ -116,6 +211,22 @@ describe('a broker', () => {
     await once(blocker, 'close');
     await cloud.startBroker();
     expect((await (await RawPeer.tls(cloud.ports.tls)).ping()).response_data).to.equal('pong');
+  });
+
+  it('whose database file was replaced trusts nobody, and says so', async () => {
+    const raw = await (await PartnerPeer.join(cloud)).channel();
+    expect((await raw.ping()).response_data).to.equal('pong');
+    const path = join(cloud.home, 'alliance.db');
+    copyFileSync(path, `${path}.copy`);
+    const lost = new Promise<void>((resolve) =>
+      cloud.installation.view.onLook(() => cloud.installation.view.lost && resolve()),
+    );
+    renameSync(`${path}.copy`, path);
+    await lost;
+    await raw.closed;
+    const answer = await fetch(`http://127.0.0.1:${cloud.broker.addresses.http!.port}/readyz`);
+    const { checks } = (await answer.json()) as { checks: Record<string, string> };
+    expect([answer.status, checks.database, checks.trust]).to.deep.equal([503, 'database_replaced', 'lost']);
   });
 
   it('opens no door that is off', async () => {
@@ -151,14 +262,15 @@ describe('a broker', () => {
 
   it('is ready without its Keystone, which it says; and tells its state in metrics', async () => {
     await PartnerPeer.join(cloud, 'north', { trustTill: Date.now() + 10 * 86_400_000 });
-    const ready = () => fetch(`http://127.0.0.1:${cloud.broker.addresses.http!.port}/readyz`);
-    expect(await (await ready()).json()).to.deep.equal({ status: 'ready', checks: { database: 'ok', keystone: 'ok' } });
+    const says = (keystone: string) =>
+      until(`ready, and Keystone is ${keystone}`, async () => {
+        const answer = await fetch(`http://127.0.0.1:${cloud.broker.addresses.http!.port}/readyz`);
+        const wanted = { status: 'ready', checks: { database: 'ok', keystone } };
+        return answer.status === 200 && isDeepStrictEqual(await answer.json(), wanted);
+      });
+    await says('ok');
     await cloud.keystone.stop();
-    const without = await ready();
-    expect([without.status, await without.json()]).to.deep.equal([
-      200,
-      { status: 'ready', checks: { database: 'ok', keystone: 'keystone_unreachable' } },
-    ]);
+    await says('keystone_unreachable');
     expect(await cloud.metric('alliance_partners', { state: 'active' })).to.equal(1);
     expect(await cloud.metric('alliance_trust_expiry_days', { partner: 'north' })).to.be.closeTo(10, 0.01);
     expect(await cloud.metric('alliance_certificate_expiry_days')).to.be.greaterThan(300);

@@ -35,7 +35,7 @@ describe('chain of interceptors', () => {
         if (failing) throw new Error('no');
         return 7;
       });
-      const outcome = await run(call).catch((error: Error) => error.message);
+      const outcome = await Promise.resolve(run(call)).catch((error: Error) => error.message);
       expect(outcome).to.equal(failing ? 'no' : 7);
       expect(notes).to.deep.equal(expected);
     }
@@ -47,7 +47,7 @@ describe('chain of interceptors', () => {
       throw new Error('refused');
     };
     const run = chain([noting('out', notes), refuse, noting('in', notes)], async () => notes.push('last'));
-    expect(await run(call).catch((error: Error) => error.message)).to.equal('refused');
+    expect(await Promise.resolve(run(call)).catch((error: Error) => error.message)).to.equal('refused');
     expect(notes).to.deep.equal(['out before', 'out after']);
   });
 
@@ -55,6 +55,10 @@ describe('chain of interceptors', () => {
     const double: Interceptor = async (each, next) => ((await next({ ...each, argument: 3 })) as number) * 2;
     const increment: Interceptor = async (each, next) => ((await next(each)) as number) + 1;
     expect(await chain([double, increment], async ({ argument }) => argument)(call)).to.equal(8);
+  });
+
+  it('gives what waits for nothing at once', () => {
+    expect(chain([(each, next) => next(each)], ({ argument }) => argument)(call)).to.equal('argument');
   });
 
   it('runs calls side by side', async () => {

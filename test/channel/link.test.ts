@@ -6,7 +6,7 @@ import { channelLimits, wireLimits } from '../../src/core/limits.ts';
 import { FrameOpener } from '../../src/crypto/frames.ts';
 import { refusal } from '../support/errors.ts';
 import { farKeys, linkEnd, nearKeys, writePing } from '../support/linkEnd.ts';
-import { attacked, endPairs, gather, links, newPair, pingFrame, upTo } from '../support/linkPair.ts';
+import { attacked, endPairs, gather, links, newPair, pingFrame, strange, upTo } from '../support/linkPair.ts';
 
 describe('link', () => {
   afterEach(endPairs);
@@ -129,11 +129,40 @@ describe('link', () => {
     }
   });
 
+  it('is sealed once', async () => {
+    const { near } = await links(true);
+    expect(() => near.link.secure(nearKeys, 'awaited')).to.throw(TypeError, 'sealed already');
+  });
+
+  it('counts the bytes that it sends', async () => {
+    const { near, far } = await links(false);
+    near.ping(1, 2);
+    await far.received(2);
+    expect(near.counts.sent).to.equal(2 * pingFrame(1).length);
+  });
+
+  describe('the first sealed frame of who dials', () => {
+    it('holds one message, and as little as a plain one', async () => {
+      const pair = await newPair();
+      const [near, far] = [linkEnd(pair.near), linkEnd(pair.far)];
+      near.link.secure(nearKeys, 'given');
+      far.link.secure(farKeys, 'awaited');
+      expect(near.link.opening).to.equal(true);
+      refusal(() => writePing(near.link, 1, 'x'.repeat(wireLimits.plainFrameBytes)), 'frame_too_large');
+      for (const seqid of upTo(40)) {
+        writePing(near.link, seqid, 'x'.repeat(seqid === 1 ? wireLimits.plainFrameBytes - 60 : 500_000));
+        expect(near.link.opening).to.equal(false);
+      }
+      await far.received(40);
+      expect(far.seen).to.deep.equal(upTo(40));
+    });
+  });
+
   describe('batches', () => {
     it('what one turn encodes leaves as one sealed frame', async () => {
       const pair = await newPair();
       const near = linkEnd(pair.near);
-      near.link.secure(nearKeys);
+      near.link.secure(nearKeys, 'awaited');
       near.ping(...upTo(100));
       const plaintext = Buffer.concat(upTo(100).map((seqid) => pingFrame(seqid)));
       const frame = await gather(pair.far, plaintext.length + 21);
@@ -152,9 +181,11 @@ describe('link', () => {
 
     it('what was encoded before the link is secured leaves plain, first', async () => {
       const { near, far } = await links(false);
-      far.onMessage = () => far.link.secure(farKeys);
+      far.onMessage = (seqid) => {
+        if (seqid === 1) far.link.secure(farKeys, 'awaited');
+      };
       near.ping(1);
-      near.link.secure(nearKeys);
+      near.link.secure(nearKeys, 'given');
       near.ping(2);
       await far.received(2);
       expect(far.sealed).to.deep.equal([false, true]);
@@ -162,6 +193,30 @@ describe('link', () => {
   });
 
   describe('one sealed frame with thousands of messages', () => {
+    for (const sealed of [true, false])
+      it(`leaves others their turn, though each is answered at once (${sealed ? 'sealed' : 'plain'})`, async () => {
+        const { near, pair, sealer } = sealed ? await attacked() : await strange();
+        const perTurn: number[] = [];
+        let now = 0;
+        const look = () => {
+          perTurn.push(now);
+          now = 0;
+          if (near.seen.length < 5000) setImmediate(look);
+        };
+        near.onMessage = (seqid) => {
+          if (seqid === 1) look();
+          now++;
+          near.ping(seqid);
+        };
+        const flood = Buffer.concat(upTo(5000).map((seqid) => pingFrame(seqid)));
+        pair.far.resume();
+        pair.far.write(sealer ? sealer.seal(flood) : flood);
+        await near.received(5000);
+        perTurn.push(now);
+        expect(Math.max(...perTurn)).to.be.at.most(wireLimits.messagesPerTurn);
+        expect(near.seen).to.deep.equal(upTo(5000));
+      });
+
     it('is delivered as fast as the owner takes it, and nothing is read meanwhile', async () => {
       const count = 5000;
       const { near, pair, sealer } = await attacked();

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
+import { wireLimits } from '../../src/core/limits.ts';
 import { refusal } from '../support/errors.ts';
 import { linkEnd, nearKeys, writePing } from '../support/linkEnd.ts';
 import {
@@ -33,6 +34,26 @@ describe('link, slow or at its end,', () => {
       await Promise.all([near.received(1), far.received(sent.length)]);
       expect(far.seen).to.deep.equal(sent);
     });
+
+    for (const kind of ['plain', 'sealed, but not proved'])
+      it(`gets no more than a little kept for it while it is nobody (${kind})`, async () => {
+        const pair = await newPair();
+        pair.far.pause();
+        const near = linkEnd(pair.near);
+        if (kind !== 'plain') near.link.secure(nearKeys, 'awaited');
+        // In a turn of its own each, as answers leave; those who are held back may still be answered what they asked before.
+        let held = false;
+        pair.near.pause = () => {
+          held = true;
+          return pair.near;
+        };
+        for (let seqid = 1; !held; seqid++) {
+          writePing(near.link, seqid, 'x'.repeat(8000));
+          await turn();
+          expect(pair.near.writableLength).to.be.lessThan(wireLimits.plainUnsentBytes + 16_384);
+        }
+        expect(near.counts.sent).to.be.greaterThan(wireLimits.plainUnsentBytes);
+      });
 
     it('keeps back no more than the owner allows: a pause of the owner outlives the drain', async () => {
       const { near, far } = await links(true);
@@ -129,9 +150,9 @@ describe('link, slow or at its end,', () => {
     });
 
     it('comes all the same when the peer neither reads nor ends', async () => {
-      const { drainTimeoutMs, lingerMs } = limits;
+      const { plainDrainTimeoutMs, lingerMs } = limits;
       try {
-        limits.drainTimeoutMs = 60;
+        limits.plainDrainTimeoutMs = 60;
         limits.lingerMs = 30;
         for (const [sizeBytes, count, expected] of [
           [1_000_000, 12, 'deadline_exceeded'],
@@ -140,7 +161,7 @@ describe('link, slow or at its end,', () => {
           const pair = await newPair(true);
           pair.far.pause();
           const near = linkEnd(pair.near);
-          near.link.secure(nearKeys);
+          near.link.secure(nearKeys, 'awaited');
           for (const seqid of upTo(count)) writePing(near.link, seqid, 'x'.repeat(sizeBytes));
           near.link.end();
           expect((await near.closed)?.errorName).to.equal(expected);
@@ -148,11 +169,11 @@ describe('link, slow or at its end,', () => {
         const stuck = await newPair(true);
         stuck.far.pause();
         const near = linkEnd(stuck.near);
-        near.link.secure(nearKeys);
+        near.link.secure(nearKeys, 'awaited');
         for (const seqid of upTo(12)) writePing(near.link, seqid, 'x'.repeat(1_000_000));
         expect((await near.closed)?.details).to.contain('does not read');
       } finally {
-        Object.assign(limits, { drainTimeoutMs, lingerMs });
+        Object.assign(limits, { plainDrainTimeoutMs, lingerMs });
       }
     });
 

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { wireLimits } from '../../src/core/limits.ts';
 import { FrameSealer } from '../../src/crypto/frames.ts';
 import { farKeys, type LinkEnd, linkEnd, nearKeys } from '../support/linkEnd.ts';
-import { attacked, endPairs, gather, newPair, pingFrame, upTo } from '../support/linkPair.ts';
+import { attacked, endPairs, gather, newPair, pingFrame, strange, upTo } from '../support/linkPair.ts';
 import type { SocketPair } from '../support/socketPair.ts';
 
 describe('link, attacked,', () => {
@@ -107,11 +107,32 @@ describe('link, attacked,', () => {
       ] as const) {
         const pair = await newPair();
         const near = linkEnd(pair.near);
-        if (sealed) near.link.secure(nearKeys);
+        if (sealed) near.link.secure(nearKeys, 'given');
         const frame = Buffer.alloc(4 + Math.min(n, 100), sealed ? 0xa1 : 0x82);
         frame.writeUInt32BE(n);
         expect(await fate(frame, near, pair), `${n}`).to.equal(expected);
       }
+    });
+
+    it('a large frame before a first one has proved that the peer holds the keys', async () => {
+      const large = () => sealer.seal(pingFrame(2, 'x'.repeat(wireLimits.plainFrameBytes)));
+      const { plainFrameBytes } = wireLimits;
+      let sealer = new FrameSealer(farKeys.sendKey, farKeys.sendIv);
+      const fresh = async () => {
+        sealer = new FrameSealer(farKeys.sendKey, farKeys.sendIv);
+        const { near, pair } = await strange();
+        near.link.secure(nearKeys, 'awaited');
+        return { near, pair };
+      };
+      const first = await fresh();
+      expect(await fate(large(), first.near, first.pair)).to.equal('frame_too_large');
+      const second = await fresh();
+      second.pair.far.write(Buffer.concat([sealer.seal(pingFrame(1)), large()]));
+      await second.near.received(2);
+      const header = await fresh();
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32BE(plainFrameBytes + 1);
+      expect(await fate(bytes, header.near, header.pair)).to.equal('frame_too_large');
     });
 
     it('a plaintext whose messages do not fill it exactly', async () => {

@@ -10,8 +10,8 @@ const quiet = {
   partners: [],
   identity: { notAfter: now + 3650 * day },
   knowsUs: () => true,
-  keystone: { reachable: true, error: null },
-  broker: { died: false, ready: true },
+  keystone: { error: null },
+  broker: { running: true, died: false, answers: true, ready: true },
   disputedKeys: [],
   auditAlarms: [],
 };
@@ -62,7 +62,7 @@ describe('cli/attention', () => {
 
   it('nothing of what is well', () => {
     expect(attentionOf(quiet)).to.deep.equal([]);
-    expect(attentionOf({ ...quiet, keystone: { reachable: null, error: null } })).to.deep.equal([]);
+    expect(attentionOf({ ...quiet, broker: { ...quiet.broker, running: false, answers: null } })).to.deep.equal([]);
     expect(kinds({ trustTill: now + 31 * day })).to.deep.equal([]);
     expect(kinds({ state: 'pending', approval: 'partner' })).to.deep.equal([]);
     expect(kinds({ state: 'suspended' })).to.deep.equal([]);
@@ -108,10 +108,20 @@ describe('cli/attention', () => {
     const seen = attentionOf({
       ...quiet,
       identity: { notAfter: now + day },
-      keystone: { reachable: false, error: { message: 'Keystone cannot be reached.' } },
-      broker: { died: true, ready: false },
+      keystone: { error: { message: 'Keystone cannot be reached.', remedy: 'Look.' } },
+      broker: { running: false, died: true, answers: null, ready: false },
     });
     expect(seen.map(({ kind }) => kind)).to.deep.equal(['broker', 'broker', 'keystone', 'expiry']);
     for (const { remedy } of seen) expect(remedy).not.to.equal('');
+  });
+
+  it('a broker that hangs, or is missed by active partners', () => {
+    const of = (broker: Partial<typeof quiet.broker>, partners: Partner[] = []) =>
+      attentionOf({ ...quiet, partners, broker: { ...quiet.broker, ...broker } }).map(({ message }) => message);
+    expect(of({ answers: false })).to.deep.equal(['The broker runs, but does not answer on http.listen.']);
+    expect(of({ running: false }, [partner({})])).to.deep.equal([
+      'The broker does not run here: an active partner cannot call it.',
+    ]);
+    expect(of({ running: false }, [partner({ state: 'suspended' })])).to.deep.equal([]);
   });
 });

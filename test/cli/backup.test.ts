@@ -1,13 +1,27 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { rotateIdentity } from '../../src/broker/identity.ts';
 import { openInstallation } from '../../src/broker/installation.ts';
 import { invite } from '../../src/broker/partners.ts';
+import type { PartnerUid } from '../../src/core/ids.ts';
 import { silentLogger } from '../../src/core/log.ts';
 import { runCommand } from '../support/commandLine.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { checked } from '../support/jsonSchema.ts';
+import { newPartner } from '../support/store.ts';
 
 describe('cli/backup and restore', () => {
   const directory = temporaryDirectory();
@@ -17,10 +31,28 @@ describe('cli/backup and restore', () => {
 
   const run = (args: string, at: string, env = {}) => runCommand([...args.split(' '), '--json'], { home: at, env });
   const errorOf = (stderr: string) => checked<{ name: string; message: string }>('error', JSON.parse(stderr));
+  /** Of the home's identity, whose private keys are all there. */
   const fingerprint = async (at: string) => {
+    const works = await run('partner list', at);
+    expect(works.code, works.stderr).to.equal(0);
     const { stdout, stderr } = await run('identity show', at);
     expect(stderr).to.equal('');
     return (JSON.parse(stdout) as { identities: { fingerprint: string }[] }).identities[0]!.fingerprint;
+  };
+
+  const newHome = async (cloudId: string) => {
+    const at = directory.file(`home-${cloudId}`);
+    const { code, stderr } = await run(`init --cloud-id ${cloudId}`, at);
+    expect(code, stderr).to.equal(0);
+    return at;
+  };
+  /** Into a home of its own, whose path is returned. */
+  const backUpAndRestore = async (from: string) => {
+    const made = await run(`backup ${from}.backup`, from);
+    expect(made.code, made.stderr).to.equal(0);
+    const { code, stderr } = await run(`restore ${from}.backup`, `${from}-restored`);
+    expect(code, stderr).to.equal(0);
+    return `${from}-restored`;
   };
 
   before(async () => {
@@ -39,8 +71,9 @@ describe('cli/backup and restore', () => {
   after(() => directory.remove());
 
   it('holds database, configuration, keys and certificate, is for its owner alone, and has no key-encryption key', () => {
-    expect(names).to.include.members(['alliance.db', 'alliance.yaml', 'key.pem', 'certificate.pem']);
-    expect(names.filter((name) => /^identities\/[0-9a-f]{64}\.pem$/.test(name))).to.have.length(1);
+    const isKey = (name: string) => /^identities\/[0-9a-f]{64}\.pem$/.test(name);
+    expect(names.filter((name) => !isKey(name))).to.deep.equal(['alliance.db', 'alliance.yaml', 'certificate.pem']);
+    expect(names.filter(isKey)).to.have.length(2);
     expect(names).not.to.include('kek');
     expect(statSync(file).mode & 0o777).to.equal(0o600);
     const { keys } = JSON.parse(readFileSync(join(home, 'kek'), 'utf8')) as { keys: Record<string, string> };
@@ -63,8 +96,8 @@ describe('cli/backup and restore', () => {
       (JSON.parse((await run('partner list', at)).stdout) as { invitations: object[] }).invitations.length;
     expect(await invitations(home)).to.equal(1);
     expect(await invitations(other)).to.equal(0);
-    expect(readdirSync(other).filter((name) => name.startsWith('.restore'))).to.deep.equal([]);
-    for (const name of ['alliance.db', 'key.pem', 'kek'])
+    expect(readdirSync(other).filter((name) => name.startsWith('.'))).to.deep.equal([]);
+    for (const name of ['alliance.db', ...names, 'kek'])
       expect(statSync(join(other, name)).mode & 0o777).to.equal(0o600);
   });
 
@@ -88,13 +121,164 @@ describe('cli/backup and restore', () => {
     expect(await fingerprint(other)).to.equal(await fingerprint(home));
   });
 
-  it('refuses while a broker runs', async () => {
+  it('refuses while a broker runs, whatever is said', async () => {
     const busy = directory.file('busy');
     mkdirSync(busy);
     writeFileSync(join(busy, 'broker.json'), JSON.stringify({ pid: process.pid, started_at: 0, addresses: {} }));
-    const { code, stderr } = await run(`restore ${file}`, busy);
+    for (const args of [`restore ${file}`, `restore ${file} --force`]) {
+      const { code, stderr } = await run(args, busy);
+      expect([code, errorOf(stderr).name]).to.deep.equal([1, 'already_initialised']);
+      expect(stderr).to.contain(`pid ${process.pid}`);
+    }
+    expect(readdirSync(busy)).to.deep.equal(['broker.json']);
+  });
+
+  it('needs no key whose overlap has run out, though no broker wrote that down', async () => {
+    const idle = await newHome('idle');
+    const hourMs = 3_600_000;
+    const clock = { now: () => Date.now() - hourMs };
+    const installation = await openInstallation({ home: idle, env: {}, log: silentLogger, clock });
+    await rotateIdentity(installation, { overlapMs: hourMs / 2 });
+    await installation.close();
+    const other = await backUpAndRestore(idle);
+    expect(readdirSync(join(other, 'identities'))).to.have.length(1);
+    expect(await fingerprint(other)).to.equal(await fingerprint(idle));
+  });
+
+  it('does not leave a key out that is needed: then there is no backup', async () => {
+    const poor = await newHome('poor');
+    rmSync(join(poor, 'key.pem'));
+    const { code } = await run(`backup ${directory.file('poor.backup')}`, poor);
+    expect([code, existsSync(directory.file('poor.backup'))]).to.deep.equal([1, false]);
+  });
+
+  it('changes the key-encryption key, where the old one was moved away', async () => {
+    const at = await newHome('sealed');
+    const [backup, kek] = [directory.file('sealed.backup'), join(at, 'kek')];
+    const before = readFileSync(kek);
+    expect((await run(`backup ${backup}`, at)).code).to.equal(0);
+    renameSync(kek, directory.file('old.kek'));
+    const { code, stderr } = await run(`restore ${backup} --force`, at);
+    expect(code, stderr).to.equal(0);
+    expect(readFileSync(kek)).not.to.deep.equal(before);
+    expect((await run('partner invite', at)).code).to.equal(0);
+  });
+
+  it('finds its keys in another home, also where the configuration names the former one', async () => {
+    const moved = await newHome('moved');
+    const settings = { cloud_id: 'moved', identity: { key_file: join(moved, 'key.pem') } };
+    writeFileSync(join(moved, 'alliance.yaml'), JSON.stringify(settings));
+    const expected = await fingerprint(moved);
+    const other = await backUpAndRestore(moved);
+    rmSync(moved, { recursive: true });
+    expect(await fingerprint(other)).to.equal(expected);
+  });
+
+  it('replaces no database elsewhere, unless it is told to', async () => {
+    const elsewhere = await newHome('elsewhere');
+    const settings = { cloud_id: 'elsewhere', database: { url: `sqlite:${join(elsewhere, 'alliance.db')}` } };
+    writeFileSync(join(elsewhere, 'alliance.yaml'), JSON.stringify(settings));
+    const backup = directory.file('elsewhere.backup');
+    expect((await run(`backup ${backup}`, elsewhere)).code).to.equal(0);
+    const { ino } = statSync(join(elsewhere, 'alliance.db'));
+    const { code, stderr } = await run(`restore ${backup}`, directory.file('beside'));
     expect([code, errorOf(stderr).name]).to.deep.equal([1, 'already_initialised']);
-    expect(stderr).to.contain(`pid ${process.pid}`);
+    expect(statSync(join(elsewhere, 'alliance.db')).ino).to.equal(ino);
+  });
+
+  it('takes any names of files, and one file for key and certificate', async () => {
+    const odd = await newHome('odd');
+    const both = ['key.pem', 'certificate.pem'].map((name) => readFileSync(join(odd, name), 'utf8')).join('');
+    mkdirSync(join(odd, 'keys..of us'));
+    writeFileSync(join(odd, 'keys..of us', 'mein Schlüssel@rx.pem'), both, { mode: 0o600 });
+    for (const name of ['key.pem', 'certificate.pem']) rmSync(join(odd, name));
+    const settings = (name: string) =>
+      JSON.stringify({ cloud_id: 'odd', identity: { key_file: name, certificate_file: name } });
+    writeFileSync(join(odd, 'alliance.yaml'), settings('keys..of us/mein Schlüssel@rx.pem'));
+    const expected = await fingerprint(odd);
+    expect(await fingerprint(await backUpAndRestore(odd))).to.equal(expected);
+
+    renameSync(join(odd, 'keys..of us', 'mein Schlüssel@rx.pem'), join(odd, 'a\x07b'));
+    writeFileSync(join(odd, 'alliance.yaml'), settings('a\x07b'));
+    const { code, stderr } = await run(`backup ${directory.file('bell.backup')}`, odd);
+    expect([code, errorOf(stderr).name]).to.deep.equal([1, 'configuration']);
+    expect(existsSync(directory.file('bell.backup'))).to.equal(false);
+  });
+
+  it('touches nothing beside the backup, and clears away what killed commands left', async () => {
+    const { pid } = spawnSync('true');
+    const parent = directory.file('backups');
+    const stale = [join(parent, `.alliance-staging-${pid}-AbCdEf`), join(home, `.alliance-staging-${pid}-AbCdEf`)];
+    for (const each of [parent, ...stale]) mkdirSync(each);
+    const busy = `.alliance-staging-${process.ppid}-AbCdEf`;
+    for (const name of ['b1.database', 'b1.partial', busy]) writeFileSync(join(parent, name), 'mine');
+    const { code, stderr } = await run(`backup ${join(parent, 'b1')}`, home);
+    expect(code, stderr).to.equal(0);
+    expect(readdirSync(parent).sort()).to.deep.equal([busy, 'b1', 'b1.database', 'b1.partial']);
+    for (const name of ['b1.database', 'b1.partial']) expect(readFileSync(join(parent, name), 'utf8')).to.equal('mine');
+    expect(readdirSync(home).filter((name) => name.startsWith('.alliance'))).to.deep.equal([]);
+  });
+
+  describe('partners after a restore:', () => {
+    let cloud: string;
+    const backup = directory.file('partners.backup');
+    const states = async (at: string) => {
+      const { partners } = JSON.parse((await run('partner list', at)).stdout) as { partners: Record<string, string>[] };
+      return Object.fromEntries(partners.map(({ cloud_id: id, state }) => [id, state]));
+    };
+    const restored = async (at: string) => {
+      const { stdout, stderr } = await run(`restore ${backup} --force`, at);
+      expect(stderr).to.equal('');
+      return checked<Record<'partners' | 'changed' | 'replaced_database', unknown>>('restore', JSON.parse(stdout));
+    };
+
+    before(async () => {
+      cloud = await newHome('partners');
+      const installation = await openInstallation({ home: cloud, env: {}, log: silentLogger });
+      const { partners } = installation.store;
+      const names = ['active', 'gone', 'removed', 'revoked', 'suspended'];
+      const uids = new Map<string, PartnerUid>();
+      for (const name of names) uids.set(name, (await partners.add(newPartner(name))).uid);
+      expect((await run(`backup ${backup}`, cloud)).code).to.equal(0);
+      await partners.apply(uids.get('revoked')!, 'revoke', { by: 'partner' });
+      await partners.apply(uids.get('suspended')!, 'suspend');
+      await partners.remove(uids.get('removed')!);
+      await partners.remove(uids.get('gone')!, { notify: false });
+      await partners.add(newPartner('later'));
+      await installation.close();
+    });
+
+    it('where there was no database, all are as in the backup, which is told', async () => {
+      const fresh = directory.file('fresh');
+      const { partners, changed, replaced_database: replaced } = await restored(fresh);
+      const names = ['active', 'gone', 'removed', 'revoked', 'suspended'];
+      expect(partners).to.deep.equal(names.map((name) => ({ cloud_id: name, name, state: 'active' })));
+      expect([changed, replaced]).to.deep.equal([[], 'none']);
+    });
+
+    it('ends of trust that the replaced database knows of stay', async () => {
+      const { partners, changed, replaced_database: replaced } = await restored(cloud);
+      const now = { active: 'active', revoked: 'revoked', suspended: 'suspended' };
+      expect(partners).to.deep.equal(Object.entries(now).map(([name, state]) => ({ cloud_id: name, name, state })));
+      expect(changed).to.have.deep.members([
+        { cloud_id: 'gone', to: 'removed' },
+        { cloud_id: 'removed', to: 'removed' },
+        { cloud_id: 'revoked', to: 'revoked' },
+        { cloud_id: 'suspended', to: 'suspended' },
+      ]);
+      expect(replaced).to.equal('read');
+      expect(await states(cloud)).to.deep.equal(now);
+      const { stdout } = await runCommand(['restore', backup, '--force'], { home: cloud });
+      expect(stdout).to.contain('revoked stays revoked').and.contain('active: active');
+    });
+
+    it('where the replaced database cannot be read, they are suspended', async () => {
+      writeFileSync(join(cloud, 'alliance.db'), 'no database');
+      const { stdout } = await runCommand(['restore', backup, '--force'], { home: cloud });
+      expect(stdout).to.contain('alliance partner resume P');
+      expect(new Set(Object.values(await states(cloud)))).to.deep.equal(new Set(['suspended']));
+      expect((await run('partner resume active', cloud)).code).to.equal(0);
+    });
   });
 
   it('keys from outside of the home come back, secrets of the operator need not be there', async () => {

@@ -157,8 +157,8 @@ describe('command line, a story', function () {
     expect([issued.code, issued.stderr]).to.deep.equal([0, '']);
     token = issued.stdout.trim();
     writeFileSync(tokenFile(), issued.stdout);
-    const view = await west.json('token-issue', 'token issue --partner east --user demo --project demo', {
-      env: { OS_PASSWORD: east.keystone.demoPassword },
+    const view = await west.json('token-issue', 'token issue --partner east --from-env --project demo', {
+      env: { OS_USERNAME: 'demo', OS_PASSWORD: east.keystone.demoPassword, OS_PROJECT_NAME: 'not-this-one' },
     });
     expect((view.user as { name: string }).name).to.equal('demo');
 
@@ -188,15 +188,35 @@ describe('command line, a story', function () {
   });
 
   it('a wrong password is refused, an absent one asked for', async () => {
-    const args = 'token issue --partner east --user demo --json';
-    const wrong = await west.quick(args, { env: { OS_PASSWORD: 'guess' } });
+    const env = { OS_USERNAME: 'demo', OS_PASSWORD: 'guess' };
+    const wrong = await west.quick('token issue --partner east --from-env --json', { env });
     expect([wrong.code, JSON.parse(wrong.stderr).name]).to.deep.equal([1, 'credentials_refused']);
-    expect((await west.quick(args)).code).to.equal(2);
     const typed = await west.quick('token issue --partner east --user demo', {
       typed: [`${east.keystone.demoPassword}\r`],
     });
     expect([typed.code, typed.stdout]).to.deep.include(0);
     expect(typed.stderr).to.contain('Password: ').and.not.contain(east.keystone.demoPassword);
+  });
+
+  it('OS_ variables are not sent to a partner, unless they are meant', async () => {
+    const env = { OS_USERNAME: 'demo', OS_PASSWORD: east.keystone.demoPassword, OS_PROJECT_NAME: 'demo' };
+    const application = { OS_APPLICATION_CREDENTIAL_ID: 'a', OS_APPLICATION_CREDENTIAL_SECRET: 'b' };
+    const says = async (args: string, more: object = {}) => {
+      const { code, stdout, stderr } = await west.quick(`token issue --partner east ${args}`, {
+        env: { ...env, ...more },
+      });
+      expect([code, stdout], stderr).to.deep.equal([2, '']);
+      return stderr;
+    };
+    for (const more of [{}, application]) {
+      expect(await says('', more)).to.contain('Whose token?');
+      expect(await says('--user demo', more)).to.contain('Password is missing');
+      expect(await says('--user-id demo', more)).to.contain('Password is missing');
+      expect(await says('--application-credential-id a', more)).to.contain('Secret is missing');
+      expect(await says('--from-env --user demo', more)).to.contain('--user or --from-env');
+    }
+    expect(await says('--from-env --password-file x')).to.contain('--password-file or --from-env');
+    expect(await says('--from-env', { OS_PASSWORD: '' })).to.contain('Password is missing');
   });
 
   it('services and endpoints, filtered', async () => {
@@ -336,6 +356,29 @@ describe('command line, a story', function () {
     east.keystone.faults.clear();
     expect(code).to.equal(1);
     expect(checked<{ keystone: object }>('status', JSON.parse(without)).keystone).to.include({ reachable: false });
+  });
+
+  it('status logs in at Keystone, and says when it is refused', async () => {
+    const env = { ALLIANCE_KEYSTONE__PASSWORD: 'wrong' };
+    const { code, stdout } = await east.quick('status --json', { env });
+    expect(code).to.equal(1);
+    const { keystone, attention } = checked<{
+      keystone: { reachable: boolean; error: { name: string } };
+      attention: { kind: string }[];
+    }>('status', JSON.parse(stdout));
+    expect([keystone.reachable, keystone.error.name]).to.deep.equal([true, 'keystone_refused']);
+    expect(attention.map(({ kind }) => kind)).to.include('keystone');
+    expect((await east.quick('status', { env })).stdout).not.to.contain('answers at');
+  });
+
+  it('status says when the broker hangs', async () => {
+    const { child } = east.service;
+    child.kill('SIGSTOP');
+    const { code, stdout } = await east.quick('status');
+    child.kill('SIGCONT');
+    expect([code, stdout]).to.deep.include(1);
+    expect(stdout).to.match(/broker +running, pid \d+, up .*, DOES NOT ANSWER/);
+    expect(stdout).to.contain('The broker runs, but does not answer on http.listen.');
   });
 
   it('SIGHUP applies what can be applied, says what cannot, and survives mistakes', async () => {

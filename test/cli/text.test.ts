@@ -53,6 +53,12 @@ describe('cli/text', () => {
     expect(formatTime(1_700_000_000_123)).to.equal('2023-11-14T22:13:20Z');
     expect(isoTime(1_700_000_000_123)).to.equal('2023-11-14T22:13:20.123Z');
     expect(isoTime(null)).to.equal(null);
+    expect(isoTime(2 ** 53 - 1)).to.equal('9999-12-31T23:59:59.999Z');
+    fc.assert(
+      fc.property(fc.double(), (ms) => {
+        expect(formatTime(ms)).to.match(/^\d{4}-/);
+      }),
+    );
   });
 
   it('tables and facts are aligned, and a cell stays in its line', () => {

@@ -10,6 +10,7 @@ import {
   parseSince,
   parseTill,
 } from '../../src/cli/values.ts';
+import { timeLimits } from '../../src/core/limits.ts';
 
 describe('cli/values', () => {
   it('durations', () => {
@@ -34,6 +35,9 @@ describe('cli/values', () => {
     expect(parseTill('90d')).to.be.closeTo(Date.now() + 90 * 86_400_000, 1000);
     expect(endOfTrust(parseTill('none'))).to.equal(null);
     expect(endOfTrust(5)).to.equal(5);
+    expect(parseTill('9999-12-31T23:59:59.999Z')).to.equal(timeLimits.latestMs);
+    for (const endless of ['999999999d', `${'9'.repeat(400)}d`, '9999-12-31T23:59-14:00'])
+      expect(() => parseTill(endless), endless).to.throw('before the year 10000');
     for (const wrong of ['31.1.2027', '2027-13-01', 'soon', '']) expect(() => parseTill(wrong), wrong).to.throw();
   });
 

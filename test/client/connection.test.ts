@@ -21,7 +21,7 @@ import { rejection } from '../support/errors.ts';
 import { lengthOf, pingBytes } from '../support/rawPeer.ts';
 import { pongBytes, resultBytes, type SeenCall, startRawServer, stopRawServers } from '../support/rawServer.ts';
 
-const policy = createDialPolicy({ allow: ['127.0.0.0/8'], ownAddresses: [] });
+const policy = createDialPolicy({ allow: ['127.0.0.0/8'], ownAddresses: () => [] });
 const request = () => new PingRequest({ cloud_id: 'west', request_data: 'ping' });
 
 describe('client connection', () => {
@@ -195,6 +195,16 @@ describe('client connection', () => {
     expect((await answer).response_data).to.equal('pong');
     await delay(20);
     expect(connection.closed).to.equal(true);
+  });
+
+  it('tells of its end also who asks afterwards', async () => {
+    const connection = await connect(({ socket }) => socket.end(lengthOf(-4)));
+    await settles(connection, 'connection_lost');
+    let told: AllianceError | undefined;
+    connection.onClose((error) => {
+      told = error;
+    });
+    expect(told?.errorName).to.equal('wire_malformed');
   });
 
   it('a refused attach closes the connection', async () => {

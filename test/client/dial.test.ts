@@ -9,7 +9,7 @@ import { makeIdentity } from '../support/identity.ts';
 import { startRawServer, stopRawServers } from '../support/rawServer.ts';
 import { until } from '../support/until.ts';
 
-const policy = createDialPolicy({ allow: ['127.0.0.0/8'], ownAddresses: [] });
+const policy = createDialPolicy({ allow: ['127.0.0.0/8'], ownAddresses: () => [] });
 const quiet = () => undefined;
 
 describe('dial', () => {
@@ -101,7 +101,7 @@ describe('dial', () => {
   });
 
   it('asks the policy about the address that a name resolves to', async () => {
-    const strict = createDialPolicy({ allow: [], ownAddresses: [] });
+    const strict = createDialPolicy({ allow: [], ownAddresses: () => [] });
     const { endpoint } = await startRawServer(quiet);
     for (const host of ['localhost', '127.0.0.1']) {
       const refusal = await rejection(

@@ -1,8 +1,10 @@
+import { copyFileSync, renameSync } from 'node:fs';
 import { expect } from 'chai';
 import { type OwnIdentity, TrustView } from '../../src/client/trustView.ts';
 import type { Clock } from '../../src/core/clock.ts';
+import { AllianceError } from '../../src/core/errors.ts';
 import { trustLimits } from '../../src/core/limits.ts';
-import { silentLogger } from '../../src/core/log.ts';
+import { type Logger, silentLogger } from '../../src/core/log.ts';
 import type { NewPartner } from '../../src/model/partner.ts';
 import type { Store } from '../../src/model/store.ts';
 import { createShiftedClock } from '../support/clock.ts';
@@ -89,7 +91,12 @@ describe('trust view', () => {
   it('pins the keys that count now: both in an overlap, the newer one after it', async () => {
     const [old, next] = [makeIdentity('west'), makeIdentity('west', 'Ed25519')];
     const { uid } = await add('west', { key: keyOf(old) });
-    await store.partners.rotateKeys(uid, { sequence: 1, key: keyOf(next), overlapTill: clock.now() + hourMs });
+    await store.partners.rotateKeys(uid, {
+      sequence: 1,
+      oldFingerprint: old.fingerprint,
+      key: keyOf(next),
+      overlapTill: clock.now() + hourMs,
+    });
     await view.refresh();
     const pins = () => view.pinsOf(view.partnerByUid(uid)!).map((pin) => pin.fingerprint.toString('hex'));
     expect(pins()).to.deep.equal([old, next].map(({ fingerprint }) => fingerprint.toString('hex')));
@@ -130,6 +137,37 @@ describe('trust view', () => {
     expect(view.lost).to.equal(true);
     await new Promise<void>((resolve) => view.onLook(() => resolve()));
     expect(view.lost).to.equal(true);
+  });
+
+  it('is lost at once when the file of the database was replaced', async () => {
+    copyFileSync(file.path, `${file.path}.copy`);
+    renameSync(`${file.path}.copy`, file.path);
+    await rejection(view.refresh(), 'database_replaced');
+    expect(view.lost).to.equal(true);
+    await rejection(store.ping(), 'database_replaced');
+  });
+
+  it('keeps our former identities while the new ones cannot be read, and takes them once they can', async () => {
+    const former = own;
+    let readable = false;
+    const entries: string[] = [];
+    const log = { ...silentLogger, error: (_: object, text: string) => entries.push(text) } as unknown as Logger;
+    const loadIdentities = async () => {
+      if (own === former || readable) return own;
+      throw new AllianceError('configuration', { field: 'identity.key_file' });
+    };
+    const other = new TrustView({ store, clock, log, loadIdentities });
+    await other.start();
+    own = [{ identity: makeIdentity('east'), sequence: 2, overlapTill: null }];
+    await add('west');
+    await other.refresh();
+    await other.refresh();
+    expect([other.current.sequence, other.lost, entries.length]).to.deep.equal([1, false, 1]);
+    expect(other.partnerByCloudId('west')?.state).to.equal('active');
+    readable = true;
+    await other.refresh();
+    expect(other.current.sequence).to.equal(2);
+    other.stop();
   });
 
   it('looks no more once it is stopped', async () => {

@@ -19,13 +19,19 @@ describe('configFile', () => {
 
   const broken: readonly [yaml: string, place: string][] = [
     ['a: 1\nb: [\n', 'alliance.yaml:3:1: '],
-    ['a: 1\na: 2\n', 'alliance.yaml:2:1: Map keys must be unique'],
+    ['a: 1\na: 2\n', 'alliance.yaml:2:1: DUPLICATE_KEY'],
     ['a: 1\n\tb: 2\n', 'alliance.yaml:2:1: '],
     ['a: "x\n', 'alliance.yaml:2:1: '],
+    ['a: 1\nb: *S3cret\n', 'alliance.yaml:2:4: UNRESOLVED_ALIAS (text that begins like this needs quotes)'],
+    ['a: @S3cret\n', 'alliance.yaml:1:4: BAD_SCALAR_START (text that begins like this needs quotes)'],
+    ['a: *S3cret of two\n', 'alliance.yaml:1:'],
+    ['S3cret: *S3cret\nS3cret: &S3cret [}S3cret\n', 'alliance.yaml:2:'],
   ];
   for (const [yaml, place] of broken)
     it(`tells line and column of ${JSON.stringify(yaml)}`, () => {
-      expect(refusal(() => parseConfigFile(yaml), 'configuration').details).to.include(place);
+      const { details, cause } = refusal(() => parseConfigFile(yaml), 'configuration');
+      expect(details).to.include(place).and.not.include('S3cret');
+      expect(cause).to.equal(undefined);
     });
 
   for (const yaml of ['- a', 'text', '7'])

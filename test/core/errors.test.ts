@@ -50,6 +50,7 @@ const pinned: readonly [code: number, name: string, httpStatus: number, retryabl
   [1606, 'already_initialised', 409, false],
   [1607, 'seal_broken', 500, false],
   [1608, 'usage', 400, false],
+  [1609, 'database_replaced', 503, true],
   [2404, 'partner_not_found', 404, false],
   [2409, 'illegal_transition', 409, false],
   [2410, 'name_reserved', 400, false],

@@ -1,11 +1,11 @@
 /** The files of etc/ that operators copy: each is right for the code beside it. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { loadConfig } from '../../src/core/config.ts';
 import { isConfigSection } from '../../src/core/configKeys.ts';
-import { createMetrics } from '../../src/http/metrics.ts';
+import { createMetrics, type Metrics } from '../../src/http/metrics.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { projectPath } from '../support/project.ts';
 
@@ -27,7 +27,14 @@ const metrics: ReadonlyMap<string, readonly string[]> = new Map([
   ['alliance_trust_expiry_days', ['partner']],
   ['alliance_partners', ['state']],
   ['alliance_database_up', []],
+  ['alliance_keystone_up', []],
 ]);
+
+/** Samples of a scrape, by name and labels as it writes them. */
+async function samplesOf(metrics: Metrics): Promise<ReadonlyMap<string, number>> {
+  const lines = (await metrics.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
+}
 
 interface Rule {
   readonly alert: string;
@@ -50,11 +57,14 @@ describe('etc', () => {
     expect(Object.keys(parse(read('alliance.yaml')))).to.include.members(sections.filter((key) => key !== 'identity'));
   });
 
-  it('alliance.service keeps secrets out of core dumps and the broker in its directory', () => {
+  it('alliance.service keeps secrets out of core dumps, the broker in its directory, and lets it list the addresses of its host', () => {
     const lines = read('alliance.service').split('\n');
     for (const line of ['LimitCORE=0', 'NoNewPrivileges=yes', 'ProtectSystem=strict', 'UMask=0077'])
       expect(lines).to.include(line);
     expect(lines).to.include.members(['ExecReload=/bin/kill -HUP $MAINPID', 'StateDirectory=alliance']);
+    const families = lines.find((line) => line.startsWith('RestrictAddressFamilies='))?.split(/[= ]/);
+    // Node lists the addresses of this host over netlink; without it no connection to a partner would pass the dial policy.
+    expect(families).to.have.members(['RestrictAddressFamilies', 'AF_INET', 'AF_INET6', 'AF_UNIX', 'AF_NETLINK']);
     const [, start] = lines.find((line) => line.startsWith('ExecStart='))?.split('=') ?? [];
     expect(start).to.equal('/usr/bin/env alliance --home /var/lib/alliance serve');
   });
@@ -76,6 +86,48 @@ describe('etc', () => {
       type === 'histogram' ? `${name}_bucket` : name,
     );
     expect(scraped).to.have.members([...metrics.keys()]);
+  });
+
+  it('a broker counts from its start on whatever it refuses, so that an alert sees the first one', async () => {
+    const sources = readdirSync(projectPath('src/server'), { recursive: true, encoding: 'utf8' });
+    const reasons = sources
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(projectPath('src/server', name), 'utf8'))
+      .flatMap((text) => [...text.matchAll(/refusal\('(\w+)'\)|\? '(plain_\w+|unconfirmed|channel_idle)'/g)])
+      .map(([, told, over]) => told ?? over);
+    expect(reasons).to.include.members(['replay', 'tls', 'connections', 'plain_idle', 'channel_idle']);
+    const scrape = await samplesOf(createMetrics());
+    for (const reason of reasons) expect(scrape.get(`alliance_refusals_total{reason="${reason}"}`), reason).to.equal(0);
+  });
+
+  it('alert rules fire on the first event in the life of a broker', async function () {
+    if (spawnSync('promtool', ['--version']).error) return this.skip();
+    const metrics = createMetrics();
+    const before = await samplesOf(metrics);
+    metrics.refusal('replay');
+    const after = await samplesOf(metrics);
+    const series = [...after].map(([name, value]) => ({
+      series: name,
+      values: `${before.get(name) ?? '_'}x20 ${value}x20`,
+    }));
+    const active = { series: 'alliance_partners{state="active"}', values: '1x40' };
+    const test = {
+      name: 'what a broker exports at first, and after one replay',
+      interval: '1m',
+      input_series: [...series, active],
+      promql_expr_test: ['AllianceReplay', 'AllianceNoChannels'].map((alertname) => ({
+        expr: `count(ALERTS{alertname="${alertname}", alertstate="firing"})`,
+        eval_time: alertname === 'AllianceReplay' ? '22m' : '31m',
+        exp_samples: [{ value: 1 }],
+      })),
+    };
+    const file = home.file('fresh.test.yml');
+    writeFileSync(
+      file,
+      stringify({ rule_files: [projectPath('etc/alliance.rules.yml')], evaluation_interval: '1m', tests: [test] }),
+    );
+    const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', file], { encoding: 'utf8' });
+    expect(status, stdout + stderr).to.equal(0);
   });
 
   it('alert rules say what happened and what to do, and each is tested', () => {

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { stringify } from 'yaml';
-import { type KeystoneConfig, resolveKeystone } from '../../src/lproxy/credentials.ts';
+import { type KeystoneConfig, namesKeystone, resolveKeystone } from '../../src/lproxy/credentials.ts';
 import { type TemporaryDirectory, temporaryDirectory } from '../support/directory.ts';
 import { refusal } from '../support/errors.ts';
 
@@ -57,6 +57,17 @@ describe('lproxy/credentials', () => {
       },
       scope: { project: { name: 'service', domain: { name: 'Default' } } },
     });
+  });
+
+  it('is absent only where nothing names it: half a section is one with mistakes', () => {
+    expect(namesKeystone({}, {})).to.equal(false);
+    expect(namesKeystone({ authUrl: undefined }, { OS_CLOUD: '', OS_PASSWORD: 'x' })).to.equal(false);
+    for (const env of [{ OS_CLOUD: 'east' }, { OS_AUTH_URL: 'http://env:5000' }])
+      expect(namesKeystone({}, env)).to.equal(true);
+    const { authUrl: _, ...half } = complete;
+    expect(namesKeystone(half, {})).to.equal(true);
+    expect(refusal(() => resolve(half), 'configuration').field).to.equal('keystone.auth_url');
+    expect(refusal(() => resolve({}, { OS_CLOUD: 'east' }), 'configuration').field).to.equal('keystone.os_cloud');
   });
 
   it('takes everything from OS_ variables', () => {
@@ -171,7 +182,12 @@ describe('lproxy/credentials', () => {
       ['a missing entry, naming those that are there', { clouds: { a: {}, b: {} } }, /no cloud "east"; it has: a, b/],
       ['verify: false', { clouds: { east: { auth, verify: false } } }, /verify: false/],
       ['another auth_type', { clouds: { east: { auth, auth_type: 'v3oidcpassword' } } }, /v3oidcpassword/],
-      ['what is not YAML', 'clouds: {east: {auth: {password: "hidden-word', /not YAML/],
+      ['what is not YAML', 'clouds: {east: {auth: {password: "hidden-word', /not YAML: 1:\d+: /],
+      [
+        'a password that YAML takes for an alias',
+        'clouds:\n  east:\n    password: *hidden-word\n',
+        /3:15: UNRESOLVED_ALIAS/,
+      ],
     ];
     for (const [what, content, message] of wrong)
       it(`refuses ${what}`, () => {

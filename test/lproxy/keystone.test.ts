@@ -127,6 +127,18 @@ describe('lproxy/keystone', () => {
   describe("the broker's own token", () => {
     const logins = () => calls.filter(([operation]) => operation === 'login').map(([, outcome]) => outcome);
 
+    it('is fetched by a login, which says when it is refused, and is kept', async () => {
+      await keystone.login();
+      await keystone.login();
+      await keystone.listRegions();
+      expect(logins()).to.deep.equal(['ok']);
+      const credentials = { method: 'password', user: inDefault('admin'), password: 'wrong' } as const;
+      await rejection(connect({ credentials }).login(), 'keystone_refused');
+      const hasty = connect({ limits: { requestTimeoutMs: 200 } });
+      sandbox.faults.always('hang');
+      await rejection(hasty.login(), 'keystone_unreachable');
+    });
+
     it('is fetched once for many callers', async () => {
       const token = await demo();
       await Promise.all(Array.from({ length: 50 }, () => keystone.validateToken(token)));
@@ -213,6 +225,18 @@ describe('lproxy/keystone', () => {
       const answers = await Promise.all(results.slice(0, 5));
       expect(answers.every(({ status }) => status === 'valid')).to.equal(true);
       expect(asked('GET') - before).to.equal(5);
+    });
+
+    it('tells when it asked, which is after the wait in line', async () => {
+      const narrow = connect({ limits: { concurrency: 1 } });
+      const token = await demo();
+      await narrow.listRegions();
+      sandbox.faults.next('slow', { ...reads, delayMs: 300 });
+      const startedAt = Date.now();
+      const [first, second] = await Promise.all([narrow.validateToken(token), narrow.validateToken('forged')]);
+      expect(first.askedAt).to.be.within(startedAt, startedAt + 250);
+      expect([first.status, second.status]).to.deep.equal(['valid', 'invalid']);
+      expect(second.askedAt - first.askedAt).to.be.at.least(295);
     });
 
     it('answers those that wait in line within their time too', async () => {

@@ -19,7 +19,6 @@ import {
   newPartner,
   newSession,
   type TestFile,
-  testKeyring,
   testStart,
 } from '../support/store.ts';
 
@@ -110,16 +109,10 @@ describe('secrets in the database', () => {
     expect(error.details).to.contain('key-encryption key');
   });
 
-  it('are sealed anew after a rotation of the keyring, and then need the old key no more', async () => {
+  it('are opened by older keys of the keyring, too', async () => {
     await rejection(file.open({ keyring: newOnlyKeyring }), 'seal_broken');
     const rotated = await file.open({ keyring: rotatedKeyring });
     expect(await rotated.sessions.findLive(session.sid, 'responder', testStart)).to.deep.equal(session);
-    expect(await rotated.reseal()).to.equal(3);
-    expect(await rotated.reseal()).to.equal(0);
-    const after = await file.open({ keyring: newOnlyKeyring });
-    expect(await after.sessions.findLive(session.sid, 'responder', testStart)).to.deep.equal(session);
-    expect((await after.invitations.find(invitation.id))?.kp).to.deep.equal(invitation.kp);
-    await rejection(file.open({ keyring: testKeyring }), 'seal_broken');
   });
 
   describe('in a backup', () => {

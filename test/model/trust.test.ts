@@ -19,7 +19,6 @@ const legal: readonly (readonly [TrustState, TrustEvent, TrustState])[] = [
   ['active', 'renew', 'active'],
   ['active', 'revoke', 'revoked'],
   ['suspended', 'resume', 'active'],
-  ['suspended', 'expire', 'expired'],
   ['suspended', 'renew', 'suspended'],
   ['suspended', 'revoke', 'revoked'],
   ['expired', 'renew', 'active'],

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { Ticket } from '../../src/channel/tickets.ts';
 import { AllianceError } from '../../src/core/errors.ts';
 import type { ErrorName } from '../../src/core/errorTable.ts';
+import { keystoneLimits, timeLimits } from '../../src/core/limits.ts';
 import { fromBase64url } from '../../src/crypto/bytes.ts';
 import { authenticate, validateToken } from '../../src/rproxy/auth.ts';
 import { endpoints } from '../../src/rproxy/endpoints.ts';
@@ -29,6 +30,7 @@ import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
 import { rejection } from '../support/errors.ts';
 import { type FalseBehaviour, type FalseCall, startFalsePartner, stopFalsePartners } from '../support/falsePartner.ts';
 import { makeIdentity } from '../support/identity.ts';
+import { until } from '../support/until.ts';
 
 describe('a partner that lies', () => {
   let cloud: Cloud;
@@ -109,6 +111,39 @@ describe('a partner that lies', () => {
       }
     });
 
+    it('an attach that is followed by plain bytes at once makes no channel, and confirms nothing', async () => {
+      const { partner, methods } = await meet({ afterAttach: Buffer.from('0000000100', 'hex') });
+      const before = await cloud.metric('alliance_channels', { direction: 'out' });
+      await rejection(pool().open(partner), 'connection_lost');
+      expect(methods).to.deep.equal(['getSession', 'attach']);
+      expect(pool().channels().get(partner.uid) ?? []).to.deep.equal([]);
+      expect(await cloud.metric('alliance_channels', { direction: 'out' })).to.equal(before);
+      expect((await sessionsWith(partner.uid)).map(({ confirmedAt }) => confirmedAt)).to.deep.equal([null]);
+    });
+
+    it('an attach that is answered when the partner was removed makes no channel', async () => {
+      let answer = () => {};
+      const held = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const { partner, methods } = await meet({ beforeAttach: () => held });
+      const before = await cloud.metric('alliance_channels', { direction: 'out' });
+      const opened = pool()
+        .open(partner)
+        .then(
+          () => 'open',
+          (error: AllianceError) => error.errorName,
+        );
+      await until('it was asked', () => methods.includes('attach'));
+      const { store, view } = cloud.installation;
+      await store.partners.remove(partner.uid, { notify: false });
+      await view.refresh();
+      answer();
+      expect(await opened).to.equal('shutting_down');
+      expect(methods).to.deep.equal(['getSession', 'attach']);
+      expect(await cloud.metric('alliance_channels', { direction: 'out' })).to.equal(before);
+    });
+
     it('a session that is refused is replaced once, not again and again', async () => {
       const { partner, methods } = await meet({
         refuseAttach: () => {
@@ -133,6 +168,35 @@ describe('a partner that lies', () => {
       it(`${what} is no answer`, async () => {
         const { partner } = await meet({ answer: ({ reply }) => reply('validateTokenHard', answer) });
         await rejection(validateToken(pool(), partner, 'token'), 'wire_malformed');
+      });
+
+    for (const ms of [2 ** 53 - 1, 8.64e15, timeLimits.latestMs + 1, -1])
+      it(`a time of ${ms} is none`, async () => {
+        const time = toInt64(ms);
+        const { partner } = await meet({
+          answer: ({ method, reply }) => {
+            const valid = { status: TokenStatus.VALID, checked_at: now, body: '{}' };
+            if (method === 'getPairing')
+              reply(method, new PairingStatus({ state: PairingState.ACTIVE, trust_since: now, trust_till: time }));
+            else if (method === 'validateTokenHard') reply(method, new TokenValidation({ ...valid, expires_at: time }));
+            else if (method === 'validateTokenSoft')
+              reply(method, new TokenValidation({ status: TokenStatus.INVALID, checked_at: time }));
+            else reply('authenticate', new IssuedToken({ token: 't', expires_at: time, body: '{}' }));
+          },
+        });
+        const credentials = { kind: 'application_credential', id: 'a', secret: 'b' } as const;
+        const fields = await Promise.all([
+          rejection(askPairing(pool(), partner), 'wire_malformed'),
+          rejection(validateToken(pool(), partner, 'token'), 'wire_malformed'),
+          rejection(validateToken(pool(), partner, 'token', { soft: true }), 'wire_malformed'),
+          rejection(authenticate(pool(), partner, credentials), 'wire_malformed'),
+        ]);
+        expect(fields.map(({ field }) => field)).to.deep.equal([
+          'trust_till',
+          'expires_at',
+          'checked_at',
+          'expires_at',
+        ]);
       });
 
     it('a reason that is not known is unknown', async () => {
@@ -170,6 +234,57 @@ describe('a partner that lies', () => {
         (error: unknown) => error,
       );
       expect(thrown).to.be.instanceOf(AllianceError);
+    });
+
+    it('a bundle of no certificate, or of more than two, is refused before one is read', async () => {
+      const { certificateDer } = makeIdentity('false-bundle');
+      const bundleOf = (cloudId: string, count: number) =>
+        new TrustBundle({
+          cloud_id: cloudId,
+          sequence: toInt64(5),
+          refresh_hint_s: 1,
+          certificates: Array.from(
+            { length: count },
+            () =>
+              new IdentityCertificate({
+                certificate: certificateDer,
+                state: CertificateState.CURRENT,
+                not_before: now,
+                not_after: now,
+              }),
+          ),
+        });
+      let certificates = 2;
+      const { partner } = await meet({
+        answer: ({ reply }) => reply('getTrustBundle', bundleOf(partner.cloudId, certificates)),
+      });
+      const read = () => readTrustBundle(pool(), cloud.installation.store, partner, []);
+      expect((await read()).announced).to.equal(false);
+      for (certificates of [0, 3, 5000]) await rejection(read(), 'wire_malformed');
+    });
+
+    it('a list of more services or endpoints than may be is refused', async () => {
+      const face = {
+        id: 'e',
+        service_id: 's',
+        service_type: 't',
+        service_name: 'n',
+        interface_name: 'public',
+        url: '',
+      };
+      let length = keystoneLimits.listItems;
+      const { partner } = await meet({
+        answer: ({ method, reply }) => {
+          if (method === 'getServices')
+            reply(method, Array(length).fill(new ServiceInfo({ id: 's', type: 't', name: 'n' })));
+          if (method === 'getEndpoints') reply(method, Array(length).fill(new EndpointInfo(face)));
+        },
+      });
+      expect(await services(pool(), partner)).to.have.length(length);
+      expect(await endpoints(pool(), partner)).to.have.length(length);
+      length++;
+      await rejection(services(pool(), partner), 'wire_malformed');
+      await rejection(endpoints(pool(), partner), 'wire_malformed');
     });
 
     it('a receipt for another key is no acknowledgement', async () => {

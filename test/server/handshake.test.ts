@@ -13,6 +13,7 @@ import { rejection } from '../support/errors.ts';
 import { makeIdentity } from '../support/identity.ts';
 import { PartnerPeer } from '../support/partnerPeer.ts';
 import { callBytes, RawPeer } from '../support/rawPeer.ts';
+import { payloadOf, signedTicket } from '../support/ticketParty.ts';
 
 const previousOf = ({ sid, continuity }: { sid: Buffer; continuity: Buffer }) => ({ sid, continuity });
 
@@ -229,6 +230,9 @@ describe('getSession', () => {
       await rejection(known.agree(await known.connect(), { attempt: 'fallback' }), 'continuity_required');
       await known.agree(await known.connect(), { attempt: 'optimistic', previous: previousOf(first) });
       await grantContinuity(strict.installation, known.partner, 60_000);
+      // What comes to nothing costs no permission: here an ephemeral key of low order.
+      const payload = { ...payloadOf((await known.request()).ticket), epk: Buffer.alloc(32).toString('base64url') };
+      await refused(fromTicket(await signedTicket(known.identity, payload)), 'ticket_refused', strict);
       await known.agree(await known.connect());
       await rejection(known.agree(await known.connect()), 'continuity_required');
     });

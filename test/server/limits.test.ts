@@ -49,8 +49,10 @@ describe('limits of the server', () => {
       await rejection((await connect()).call('getSession', anyTicket()), 'rate_limited');
       expect((await (await connect('127.0.0.2')).ping()).response_data).to.equal('pong');
       clock.advance(500);
-      expect((await raw.ping()).response_data).to.equal('pong');
-      await rejection(raw.ping(), 'rate_limited');
+      // Those that were refused are not read from for a while, on the clock of the wall.
+      const late = await connect();
+      expect((await late.ping()).response_data).to.equal('pong');
+      await rejection(late.ping(), 'rate_limited');
       expect(await refusals('rate')).to.equal(4);
     });
 
@@ -138,6 +140,24 @@ describe('limits of the server', () => {
       const raw = await RawPeer.tcp(cloud.ports.tls);
       await raw.closed;
       expect(await refusals('tls')).to.equal(1);
+    });
+
+    it('so many TLS handshakes a second and address; 0 for plain calls switches that off', async () => {
+      await start({ limits: { tlsHandshakesPerS: 1, tlsHandshakesBurst: 3 } });
+      for (let n = 0; n < 3; n++) await (await RawPeer.tls(cloud.ports.tls)).ping();
+      expect(String(await RawPeer.tls(cloud.ports.tls).catch((error: Error) => error))).to.match(
+        /disconnected|ECONNRESET/,
+      );
+      expect(await refusals('tls_rate')).to.equal(1);
+      expect((await (await connect()).ping()).response_data).to.equal('pong');
+      clock.advance(1000);
+      await (await RawPeer.tls(cloud.ports.tls)).ping();
+      await cloud.stop();
+      await start({
+        limits: { tlsHandshakesPerS: 1, tlsHandshakesBurst: 3 },
+        env: { ALLIANCE_LIMITS__UNAUTHENTICATED_PER_S: '0' },
+      });
+      for (let n = 0; n < 6; n++) await (await RawPeer.tls(cloud.ports.tls)).ping();
     });
 
     it('cannot pair without TLS', async () => {

@@ -32,7 +32,7 @@ describe("a partner's share of Keystone", () => {
     asked.push(north.validateToken('6'));
     expect(waiting).to.have.length(4);
     for (let n = 0; n < 10; n++) {
-      for (const answer of waiting.splice(0)) answer({ status: 'invalid' });
+      for (const answer of waiting.splice(0)) answer({ status: 'invalid', askedAt: 0 });
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(await Promise.all(asked)).to.have.length(5);
@@ -44,7 +44,7 @@ describe("a partner's share of Keystone", () => {
     const asked = Array.from({ length: keystoneLimits.queue / 4 + 1 }, (_, n) => share.validateToken(`${n}`));
     await rejection(share.validateToken('more'), 'overloaded');
     for (let n = 0; n < asked.length; n++) {
-      for (const answer of waiting.splice(0)) answer({ status: 'invalid' });
+      for (const answer of waiting.splice(0)) answer({ status: 'invalid', askedAt: 0 });
       await new Promise((resolve) => setImmediate(resolve));
     }
     await Promise.all(asked);

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Rates } from '../../src/server/rates.ts';
+import { connectionLimits } from '../../src/core/limits.ts';
+import { createRates, Rates, UserRates } from '../../src/server/rates.ts';
 
 const options = fc.record({
   perS: fc.integer({ min: 1, max: 1000 }),
@@ -98,5 +99,25 @@ describe('rates', () => {
     expect(rates.take('d', rate, 1)).to.equal(0);
     expect(rates.take('a', rate, 1)).to.be.greaterThan(0);
     expect(rates.take('b', rate, 1)).to.equal(0);
+  });
+
+  it('a partner that makes up users makes none of another be forgotten', () => {
+    const users = new UserRates(3);
+    const rate = { perS: 0.001, burst: 1 };
+    expect(users.take('partner', 'user', rate, 0)).to.equal(0);
+    for (let n = 0; n < 100; n++) expect(users.take('other', `user ${n}`, rate, 0)).to.equal(0);
+    expect(users.take('partner', 'user', rate, 1)).to.be.greaterThan(0);
+    expect(users.take('other', 'user', rate, 1)).to.equal(0);
+  });
+
+  it('neither addresses nor users take the room of partners', () => {
+    const { addresses, partners, users } = createRates();
+    const rate = { perS: 0.001, burst: 1 };
+    expect(partners.take('calls:one', rate, 0)).to.equal(0);
+    for (let n = 0; n <= connectionLimits.trackedAddresses; n++) {
+      addresses.take(`ping:${n}`, rate, 0);
+      users.take('two', `user ${n}`, rate, 0);
+    }
+    expect(partners.take('calls:one', rate, 1)).to.be.greaterThan(0);
   });
 });

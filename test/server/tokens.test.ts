@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { tokenLimits } from '../../src/core/limits.ts';
+import { keystoneLimits, partnerLimits, tokenLimits, wireLimits } from '../../src/core/limits.ts';
 import { createLogger } from '../../src/core/log.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
 import {
@@ -16,6 +16,7 @@ import {
   PasswordCredentials,
   ServiceFilter,
   TokenStatus,
+  toNumber,
   ValidateTokenRequest,
 } from '../../src/wire/types.ts';
 import { createShiftedClock } from '../support/clock.ts';
@@ -24,6 +25,7 @@ import { rejection } from '../support/errors.ts';
 import { createKeystoneApi, passwordLogin } from '../support/keystoneApi.ts';
 import { PartnerPeer } from '../support/partnerPeer.ts';
 import type { RawPeer } from '../support/rawPeer.ts';
+import { until } from '../support/until.ts';
 
 const inDomain = (name: string) => new NamedReference({ name, domain_id: 'default' });
 const inNamedDomain = (name: string) => new NamedReference({ name, domain_name: 'Default' });
@@ -138,6 +140,24 @@ describe('token calls of a partner', () => {
       expect(keystone.requests.length).to.equal(seen);
     });
 
+    it('a revocation counts although the question waited in line while another was answered', async () => {
+      const token = await login();
+      const [hits, match] = [keystone.faults.hits, { method: 'GET', path: /auth.tokens/ }];
+      keystone.faults.next('slow', { count: partnerLimits.keystoneConcurrency, delayMs: 400, match });
+      const others = Array.from({ length: partnerLimits.keystoneConcurrency }, () => hard('forged'));
+      await until('they are with Keystone', () => keystone.faults.hits - hits === others.length);
+      const waiting = hard(token);
+      clock.advance(1000);
+      const [before, askedAt] = [await hard(token, stranger), clock.now()];
+      expect(before.status).to.equal(TokenStatus.VALID);
+      await createKeystoneApi(keystone.url).must('DELETE', '/auth/tokens', { token, subject: token });
+      const after = await waiting;
+      expect(after.status).to.equal(TokenStatus.INVALID);
+      expect(toNumber(after.checked_at!)).to.be.at.least(askedAt);
+      expect((await soft(token)).status).to.equal(TokenStatus.INVALID);
+      await Promise.all(others);
+    });
+
     it('what Keystone said last counts', async () => {
       const token = await login();
       expect((await hard(token)).status).to.equal(TokenStatus.VALID);
@@ -194,6 +214,11 @@ describe('token calls of a partner', () => {
         byPassword(new NamedReference({ name: 'a', domain_id: 'b', domain_name: 'c' }), password),
         byPassword(new NamedReference({ id: 'a', name: 'b' }), password),
         byPassword(inDomain('x'.repeat(256)), password),
+        ...['a ', ' a', 'a\u00a0', 'a\n', 'a\0b', '\ta', 'a\u2003'].map((name) => byPassword(inDomain(name), password)),
+        byPassword(new NamedReference({ id: 'a ' }), password),
+        byPassword(new NamedReference({ name: 'a', domain_id: 'default ' }), password),
+        byPassword(new NamedReference({ name: 'a', domain_name: ' Default' }), password),
+        { application_credential: new ApplicationCredentials({ id: 'a ', secret: 'x' }) },
         byPassword(inDomain('a'), ''),
         byPassword(inDomain('a'), 'x'.repeat(tokenLimits.passwordBytes + 1)),
         { ...byPassword(inDomain('a'), password), project: new NamedReference({ name: 'p' }) },
@@ -204,12 +229,32 @@ describe('token calls of a partner', () => {
       expect(keystone.requests.length).to.equal(seen);
     });
 
-    it('gives no privileged token, and revokes it at home', async () => {
-      const asked = { ...byPassword(inDomain('admin'), keystone.adminPassword), project: inDomain('admin') };
+    it('gives no privileged token, revokes it at home, and does not tell that the password was right', async () => {
+      const asked = (password: string) => ({
+        ...byPassword(inDomain('admin'), password),
+        project: inDomain('admin'),
+      });
+      const { refusalDelayMs } = tokenLimits;
+      const timed = async (password: string) => {
+        const startedAt = performance.now();
+        const { code, message } = await rejection(authenticate(asked(password)), 'credentials_refused');
+        expect(performance.now() - startedAt).to.be.within(refusalDelayMs - 2, 2 * refusalDelayMs - 50);
+        return { code, message };
+      };
       const seen = keystone.requests.length;
-      await rejection(authenticate(asked), 'not_exported');
-      const since = keystone.requests.slice(seen).map(({ method }) => method);
-      expect(since).to.include('DELETE');
+      keystone.faults.next('slow', { match: { method: 'DELETE' }, delayMs: 2 * refusalDelayMs });
+      const [right, wrong] = [await timed(keystone.adminPassword), await timed('a guess')];
+      expect(right).to.deep.equal(wrong);
+      await until('it is revoked', () => keystone.requests.slice(seen).some(({ method }) => method === 'DELETE'));
+      expect(logged).to.contain('They are right, and the token would have a privileged role.');
+      expect(right.message).not.to.contain('privileged');
+    });
+
+    it('logs when a privileged token was not revoked', async () => {
+      const asked = { ...byPassword(inDomain('admin'), keystone.adminPassword), project: inDomain('admin') };
+      keystone.faults.next('500', { match: { method: 'DELETE' } });
+      await rejection(authenticate(asked), 'credentials_refused');
+      await until('it is logged', () => logged.includes('A privileged token was not revoked.'));
     });
 
     it('a role counts as privileged whatever the case of its name', async () => {
@@ -220,7 +265,7 @@ describe('token calls of a partner', () => {
       state.grant(user.id, loud.id, { kind: 'project', id: project.id });
       await rejection(
         authenticate({ ...byPassword(inDomain('loud'), 'loud-password'), project: inDomain('demo') }),
-        'not_exported',
+        'credentials_refused',
       );
     });
 
@@ -231,9 +276,14 @@ describe('token calls of a partner', () => {
         inNamedDomain('target-user'),
         inDomain('Target-User'),
         inDomain('TARGET-USER'),
+        inDomain('tárget-üser'),
+        inDomain('tárget-usér'),
+        inDomain('ｔarget-user'),
+        inDomain('tar\u200bget-u\u017fer'),
       ];
-      for (let n = 0; n < tokenLimits.authenticatePerMinute; n++)
-        await rejection(guess(spellings[n % spellings.length]!), 'credentials_refused');
+      const { authenticatePerMinute } = tokenLimits;
+      const guesses = Array.from({ length: authenticatePerMinute }, (_, n) => guess(spellings[n % spellings.length]!));
+      for (const guessed of guesses) await rejection(guessed, 'credentials_refused');
       const seen = keystone.requests.length;
       for (const spelling of spellings) {
         const refusal = await rejection(guess(spelling), 'rate_limited');
@@ -244,6 +294,32 @@ describe('token calls of a partner', () => {
       clock.advance(12_000);
       await rejection(guess(inDomain('target-user')), 'credentials_refused');
     });
+  });
+
+  it('logins of all users together are few, as one user has more than one name', async () => {
+    const perMinute = 3;
+    const narrow = await startCloud({
+      cloudId: 'narrow',
+      clock,
+      keystone,
+      env: {
+        ALLIANCE_PARTNERS__PEER__AUTHENTICATE: 'true',
+        ALLIANCE_PARTNERS__NORTH__AUTHENTICATE: 'true',
+        ALLIANCE_LIMITS__AUTHENTICATE_PER_MINUTE_PER_PARTNER: `${perMinute}`,
+      },
+    });
+    const peer = await (await PartnerPeer.join(narrow)).channel();
+    const other = await (await PartnerPeer.join(narrow, 'north')).channel();
+    const guess = (id: string, by = peer) => authenticate(byPassword(new NamedReference({ id }), 'guess'), by);
+    const guesses = Array.from({ length: perMinute }, (_, n) => guess(`user-${n}`));
+    for (const guessed of guesses) await rejection(guessed, 'credentials_refused');
+    const seen = keystone.requests.length;
+    const refusal = await rejection(guess('one-more'), 'rate_limited');
+    expect(refusal.retryAfterMs).to.be.within(1, 60_000 / perMinute);
+    expect(keystone.requests.length).to.equal(seen);
+    await rejection(guess('one-more', other), 'credentials_refused');
+    clock.advance(60_000 / perMinute);
+    await rejection(guess('one-more'), 'credentials_refused');
   });
 
   describe('the catalog', () => {
@@ -268,6 +344,23 @@ describe('token calls of a partner', () => {
       expect(await types({ type: 'image' })).to.deep.equal(['image']);
       expect(await types({ type: 'compute' })).to.deep.equal([]);
       expect(await types({ name: 'glance' })).to.deep.equal(['image']);
+    });
+
+    it('is not asked by texts that are longer than any name', async () => {
+      const seen = keystone.requests.length;
+      const [fits, long] = ['x'.repeat(keystoneLimits.filterBytes), 'ä'.repeat(128)];
+      for (const field of ['type', 'name']) {
+        expect(await raw.call('getServices', new ServiceFilter({ [field]: fits }))).to.deep.equal([]);
+        await rejection(raw.call('getServices', new ServiceFilter({ [field]: long })), 'bad_request');
+      }
+      for (const field of ['type', 'region', 'interface_name']) {
+        expect(await raw.call('getEndpoints', new EndpointFilter({ [field]: fits }))).to.deep.equal([]);
+        const refusal = await rejection(raw.call('getEndpoints', new EndpointFilter({ [field]: long })), 'bad_request');
+        expect(refusal.message).to.contain(field);
+      }
+      const huge = new ServiceFilter({ type: 'x'.repeat(wireLimits.stringBytes - 1000) });
+      await rejection(raw.call('getServices', huge), 'bad_request');
+      expect(keystone.requests.slice(seen).every(({ path }) => path.length < 400)).to.equal(true);
     });
 
     it('shows endpoints that are exported, by type, region and interface', async () => {

@@ -84,6 +84,18 @@ describe('rotation', () => {
     expect(existsSync(file) && statSync(file).mode & 0o777).to.equal(0o600);
   });
 
+  it('who calls the new key first sees the old one retired at once', async () => {
+    const { keyPem, certificatePem, fingerprint } = own();
+    await rotateIdentity(east.installation, { own: { keyPem, certificatePem } });
+    await until('west knows', async () => (await west.partner('east')).keys.length === 2);
+    const { view, pool } = west.installation;
+    await view.refresh();
+    view.stop();
+    await pool.open(atWest, true);
+    const pins = view.pinsOf(view.partnerByUid(atWest.uid)!);
+    expect(pins.map((pin) => pin.fingerprint)).to.deep.equal([fingerprint]);
+  });
+
   it('within the overlap a partner that was away goes on with the old key', async () => {
     await west.stopBroker();
     const { keyPem, certificatePem } = own();
@@ -237,6 +249,42 @@ describe('rotation', () => {
       const { ticket } = await peer.request();
       const stranger = await peer.connect();
       await rejection(stranger.call('getSession', fromTicket(ticket)), 'ticket_refused');
+    });
+
+    describe('of a thief of the old key', () => {
+      const stolen = { newIdentity: makeIdentity('north'), sequence: 1000 };
+      let rightful: PartnerPeer;
+
+      beforeEach(async () => {
+        await raw.call('updateIdentity', await statement());
+        await rejection(raw.call('updateIdentity', await statement(stolen)), 'rotation_overlap');
+        rightful = Object.assign(Object.create(PartnerPeer.prototype), { cloud: west, identity: next }) as PartnerPeer;
+      });
+
+      it('finds its channel closed as soon as the new key was used', async () => {
+        const { view } = west.installation;
+        await rightful.agree(await rightful.connect());
+        expect(view.pinsOf(view.partnerByUid(peer.partner.uid)!).map((pin) => pin.fingerprint)).to.deep.equal([
+          next.fingerprint,
+        ]);
+        await raw.closed;
+      });
+
+      it('is refused also by a process that has not yet seen that the new key was used', async () => {
+        west.installation.view.stop();
+        await (await west.openSecond()).store.partners.retireOldKey(peer.partner.uid, next.fingerprint);
+        await rejection(raw.call('updateIdentity', await statement(stolen)), 'rotation_refused');
+        expect(await statesAt(west, 'north')).to.deep.equal(['current EdDSA', 'retired ES256']);
+        const receipt = await raw.call('updateIdentity', await statement());
+        expect(receipt.fingerprint).to.deep.equal(next.fingerprint);
+      });
+
+      it('is refused when the overlap ended unseen', async () => {
+        west.installation.view.stop();
+        clock.advance(dayMs + 1);
+        await rejection(raw.call('updateIdentity', await statement(stolen)), 'rotation_refused');
+        expect((await west.partner('north')).rotationSequence).to.equal(1);
+      });
     });
 
     it('over a channel of another partner is refused', async () => {

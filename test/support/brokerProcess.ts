@@ -11,6 +11,8 @@ export interface BrokerProcess {
   rss(): Promise<number>;
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   readonly alive: boolean;
+  /** What it has logged by now. */
+  readonly loggedBytes: number;
   /** SIGKILL, and until it is gone. */
   kill(): Promise<void>;
 }
@@ -20,13 +22,20 @@ const script = fileURLToPath(new URL(fromSource ? './brokerChild.ts' : './broker
 
 /** The cloud's own broker must be stopped: this one listens where it did. */
 export async function startBrokerProcess(
-  { home, env, ports }: Cloud,
+  { home, env, ports }: Pick<Cloud, 'home' | 'env' | 'ports'>,
   options: Pick<BrokerOptions, 'limits' | 'pauses'> = {},
 ): Promise<BrokerProcess> {
   const host = '127.0.0.1';
   const listen = { tls: { host, port: ports.tls }, tcp: { host, port: ports.tcp }, http: { host, port: 0 } };
   const child = fork(script, [JSON.stringify({ home, env, listen, ...options })], {
     execArgv: ['--expose-gc', ...(fromSource ? ['--import=tsx'] : [])],
+    stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+  });
+  let loggedBytes = 0;
+  child.stderr!.on('data', (chunk: Buffer) => {
+    loggedBytes += chunk.length;
+    // A trace, and no line of the log.
+    if (chunk[0] !== '{'.charCodeAt(0)) process.stderr.write(chunk);
   });
   const gone = once(child, 'exit');
   const message = async <T>(): Promise<T> => {
@@ -43,6 +52,9 @@ export async function startBrokerProcess(
     metric: (name, labels) => readMetric(addresses.http, name, labels),
     get alive() {
       return child.exitCode === null && child.signalCode === null;
+    },
+    get loggedBytes() {
+      return loggedBytes;
     },
     kill: async () => {
       child.kill('SIGKILL');

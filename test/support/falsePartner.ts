@@ -13,7 +13,7 @@ import type { Partner } from '../../src/model/partner.ts';
 import { CompactReader } from '../../src/wire/compact.ts';
 import { encodeError, encodeResult, readArgument, readMessage } from '../../src/wire/messages.ts';
 import { type MethodName, methodNamed, type Result } from '../../src/wire/methods.ts';
-import { AttachResponse, PingResponse } from '../../src/wire/types.ts';
+import { type AttachRequest, AttachResponse, PingResponse } from '../../src/wire/types.ts';
 import type { Cloud } from './cloud.ts';
 import { makeIdentity } from './identity.ts';
 import { pinOf } from './partnerPeer.ts';
@@ -30,6 +30,10 @@ export interface FalseBehaviour {
   /** What becomes of its answer to a ticket. */
   ticket?: (answer: Ticket, request: Ticket) => Ticket;
   attach?: (response: AttachResponseFields) => AttachResponseFields;
+  /** Bytes that leave in one piece with the answer to the attach request, right behind it. */
+  afterAttach?: Buffer;
+  /** What its answer to the attach request waits for. */
+  beforeAttach?: () => Promise<void>;
   /** Instead of an answer to the attach request; throws what the partner is told. */
   refuseAttach?: () => void;
   /** Calls over the channel; a ping is answered where this is missing. */
@@ -92,9 +96,17 @@ export async function startFalsePartner(
           (ticket) => reply('getSession', fromTicket(ticket)),
           (error: unknown) => write(() => encodeError(link.writer, seqid, name, toAllianceError(error))),
         );
-      else if (name === 'attach') {
-        const argument = readArgument(reader, name);
+      else if (name === 'attach') void answerToAttach(readArgument(reader, name));
+      else {
+        const call: FalseCall = { method: name, argument: readArgument(reader, name), seqid, socket, reply };
+        if (name === 'ping') reply('ping', new PingResponse({ cloud_id: cloudId, response_data: 'pong' }));
+        else behaviour.answer?.(call);
+      }
+
+      async function answerToAttach(argument: AttachRequest): Promise<void> {
+        await behaviour.beforeAttach?.();
         const session = sessions.get(argument.sid.toString('hex'));
+        socket.cork();
         try {
           behaviour.refuseAttach?.();
           if (!session) throw new AllianceError('session_invalid');
@@ -103,15 +115,13 @@ export async function startFalsePartner(
           const context = { sid: argument.sid, initiator, responder, binding: noBinding };
           const { response, keys } = answerAttach(session.secret, context, argument);
           reply('attach', new AttachResponse({ ...(behaviour.attach?.(response) ?? response) }));
-          link.secure(keys);
+          link.secure(keys, 'awaited');
         } catch (error) {
-          write(() => encodeError(link.writer, seqid, name, toAllianceError(error)));
+          write(() => encodeError(link.writer, seqid, 'attach', toAllianceError(error)));
           link.end();
         }
-      } else {
-        const call: FalseCall = { method: name, argument: readArgument(reader, name), seqid, socket, reply };
-        if (name === 'ping') reply('ping', new PingResponse({ cloud_id: cloudId, response_data: 'pong' }));
-        else behaviour.answer?.(call);
+        if (behaviour.afterAttach) socket.write(behaviour.afterAttach);
+        socket.uncork();
       }
     }
   };

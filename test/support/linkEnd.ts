@@ -26,7 +26,7 @@ export interface LinkEnd {
   readonly seen: number[];
   /** Whether each came sealed. */
   readonly sealed: boolean[];
-  readonly counts: { confirmed: number; bytes: number; closes: number };
+  readonly counts: { confirmed: number; bytes: number; sent: number; closes: number };
   readonly closed: Promise<AllianceError | undefined>;
   /** Resolves as soon as so many messages have come. */
   received(count: number): Promise<void>;
@@ -43,7 +43,7 @@ export function linkEnd(stream: Duplex): LinkEnd {
   const end: LinkEnd = {
     seen: [],
     sealed: [],
-    counts: { confirmed: 0, bytes: 0, closes: 0 },
+    counts: { confirmed: 0, bytes: 0, sent: 0, closes: 0 },
     closed: new Promise((resolve) => {
       settle = resolve;
     }),
@@ -72,6 +72,9 @@ export function linkEnd(stream: Duplex): LinkEnd {
       },
       onBytes: (sizeBytes) => {
         end.counts.bytes += sizeBytes;
+      },
+      onSent: (sizeBytes) => {
+        end.counts.sent += sizeBytes;
       },
     }),
   };

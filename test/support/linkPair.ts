@@ -10,7 +10,7 @@ export const pingFrame = (seqid: number, text = 'hello'): Buffer =>
 export const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
 /** Turned by tests that would otherwise wait for half a minute. */
-export const turnableLimits = wireLimits as { drainTimeoutMs: number; lingerMs: number };
+export const turnableLimits = wireLimits as { drainTimeoutMs: number; plainDrainTimeoutMs: number; lingerMs: number };
 
 let pairs: SocketPair[] = [];
 export const newPair = async (halfOpen = false): Promise<SocketPair> => {
@@ -23,13 +23,13 @@ export const endPairs = () => {
   pairs = [];
 };
 
-/** Links at both ends. */
+/** Links at both ends; where they are sealed, the far one has dialled, and has had the near one's proof. */
 export async function links(sealed: boolean): Promise<{ near: LinkEnd; far: LinkEnd; pair: SocketPair }> {
   const pair = await newPair();
   const [near, far] = [linkEnd(pair.near), linkEnd(pair.far)];
   if (sealed) {
-    near.link.secure(nearKeys);
-    far.link.secure(farKeys);
+    near.link.secure(nearKeys, 'awaited');
+    far.link.secure(farKeys, 'given');
   }
   return { near, far, pair };
 }
@@ -38,8 +38,14 @@ export async function links(sealed: boolean): Promise<{ near: LinkEnd; far: Link
 export async function attacked(): Promise<{ near: LinkEnd; pair: SocketPair; sealer: FrameSealer }> {
   const pair = await newPair();
   const near = linkEnd(pair.near);
-  near.link.secure(nearKeys);
+  near.link.secure(nearKeys, 'given');
   return { near, pair, sealer: new FrameSealer(farKeys.sendKey, farKeys.sendIv) };
+}
+
+/** A plain link at the near end; the far end is a bare socket. */
+export async function strange(): Promise<{ near: LinkEnd; pair: SocketPair; sealer?: FrameSealer }> {
+  const pair = await newPair();
+  return { near: linkEnd(pair.near), pair };
 }
 
 /** Everything that comes off a socket until `sizeBytes` are there. */

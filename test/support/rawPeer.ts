@@ -22,6 +22,12 @@ export function callBytes<M extends MethodName>(method: M, argument: Argument<M>
 export const pingBytes = (seqid = 1): Buffer =>
   callBytes('ping', new PingRequest({ cloud_id: 'anyone', request_data: 'ping' }), seqid);
 
+/** One framed call of a method that is none. */
+export function unknownCallBytes(name: string, seqid = 1): Buffer {
+  const body = Buffer.concat([Buffer.from([0x82, 0x21, seqid, name.length]), Buffer.from(name), Buffer.from([0])]);
+  return Buffer.concat([lengthOf(body.length), body]);
+}
+
 /** A frame's header alone. */
 export function lengthOf(sizeBytes: number): Buffer {
   const header = Buffer.alloc(4);

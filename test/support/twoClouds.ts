@@ -126,7 +126,7 @@ export function describeTwoClouds(
       const admin = { name: 'admin', domain: { name: 'Default' } };
       const project = { name: 'admin', domain: { name: 'Default' } };
       const asAdmin = { kind: 'password', user: admin, password: keystones[0]!.adminPassword, project } as const;
-      await rejection(authenticate(pool, atWest, asAdmin), 'not_exported');
+      await rejection(authenticate(pool, atWest, asAdmin), 'credentials_refused');
     });
 
     it('services and endpoints come as far as they are exported', async () => {

@@ -5,9 +5,14 @@ import { tokenLimits } from '../../src/core/limits.ts';
 import { SoftTokens, type TokenKnowledge } from '../../src/token/softTokens.ts';
 import { tokenOf } from '../support/revocations.ts';
 
+const facts = tokenOf('a', 0);
+const neverRevoked = () => false;
+
 interface Model {
   /** In the order of learning. */
   known: [token: string, knowledge: TokenKnowledge][];
+  /** When the latest refusal was asked for, as far as none was forgotten for others. */
+  refusedAt: Map<string, number>;
   now: number;
 }
 interface Real {
@@ -16,7 +21,6 @@ interface Real {
 
 const entries = 4;
 const ageMs = 60_000;
-const facts = tokenOf('a', 0);
 const tokens = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g');
 
 /** An answer of Keystone that was asked for `lateMs` ago. */
@@ -38,10 +42,14 @@ class Learn implements fc.Command<Model, Real> {
         : { status: 'valid', checkedAt, expiresAt: checkedAt + this.lifeMs, facts };
     soft.learn(this.token, knowledge);
     const before = model.known.find(([token]) => token === this.token)?.[1];
-    if (before && before.checkedAt > checkedAt) return;
+    const refusedAt = model.refusedAt.get(this.token);
+    if (knowledge.status === 'valid' && refusedAt !== undefined && checkedAt <= refusedAt) return;
+    if (before?.status === 'invalid' && knowledge.status === 'invalid' && before.checkedAt > checkedAt) return;
+    if (knowledge.status === 'invalid') model.refusedAt.set(this.token, checkedAt);
+    else model.refusedAt.delete(this.token);
     model.known = model.known.filter(([token]) => token !== this.token);
     model.known.push([this.token, knowledge]);
-    if (model.known.length > entries) model.known.shift();
+    if (model.known.length > entries) model.refusedAt.delete(model.known.shift()![0]);
   }
   toString = () => `learn ${this.token} ${this.lateMs} ${this.lifeMs}`;
 }
@@ -56,16 +64,18 @@ class Recall implements fc.Command<Model, Real> {
     const { now } = model;
     const known = model.known.find(([token]) => token === this.token)?.[1];
     const limitMs = known?.status === 'invalid' ? tokenLimits.negativeCacheMs : ageMs;
-    const fresh = known && now - known.checkedAt <= limitMs ? known : undefined;
+    const ageOfAnswerMs = known ? now - known.checkedAt : 0;
+    const fresh = ageOfAnswerMs >= 0 && ageOfAnswerMs <= limitMs ? known : undefined;
     const expired = fresh?.status === 'valid' && fresh.expiresAt <= now;
-    if (known && !fresh) model.known = model.known.filter(([token]) => token !== this.token);
-    expect(soft.recall(this.token, now)).to.deep.equal(
-      expired ? { status: 'invalid', checkedAt: fresh.checkedAt } : fresh,
-    );
+    const told = soft.recall(this.token, now);
+    expect(told).to.deep.equal(expired ? { status: 'invalid', checkedAt: fresh.checkedAt } : fresh);
+    const refusedAt = model.refusedAt.get(this.token);
+    if (told?.status === 'valid' && refusedAt !== undefined) expect(told.checkedAt).to.be.greaterThan(refusedAt);
   }
   toString = () => `recall ${this.token}`;
 }
 
+/** Time passes, or the clock is set back. */
 class Wait implements fc.Command<Model, Real> {
   readonly ms: number;
   constructor(ms: number) {
@@ -87,20 +97,15 @@ describe('soft tokens', () => {
           .map(([token, lateMs, lifeMs]) => new Learn(token, lateMs, lifeMs)),
         tokens.map((token) => new Recall(token)),
         tokens.map((token) => new Recall(token)),
-        fc.integer({ min: 1, max: 30_000 }).map((ms) => new Wait(ms)),
+        fc.integer({ min: -10_000, max: 30_000 }).map((ms) => new Wait(ms)),
       ],
       { maxCommands: 60 },
     );
     fc.assert(
       fc.property(commands, (run) => {
         const setup = () => ({
-          model: { known: [], now: 1_000_000 },
-          real: {
-            soft: new SoftTokens(
-              () => ({ entries, ageMs }),
-              () => false,
-            ),
-          },
+          model: { known: [], refusedAt: new Map(), now: 1_000_000 },
+          real: { soft: new SoftTokens(() => ({ entries, ageMs }), neverRevoked) },
         });
         fc.modelRun(setup, run);
       }),
@@ -109,13 +114,41 @@ describe('soft tokens', () => {
   });
 
   it('a revocation is not undone by an answer that was asked for before it', () => {
-    const soft = new SoftTokens(
-      () => ({ entries, ageMs }),
-      () => false,
-    );
+    const soft = new SoftTokens(() => ({ entries, ageMs }), neverRevoked);
     soft.learn('t', { status: 'invalid', checkedAt: 2000 });
     soft.learn('t', { status: 'valid', checkedAt: 1000, expiresAt: 9_000_000, facts });
     expect(soft.recall('t', 2500)?.status).to.equal('invalid');
+  });
+
+  it('a revocation counts although an answer that was asked for later came before it', () => {
+    const soft = new SoftTokens(() => ({ entries, ageMs }), neverRevoked);
+    soft.learn('t', { status: 'valid', checkedAt: 1001, expiresAt: 9_000_000, facts });
+    soft.learn('t', { status: 'invalid', checkedAt: 1000 });
+    expect(soft.recall('t', 1500)?.status).to.equal('invalid');
+    soft.learn('t', { status: 'valid', checkedAt: 1000, expiresAt: 9_000_000, facts });
+    expect(soft.recall('t', 1500)?.status).to.equal('invalid');
+    soft.learn('t', { status: 'valid', checkedAt: 1001, expiresAt: 9_000_000, facts });
+    expect(soft.recall('t', 1500)?.status).to.equal('valid');
+  });
+
+  it('a revocation that is too old to be told still outweighs what was asked before it', () => {
+    const soft = new SoftTokens(() => ({ entries, ageMs }), neverRevoked);
+    soft.learn('t', { status: 'invalid', checkedAt: 1000 });
+    const now = 1001 + tokenLimits.negativeCacheMs;
+    expect(soft.recall('t', now)).to.equal(undefined);
+    soft.learn('t', { status: 'valid', checkedAt: 999, expiresAt: 9_000_000, facts });
+    expect(soft.recall('t', now)).to.equal(undefined);
+  });
+
+  it('what was learned before the clock was set back is not known', () => {
+    const soft = new SoftTokens(() => ({ entries, ageMs }), neverRevoked);
+    for (const status of ['valid', 'invalid'] as const) {
+      soft.learn(status, { status, checkedAt: 2000, expiresAt: 9_000_000, facts });
+      expect(soft.recall(status, 1999)).to.equal(undefined);
+      expect(soft.recall(status, 2000)?.status).to.equal(status);
+    }
+    soft.learn('valid', { status: 'valid', checkedAt: 1000, expiresAt: 9_000_000, facts });
+    expect(soft.recall('valid', 1500)?.checkedAt).to.equal(1000);
   });
 
   it('that was revoked since is known to be invalid, also when the answer comes after the revocation', () => {
@@ -133,10 +166,7 @@ describe('soft tokens', () => {
 
   it('follow the configuration as it is now', () => {
     let options = { entries: 10, ageMs };
-    const soft = new SoftTokens(
-      () => options,
-      () => false,
-    );
+    const soft = new SoftTokens(() => options, neverRevoked);
     for (const token of ['a', 'b', 'c']) soft.learn(token, { status: 'valid', checkedAt: 0, expiresAt: 1e9, facts });
     options = { entries: 2, ageMs: 100 };
     soft.learn('d', { status: 'valid', checkedAt: 0, expiresAt: 1e9, facts });
@@ -145,10 +175,7 @@ describe('soft tokens', () => {
   });
 
   it('keep no token', () => {
-    const soft = new SoftTokens(
-      () => ({ entries, ageMs }),
-      () => false,
-    );
+    const soft = new SoftTokens(() => ({ entries, ageMs }), neverRevoked);
     soft.learn('gAAAAA-very-secret', { status: 'valid', checkedAt: 0, expiresAt: 1, facts });
     expect(inspect(soft, { depth: null, showHidden: true })).not.to.contain('very-secret');
     expect(JSON.stringify(soft)).not.to.contain('very-secret');

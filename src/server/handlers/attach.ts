@@ -26,7 +26,6 @@ export const attach: Handler<'attach'> = async (context, argument, { peer }) => 
     peer.becomeChannel(channel, keys);
     return new AttachResponse({ ...response });
   } catch (thrown) {
-    peer.endAfterReply();
     const error = toAllianceError(thrown);
     context.telemetry.refusal(error.errorName === 'session_invalid' ? 'attach' : error.errorName);
     throw error;

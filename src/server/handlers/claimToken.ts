@@ -10,7 +10,7 @@ export const claimToken: PartnerHandler<'claimToken'> = async (context, { hint, 
   assertHintBytes(hint, 'hint');
   assertHintBytes(nonce, 'nonce');
   const rate = { perS: hintLimits.claimsPerS, burst: hintLimits.claimsBurst };
-  const retryAfterMs = rates.take(`claims:${partner.uid}`, rate, clock.now());
+  const retryAfterMs = rates.partners.take(`claims:${partner.uid}`, rate, clock.now());
   if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs });
   const proof = hints.prove(hint, nonce, partner);
   return new TokenClaim({ ...(proof && { proof }) });

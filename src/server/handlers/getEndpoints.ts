@@ -2,10 +2,11 @@ import { keystoneLimits } from '../../core/limits.ts';
 import { EndpointInfo } from '../../wire/types.ts';
 import type { PartnerHandler } from '../context.ts';
 import { isExported } from './getServices.ts';
-import { keystoneOf } from './tokens.ts';
+import { assertFilter, keystoneOf } from './tokens.ts';
 
 /** Endpoints that configuration exports: by default the public ones. */
 export const getEndpoints: PartnerHandler<'getEndpoints'> = async (context, filter, { partner }) => {
+  assertFilter(filter);
   const { interfaces, regions } = context.config().exports;
   const keystone = keystoneOf(context, partner);
   const [services, endpoints] = await Promise.all([keystone.listServices(), keystone.listEndpoints()]);

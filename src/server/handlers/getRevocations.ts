@@ -9,7 +9,7 @@ export const getRevocations: PartnerHandler<'getRevocations'> = async (context, 
   const { revocations, readers, notices, rates, clock } = context;
   const wanted = readQuery(query);
   const rate = { perS: limits.readsPerS, burst: limits.readsBurst };
-  const retryAfterMs = rates.take(`revocations:${partner.uid}`, rate, clock.now());
+  const retryAfterMs = rates.partners.take(`revocations:${partner.uid}`, rate, clock.now());
   if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs });
   notices.asked(partner, query.announce_tokens === true);
   const page = await readers.run(partner.uid, () => revocations.read(wanted));

@@ -2,10 +2,11 @@ import { keystoneLimits } from '../../core/limits.ts';
 import type { KeystoneService } from '../../lproxy/keystoneBodies.ts';
 import { ServiceInfo } from '../../wire/types.ts';
 import type { PartnerHandler, ServerContext } from '../context.ts';
-import { keystoneOf } from './tokens.ts';
+import { assertFilter, keystoneOf } from './tokens.ts';
 
 /** Services that configuration exports. */
 export const getServices: PartnerHandler<'getServices'> = async (context, filter, { partner }) => {
+  assertFilter(filter);
   const { type, name } = filter;
   const services = await keystoneOf(context, partner).listServices({ ...(type && { type }), ...(name && { name }) });
   return services

@@ -1,5 +1,4 @@
 /** The responder's part of the handshake, in the order of docs/protocol.md, section 2: nothing is signed for a stranger. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { answerRequest, proofHolds, type ReadRequest, readRequest, verifyRequest } from '../../channel/handshake.ts';
 import { mayAttach } from '../../channel/permissions.ts';
 import { fromTicket, toStored, toTicket } from '../../client/session.ts';
@@ -12,6 +11,7 @@ import { handshakeEntry } from '../../model/auditActs.ts';
 import type { Partner } from '../../model/partner.ts';
 import type { SessionTKT } from '../../wire/types.ts';
 import type { Handler, InboundCall, ServerContext } from '../context.ts';
+import { untilAfter } from './refusal.ts';
 
 export const getSession: Handler<'getSession'> = async (context, argument, call) => {
   const request = readRequest(toTicket(argument));
@@ -38,7 +38,7 @@ async function agree(
   // Before the rate, so that nobody can spend it with a partner's old tickets.
   await refuseReplay(context, partner, request, call.startedAt);
   limitRate(context, partner);
-  const previousContinuity = await followAttempt(context, partner, request);
+  const { previousContinuity, usesGrant } = await followAttempt(context, partner, request);
 
   const { ticket, session } = await context.sign(() =>
     answerRequest(request, {
@@ -49,9 +49,12 @@ async function agree(
     }),
   );
   const { attempt } = request.payload;
-  await store.sessions.insert(toStored(session, partner, 'responder'), { attempt, requestId: call.requestId });
-  if (await store.partners.retireOldKey(partner.uid, session.partnerFingerprint))
+  const facts = { attempt, requestId: call.requestId, usesGrant };
+  await store.sessions.insert(toStored(session, partner, 'responder'), facts);
+  if (await store.partners.retireOldKey(partner.uid, session.partnerFingerprint)) {
     log.info({ partner: partner.cloudId }, 'The partner uses its new key; the old one is retired.');
+    await view.refresh();
+  }
 
   telemetry.handshake('in', session.attempt);
   log.info({ partner: partner.cloudId, attempt: session.attempt, requestId: call.requestId }, 'Session agreed.');
@@ -80,13 +83,12 @@ async function authenticate(
   }
 }
 
-const untilRefusalTime = (arrivedAt: number): Promise<void> =>
-  delay(Math.max(0, arrivedAt + sessionLimits.refusalDelayMs - performance.now()));
+const untilRefusalTime = (arrivedAt: number): Promise<void> => untilAfter(arrivedAt, sessionLimits.refusalDelayMs);
 
 function limitRate({ rates, config, clock }: ServerContext, { uid, cloudId }: Partner): void {
   const { handshakesPerS, handshakesBurst } = partnerConfig(config(), cloudId);
   const rate = { perS: handshakesPerS, burst: handshakesBurst };
-  const retryAfterMs = rates.take(`handshakes:${uid}`, rate, clock.now());
+  const retryAfterMs = rates.partners.take(`handshakes:${uid}`, rate, clock.now());
   if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs, details: 'Too many handshakes.' });
 }
 
@@ -103,32 +105,34 @@ async function refuseReplay(
   throw new AllianceError('ticket_refused', { details: 'The ticket came a second time.' });
 }
 
-/** Continuity key to carry on, if the attempt proves to hold one. */
+/** Continuity key to carry on, if the attempt proves to hold one, and whether the session needs the operator's permission instead. */
 async function followAttempt(
   context: ServerContext,
   partner: Partner,
   { payload }: ReadRequest,
-): Promise<Buffer | undefined> {
+): Promise<{ readonly previousContinuity?: Buffer; readonly usesGrant: boolean }> {
   const { store, clock, log, telemetry } = context;
   const now = clock.now();
   if (payload.attempt === 'optimistic') {
     const sid = payload.prev.sid.toString('base64url') as SessionId;
     const previous = await store.sessions.findContinuity(partner.uid, 'responder', sid, now);
     if (!previous || !proofHolds(payload, previous.key)) throw new AllianceError('session_key_mismatch');
-    return previous.key;
+    return { previousContinuity: previous.key, usesGrant: false };
   }
   if (payload.attempt === 'fallback') await limitFallback(context, partner);
   const known =
     (await store.sessions.countLive(partner.uid, 'responder', now)) > 0 ||
     (await store.sessions.findContinuity(partner.uid, 'responder', null, now)) !== null;
-  if (!known) return undefined;
+  if (!known) return { usesGrant: false };
 
   telemetry.refusal('new_start');
   log.warn({ partner: partner.cloudId, attempt: payload.attempt }, 'Security: a partner with a session starts anew.');
   const { continuity } = partnerConfig(context.config(), partner.cloudId);
-  if (continuity === 'required' && !(await store.partners.takeContinuityGrant(partner.uid, now)))
-    throw new AllianceError('continuity_required');
-  return undefined;
+  if (continuity !== 'required') return { usesGrant: false };
+  // Looked at here, before anything is signed, and used up with the session that is stored: what fails between costs no permission.
+  const { continuityGrantedTill } = await store.partners.get(partner.uid);
+  if (continuityGrantedTill === null || continuityGrantedTill <= now) throw new AllianceError('continuity_required');
+  return { usesGrant: true };
 }
 
 /** A lease that nobody gives back, so that it holds for every process of the broker and across restarts. */

@@ -1,7 +1,7 @@
 /** What the handlers of token and catalog calls share. */
 import { partnerConfig } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
-import { tokenLimits } from '../../core/limits.ts';
+import { keystoneLimits, tokenLimits } from '../../core/limits.ts';
 import type { Keystone } from '../../lproxy/keystone.ts';
 import type { Partner } from '../../model/partner.ts';
 import { IndeterminateReason } from '../../wire/types.ts';
@@ -20,6 +20,16 @@ export function assertIssuedForm(token: string): void {
 /** Throws `bad_request` for what is not 32 bytes. */
 export function assertHintBytes(bytes: Uint8Array, field: 'hint' | 'nonce'): void {
   if (bytes.byteLength !== 32) throw new AllianceError('bad_request', { field, details: `${field} has 32 bytes.` });
+}
+
+/** Throws `bad_request` for a text that is too long to be worth a question to Keystone. */
+export function assertFilter(filter: object): void {
+  for (const [field, text] of Object.entries(filter))
+    if (typeof text === 'string' && Buffer.byteLength(text) > keystoneLimits.filterBytes)
+      throw new AllianceError('bad_request', {
+        field,
+        details: `${field} has more than ${keystoneLimits.filterBytes} bytes.`,
+      });
 }
 
 /** This cloud's Keystone, with what this partner may use of it. */
@@ -45,7 +55,10 @@ export function indeterminateReason(
   thrown: unknown,
 ): IndeterminateReason | undefined {
   if (!(thrown instanceof AllianceError)) return undefined;
-  if (thrown.errorName === 'keystone_refused' && rates.take('warning:keystone_refused', warningRate, clock.now()) === 0)
+  if (
+    thrown.errorName === 'keystone_refused' &&
+    rates.partners.take('warning:keystone_refused', warningRate, clock.now()) === 0
+  )
     log.warn({ err: thrown }, 'Tokens cannot be validated.');
   return reasons.get(thrown.errorName);
 }

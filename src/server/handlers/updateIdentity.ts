@@ -22,6 +22,7 @@ export const updateIdentity: PartnerHandler<'updateIdentity'> = async (context, 
 
   await store.partners.rotateKeys(partner.uid, {
     sequence: rotation.sequence,
+    oldFingerprint: rotation.oldFingerprint,
     key: { fingerprint, algorithm, certificateDer: der, notBefore, notAfter },
     overlapTill: rotation.overlapTill,
   });

@@ -8,10 +8,11 @@ export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (con
   const { token } = request;
   const allowExpired = request.allow_expired === true;
   assertIssuedForm(token);
-  const checkedAt = clock.now();
+  const startedAt = clock.now();
   try {
     // The catalog names internal endpoints; what partners may see of it is what getEndpoints exports.
     const answer = await keystoneOf(context, partner).validateToken(token, { catalog: false, allowExpired });
+    const checkedAt = answer.askedAt;
     if (answer.status === 'invalid') {
       softTokens.learn(token, { status: 'invalid', checkedAt });
       return new TokenValidation({
@@ -35,7 +36,7 @@ export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (con
     return new TokenValidation({
       status: TokenStatus.INDETERMINATE,
       reason,
-      checked_at: toInt64(checkedAt),
+      checked_at: toInt64(startedAt),
       revocation_head: toInt64(revocations.head),
     });
   }

@@ -3,7 +3,7 @@ import type { PartnerHandler } from '../context.ts';
 import { assertIssuedForm } from './tokens.ts';
 
 /** From what Keystone said lately; Keystone itself is not asked. */
-export const validateTokenSoft: PartnerHandler<'validateTokenSoft'> = async (context, { token }) => {
+export const validateTokenSoft: PartnerHandler<'validateTokenSoft'> = (context, { token }) => {
   const { softTokens, clock, revocations } = context;
   assertIssuedForm(token);
   const known = softTokens.recall(token, clock.now());

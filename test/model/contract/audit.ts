@@ -135,9 +135,15 @@ export function describeAudit(bench: Bench): void {
       await rejection(store.sessions.insert(session), 'session_invalid');
       const [next, last] = [newKey(), newKey()];
       const overlapTill = clock.now() + 1000;
-      await store.partners.rotateKeys(partner.uid, { sequence: 1, key: next, overlapTill });
+      const oldFingerprint = session.partnerFingerprint;
+      await store.partners.rotateKeys(partner.uid, { sequence: 1, oldFingerprint, key: next, overlapTill });
       await store.partners.retireOldKey(partner.uid, next.fingerprint);
-      await store.partners.rotateKeys(partner.uid, { sequence: 2, key: last, overlapTill });
+      await store.partners.rotateKeys(partner.uid, {
+        sequence: 2,
+        oldFingerprint: next.fingerprint,
+        key: last,
+        overlapTill,
+      });
       await store.identities.rotate(newKey(), { overlapTill });
       clock.advance(1000);
       await store.prune(clock.now());

@@ -93,6 +93,17 @@ export function describeInvitations(bench: Bench): void {
       expect((await invitations.consume(id, acceptance('west'))).outcome).to.equal('stored');
     });
 
+    it('are not made for a name or a cloud_id that is taken, nor with an end of trust that is none', async () => {
+      await bench.store.partners.add(newPartner('east', { name: 'sunrise' }));
+      for (const taken of ['east', 'sunrise']) {
+        await rejection(create({ name: taken }), 'identity_known');
+        await rejection(create({ forCloudId: taken as CloudId }), 'identity_known');
+      }
+      await rejection(create({ trustTill: 2 ** 53 - 1 }), 'bad_request');
+      expect(await bench.store.invitations.list()).to.deep.equal([]);
+      await create({ name: 'other', forCloudId: 'other' as CloudId });
+    });
+
     it('let a removed cloud_id come back with another key only when made for that', async () => {
       const { invitations, partners } = bench.store;
       await partners.remove((await partners.add(newPartner('east'))).uid);

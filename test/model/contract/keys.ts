@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { CloudId } from '../../../src/core/ids.ts';
 import { identityLimits, sessionLimits } from '../../../src/core/limits.ts';
-import { usableKeys } from '../../../src/model/partner.ts';
+import { type NewPartnerKey, usableKeys } from '../../../src/model/partner.ts';
 import { rejection } from '../../support/errors.ts';
 import { newKey, newPartner, newSession, testStart } from '../../support/store.ts';
 import type { Bench } from './bench.ts';
@@ -17,10 +17,12 @@ export function describeKeys(bench: Bench): void {
       const { uid, keys } = await partners.add(newPartner('east'));
       const [old] = keys;
       const key = newKey();
-      const rotated = await partners.rotateKeys(uid, { sequence: 4, key, overlapTill: testStart + 1000 });
+      const oldFingerprint = old!.fingerprint;
+      const overlapTill = testStart + 1000;
+      const rotated = await partners.rotateKeys(uid, { sequence: 4, oldFingerprint, key, overlapTill });
       expect(rotated.rotationSequence).to.equal(4);
       expect(rotated.keys).to.deep.equal([
-        { ...old, overlapTill: testStart + 1000 },
+        { ...old, overlapTill },
         { ...key, state: 'next', overlapTill: null },
       ]);
       expect(usableKeys(rotated, testStart)).to.have.length(2);
@@ -34,15 +36,17 @@ export function describeKeys(bench: Bench): void {
       const after = await partners.get(uid);
       expect(after.keys.map(({ state, overlapTill }) => [state, overlapTill])).to.deep.equal([
         ['current', null],
-        ['retired', testStart + 1000],
+        ['retired', overlapTill],
       ]);
       expect(usableKeys(after, testStart).map(({ fingerprint }) => fingerprint)).to.deep.equal([key.fingerprint]);
     });
 
     it('rotate: the old one dies at the end of the overlap, used or not', async () => {
       const { store, clock } = bench;
-      const { uid } = await store.partners.add(newPartner('east'));
-      await store.partners.rotateKeys(uid, { sequence: 1, key: newKey(), overlapTill: testStart + 1000 });
+      const { uid, keys } = await store.partners.add(newPartner('east'));
+      const oldFingerprint = keys[0]!.fingerprint;
+      const overlapTill = testStart + 1000;
+      await store.partners.rotateKeys(uid, { sequence: 1, oldFingerprint, key: newKey(), overlapTill });
       await store.prune(clock.advance(999));
       expect(await states('east')).to.deep.equal(['current', 'next']);
       const epoch = await store.trustEpoch();
@@ -53,25 +57,66 @@ export function describeKeys(bench: Bench): void {
 
     it('rotate once within an overlap, and again after it, with or without housekeeping', async () => {
       const { store, clock } = bench;
-      const { uid } = await store.partners.add(newPartner('east'));
-      const rotate = (sequence: number) =>
-        store.partners.rotateKeys(uid, { sequence, key: newKey(), overlapTill: clock.now() + 1000 });
-      await rotate(1);
-      await rejection(rotate(2), 'rotation_overlap');
+      const { uid, keys } = await store.partners.add(newPartner('east'));
+      const [first, second, third] = [keys[0]!, newKey(), newKey()];
+      const rotate = (sequence: number, { fingerprint }: NewPartnerKey, key: NewPartnerKey) =>
+        store.partners.rotateKeys(uid, {
+          sequence,
+          oldFingerprint: fingerprint,
+          key,
+          overlapTill: clock.now() + 1000,
+        });
+      await rotate(1, first, second);
+      await rejection(rotate(2, first, third), 'rotation_overlap');
       clock.advance(1000);
-      await rotate(2);
+      await rotate(2, second, third);
       expect(await states('east')).to.deep.equal(['current', 'next', 'retired']);
+    });
+
+    it('rotate by the word of the current key only: one that was retired, or is about to be, decides nothing', async () => {
+      const { store, clock } = bench;
+      const { partners } = store;
+      const { uid, keys } = await partners.add(newPartner('east'));
+      const [first, second, evil] = [keys[0]!, newKey(), newKey()];
+      const overlapTill = clock.now() + 1000;
+      const rotation = { sequence: 1, oldFingerprint: first.fingerprint, key: second, overlapTill };
+      const rotate = (sequence: number, { fingerprint: oldFingerprint }: NewPartnerKey) =>
+        partners.rotateKeys(uid, { sequence, oldFingerprint, key: evil, overlapTill: clock.now() + 500 });
+      await partners.rotateKeys(uid, rotation);
+      await rejection(rotate(2, second), 'rotation_refused');
+      await partners.retireOldKey(uid, second.fingerprint);
+      await rejection(rotate(1000, first), 'rotation_refused');
+      await rejection(rotate(1000, evil), 'rotation_refused');
+      const told = await partners.rotateKeys(uid, rotation);
+      expect([told.rotationSequence, told.keys.map(({ state }) => state)]).to.deep.equal([1, ['current', 'retired']]);
+
+      // The end of the overlap retires a key as well, and nobody may have looked at the clock yet.
+      await partners.rotateKeys(uid, { ...rotation, sequence: 2, oldFingerprint: second.fingerprint, key: newKey() });
+      clock.advance(1000);
+      await rejection(rotate(1000, second), 'rotation_refused');
+      expect((await partners.get(uid)).rotationSequence).to.equal(2);
+    });
+
+    it('that expired announce no other', async () => {
+      const { store, clock } = bench;
+      const east = await store.partners.add(newPartner('east', { key: newKey({ notAfter: testStart + 10 }) }));
+      clock.advance(10);
+      const oldFingerprint = east.keys[0]!.fingerprint;
+      const rotation = { sequence: 1, oldFingerprint, key: newKey(), overlapTill: clock.now() + 1000 };
+      await rejection(store.partners.rotateKeys(east.uid, rotation), 'rotation_refused');
     });
 
     it('rotate: the same statement again changes nothing, an older one is refused', async () => {
       const { partners } = bench.store;
-      const { uid } = await partners.add(newPartner('east'));
-      const rotation = { sequence: 5, key: newKey(), overlapTill: testStart + 1000 };
+      const { uid, keys } = await partners.add(newPartner('east'));
+      const oldFingerprint = keys[0]!.fingerprint;
+      const rotation = { sequence: 5, oldFingerprint, key: newKey(), overlapTill: testStart + 1000 };
       const once = await partners.rotateKeys(uid, rotation);
       expect(await partners.rotateKeys(uid, rotation)).to.deep.equal(once);
       await rejection(partners.rotateKeys(uid, { ...rotation, key: newKey() }), 'rotation_old_sequence');
       await partners.retireOldKey(uid, rotation.key.fingerprint);
-      await rejection(partners.rotateKeys(uid, { ...rotation, sequence: 4, key: newKey() }), 'rotation_old_sequence');
+      const older = { ...rotation, sequence: 4, oldFingerprint: rotation.key.fingerprint, key: newKey() };
+      await rejection(partners.rotateKeys(uid, older), 'rotation_old_sequence');
     });
 
     it('rotate only to a new key, valid, with an overlap of at most 30 days, of a partner that is trusted', async () => {
@@ -82,7 +127,8 @@ export function describeKeys(bench: Bench): void {
       const gone = await store.partners.add(newPartner('north'));
       await store.partners.remove(gone.uid, { notify: false });
       const { uid, keys } = await store.partners.add(newPartner('east'));
-      const good = { sequence: 1, key: newKey(), overlapTill: testStart + 1000 };
+      const oldFingerprint = keys[0]!.fingerprint;
+      const good = { sequence: 1, oldFingerprint, key: newKey(), overlapTill: testStart + 1000 };
       const longest = testStart + identityLimits.overlapMs + sessionLimits.skewMs;
       const bad = [
         { ...good, key: own },
@@ -97,7 +143,8 @@ export function describeKeys(bench: Bench): void {
       expect(await states('east')).to.deep.equal(['current']);
       await store.partners.rotateKeys(uid, { ...good, overlapTill: longest });
       await store.partners.apply(west.uid, 'revoke');
-      await rejection(store.partners.rotateKeys(west.uid, { ...good, key: newKey() }), 'rotation_refused');
+      const ofWest = { ...good, oldFingerprint: west.keys[0]!.fingerprint, key: newKey() };
+      await rejection(store.partners.rotateKeys(west.uid, ofWest), 'rotation_refused');
     });
 
     it('that expired prove nothing', async () => {
@@ -111,7 +158,8 @@ export function describeKeys(bench: Bench): void {
       const { store } = bench;
       const east = await store.partners.add(newPartner('east'));
       const key = newKey();
-      await store.partners.rotateKeys(east.uid, { sequence: 1, key, overlapTill: testStart + 1000 });
+      const oldFingerprint = east.keys[0]!.fingerprint;
+      await store.partners.rotateKeys(east.uid, { sequence: 1, oldFingerprint, key, overlapTill: testStart + 1000 });
       await store.sessions.insert(newSession(east));
       await store.partners.retireOldKey(east.uid, key.fingerprint);
       await rejection(store.sessions.insert(newSession(east)), 'ticket_refused');

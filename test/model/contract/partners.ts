@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { AllianceError } from '../../../src/core/errors.ts';
 import type { CloudId, PartnerUid } from '../../../src/core/ids.ts';
-import { storeLimits } from '../../../src/core/limits.ts';
+import { storeLimits, timeLimits } from '../../../src/core/limits.ts';
 import type { Store } from '../../../src/model/store.ts';
 import { effectiveState, nextState, type TrustEvent, trustEvents } from '../../../src/model/trust.ts';
 import { rejection } from '../../support/errors.ts';
@@ -120,7 +120,8 @@ export function describePartners(bench: Bench): void {
                 clock.advance(10);
                 continue;
               }
-              const from = event === 'expire' ? partner.state : effectiveState(partner, clock.now());
+              const from =
+                event === 'expire' || event === 'renew' ? partner.state : effectiveState(partner, clock.now());
               const attempt = store.partners.apply(partner.uid, event, {
                 trustTill: event === 'renew' || event === 'approve' ? clock.now() + 10 : null,
               });
@@ -169,6 +170,30 @@ export function describePartners(bench: Bench): void {
       expect((await store.partners.update(uid, { trustTill: null })).trustTill).to.equal(null);
     });
 
+    it('stay suspended when their trust runs out and is renewed', async () => {
+      const { store, clock } = bench;
+      const { uid } = await store.partners.add(newPartner('east', { trustTill: testStart + 100 }));
+      await store.partners.apply(uid, 'suspend');
+      clock.advance(100);
+      await store.prune(clock.now());
+      expect(effectiveState(await store.partners.get(uid), clock.now())).to.equal('expired');
+      await rejection(store.partners.apply(uid, 'resume'), 'illegal_transition');
+      const renewed = await store.partners.apply(uid, 'renew', { trustTill: null });
+      expect(renewed.state).to.equal('suspended');
+      expect((await store.partners.apply(uid, 'resume')).state).to.equal('active');
+    });
+
+    it('take no end of trust that is no point in time', async () => {
+      const { store } = bench;
+      const { uid } = await store.partners.add(newPartner('east'));
+      for (const trustTill of [timeLimits.latestMs + 1, 2 ** 53 - 1, Number.POSITIVE_INFINITY, Number.NaN]) {
+        await rejection(store.partners.add(newPartner('west', { trustTill })), 'bad_request');
+        await rejection(store.partners.update(uid, { trustTill }), 'bad_request');
+        await rejection(store.partners.apply(uid, 'renew', { trustTill }), 'bad_request');
+      }
+      await store.partners.update(uid, { trustTill: timeLimits.latestMs });
+    });
+
     it('that are revoked lose their sessions, and it is remembered by whom and who must be told', async () => {
       const { store } = bench;
       const east = await store.partners.add(newPartner('east'));
@@ -192,7 +217,7 @@ export function describePartners(bench: Bench): void {
       const { uid } = await partners.add(newPartner('east'));
       const fingerprint = (await partners.get(uid)).keys[0]!.fingerprint;
       const next = newKey();
-      const rotation = { sequence: 1, key: next, overlapTill: clock.now() + 1000 };
+      const rotation = { sequence: 1, oldFingerprint: fingerprint, key: next, overlapTill: clock.now() + 1000 };
       expect(await bumps(store, () => partners.add(newPartner('west')))).to.equal(1);
       expect(await bumps(store, () => partners.apply(uid, 'suspend'))).to.equal(1);
       expect(await bumps(store, () => partners.update(uid, { role: 'consumer' }))).to.equal(1);
@@ -240,16 +265,6 @@ export function describePartners(bench: Bench): void {
       await rejection(store.partners.update(uid, { name: 'west' }), 'identity_known');
       await rejection(store.partners.update(uid, { name: 'none' }), 'name_reserved');
       await rejection(store.partners.update(uid, { endpoints: ['x'.repeat(301)] }), 'bad_request');
-    });
-
-    it('may start anew without continuity once per permission, while it lasts', async () => {
-      const { store } = bench;
-      const { uid } = await store.partners.add(newPartner('east'));
-      expect(await store.partners.takeContinuityGrant(uid, 10)).to.equal(false);
-      await store.partners.update(uid, { continuityGrantedTill: 20 });
-      expect(await store.partners.takeContinuityGrant(uid, 20)).to.equal(false);
-      const taken = await Promise.all([1, 2, 3].map(() => store.partners.takeContinuityGrant(uid, 19)));
-      expect(taken.filter(Boolean)).to.have.length(1);
     });
   });
 
@@ -311,7 +326,8 @@ export function describePartners(bench: Bench): void {
       const third = await partners.add(newPartner('east', { key: second.keys[0]! }));
 
       const next = newKey();
-      await partners.rotateKeys(third.uid, { sequence: 1, key: next, overlapTill: testStart + 1000 });
+      const oldFingerprint = third.keys[0]!.fingerprint;
+      await partners.rotateKeys(third.uid, { sequence: 1, oldFingerprint, key: next, overlapTill: testStart + 1000 });
       await partners.retireOldKey(third.uid, next.fingerprint);
       await partners.remove(third.uid);
       await rejection(

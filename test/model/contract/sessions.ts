@@ -55,6 +55,26 @@ export function describeSessions(bench: Bench): void {
       expect(await live([session])).to.deep.equal([true]);
     });
 
+    it('may start anew without continuity once per permission, while it lasts, and not when they are not stored', async () => {
+      const { sessions, partners } = bench.store;
+      const start = (changes: Partial<StoredSession> = {}) =>
+        sessions.insert(newSession(east, changes), { attempt: 'bootstrap', usesGrant: true });
+      const granted = async () => (await partners.get(east.uid)).continuityGrantedTill;
+      await rejection(start(), 'continuity_required');
+      const till = testStart + 20;
+      await partners.update(east.uid, { continuityGrantedTill: till });
+      await rejection(start({ createdAt: till }), 'continuity_required');
+      const [stored] = await insert(1);
+      expect(await granted()).to.equal(till);
+      await rejection(start({ sid: stored!.sid }), 'session_invalid');
+      await rejection(start({ partnerFingerprint: newKey().fingerprint }), 'ticket_refused');
+      expect(await granted()).to.equal(till);
+      const outcomes = await Promise.allSettled([1, 2, 3].map(() => start()));
+      expect(outcomes.filter(({ status }) => status === 'fulfilled')).to.have.length(1);
+      expect(await granted()).to.equal(null);
+      expect(await sessions.list()).to.have.length(2);
+    });
+
     it('are confirmed once', async () => {
       const { sessions } = bench.store;
       const [session] = await insert(1);

@@ -1,0 +1,84 @@
+/** Files that are written whole or not at all, for their owner to read. */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fchownSync,
+  fsyncSync,
+  lchownSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { errnoOf } from './errno.ts';
+
+/** Replaces what is there; a crash leaves the old content or the new, never a part. Throws system errors. */
+export function writeWhole(path: string, text: string, mode: number): void {
+  place(path, text, mode, (temporary) => renameSync(temporary, path));
+}
+
+/** The same, but never replaces what is there: false when there is something. */
+export function createWhole(path: string, text: string, mode: number): boolean {
+  try {
+    // Unlike a rename, a link fails where there is a file, also one that another process makes at this moment.
+    place(path, text, mode, (temporary) => linkSync(temporary, path));
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function place(path: string, text: string, mode: number, put: (temporary: string) => void): void {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
+  const owner = ownerOf(dirname(path));
+  try {
+    const fd = openSync(temporary, 'wx', mode);
+    try {
+      writeFileSync(fd, text);
+      if (owner) fchownSync(fd, owner.uid, owner.gid);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    put(temporary);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  syncDirectory(dirname(path));
+}
+
+/** A new name in a directory outlives a power failure only once the directory is written too. */
+function syncDirectory(directory: string): void {
+  const fd = openSync(directory, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** With whatever directories above it are missing; mode 0700. */
+export function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  // Another process may make it at the same moment, which `recursive` forgives.
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  giveToOwner(path);
+}
+
+/** What root makes in the directory of another user is that user's, whose broker has to read it. */
+export function giveToOwner(path: string, directory: string = dirname(path)): void {
+  const owner = ownerOf(directory);
+  if (owner) lchownSync(path, owner.uid, owner.gid);
+}
+
+/** Undefined where this process can give nothing away. */
+function ownerOf(directory: string): { uid: number; gid: number } | undefined {
+  return process.getuid?.() === 0 ? statSync(directory) : undefined;
+}
