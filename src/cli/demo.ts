@@ -1,4 +1,4 @@
-/** `alliance demo`: two clouds, each with a broker, and the whole story between them. */
+/** `alliance demo`: two clouds, each with a broker and a service, and the whole story between them. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import { type Cli, exits } from './cli.ts';
 import { type DemoCloud, startDemoCloud } from './demoCloud.ts';
+import { tellServiceStory } from './demoService.ts';
 import { tellStory } from './demoStory.ts';
 import { describeFailure } from './failure.ts';
 import { addCommand, finish } from './group.ts';
@@ -14,7 +15,8 @@ import { formatDuration } from './text.ts';
 export function addDemo(program: Command, cli: Cli): void {
   addCommand(program, {
     usage: 'demo',
-    summary: 'two clouds with a broker each, on this host: pair, shake hands, validate tokens',
+    summary:
+      'two clouds with a broker each, on this host: pair, shake hands, validate tokens, accept them in a service',
     more: 'Uses free ports and temporary directories. Stays up afterwards, until Ctrl-C.',
     examples: ['demo', 'demo --exit'],
   })
@@ -68,14 +70,15 @@ async function demo(cli: Cli, exit: boolean): Promise<number> {
       ['east', 'west'],
       ['west', 'east'],
     ] as const)
-      await step(`${cloudId}: a cloud with a Keystone and a broker`, async () => {
+      await step(`${cloudId}: a cloud with a Keystone, a broker and a service`, async () => {
         const cloud = await startDemoCloud({ cloudId, root, log, loginsFrom: [other] });
         clouds.push(cloud);
         const { identity } = cloud.broker.installation.view.current;
         return `Keystone ${cloud.keystone.url}, key ${formatFingerprint(identity.fingerprint).slice(0, 30)}...`;
       });
     const [east, west] = clouds;
-    if (east && west) for (const { title, run } of tellStory(east, west)) if (!(await step(title, run))) break;
+    const story = east && west ? [...tellStory(east, west), ...tellServiceStory(east, west)] : [];
+    for (const { title, run } of story) if (!(await step(title, run))) break;
 
     const total = performance.now() - startedAt;
     cli.event(
@@ -100,8 +103,10 @@ function invitePlay(cli: Cli, east: DemoCloud, west: DemoCloud): void {
     `${run} --home ${west.home} status`,
     `${run} --home ${west.home} ping east`,
     `${run} --home ${west.home} endpoints east`,
-    `OS_PASSWORD=${east.keystone.demoPassword} ${run} --home ${west.home} token issue --partner east --user demo --project demo > ${west.home}/token`,
+    `echo ${east.keystone.demoPassword} | ${run} --home ${west.home} token issue --partner east --user demo --project demo --password-file /dev/stdin > ${west.home}/token`,
     `${run} --home ${west.home} token validate --partner east --file ${west.home}/token`,
+    `curl --header "X-Auth-Token: a1.east.$(cat ${west.home}/token)" ${west.service.url}`,
+    `${run} --home ${west.home} token explain --file ${west.home}/token`,
     `${run} --home ${east.home} partner show west`,
     `${run} --home ${east.home} partner suspend west`,
   ];

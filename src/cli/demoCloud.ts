@@ -1,13 +1,16 @@
-/** One cloud of the demo: an embedded Keystone with a small catalog, and a broker beside it in a home directory of its own. */
+/** One cloud of the demo: an embedded Keystone with a small catalog, a broker beside it in a home directory of its own, and a service. */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { type Broker, startBroker } from '../broker/broker.ts';
-import { configPath, writeWhole } from '../broker/files.ts';
+import { configPath } from '../broker/files.ts';
 import { initHome } from '../broker/init.ts';
 import { formatHostPort } from '../core/endpoint.ts';
 import type { Logger } from '../core/log.ts';
+import { writeWhole } from '../core/wholeFile.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../sandbox/keystone.ts';
+import { type SandboxService, startSandboxService } from '../sandbox/service.ts';
 import { findFreePort } from '../server/freePort.ts';
 import { announceBroker } from './brokerFile.ts';
 
@@ -16,6 +19,10 @@ export interface DemoCloud {
   readonly home: string;
   readonly broker: Broker;
   readonly keystone: SandboxKeystone;
+  /** Behind the broker's facade, as any service of the cloud. */
+  readonly service: SandboxService;
+  /** Of the user trainee, domain Default, project demo, who has the role reader alone. */
+  readonly traineePassword: string;
   stop(): Promise<void>;
 }
 
@@ -30,6 +37,9 @@ interface DemoCloudOptions {
 
 const host = '127.0.0.1';
 
+/** What the service is configured with, as `token_cache_time`; services have 300 unless they are told otherwise. */
+export const tokenCacheTimeS = 1;
+
 export async function startDemoCloud({ cloudId, root, log, loginsFrom }: DemoCloudOptions): Promise<DemoCloud> {
   const home = join(root, cloudId);
   mkdirSync(home, { mode: 0o700 });
@@ -37,6 +47,8 @@ export async function startDemoCloud({ cloudId, root, log, loginsFrom }: DemoClo
   const keystone = await startSandboxKeystone({ region });
   try {
     fillCatalog(keystone, cloudId);
+    const servicePassword = addService(keystone);
+    const traineePassword = addTrainee(keystone);
     const ports = { tls: await findFreePort(host), tcp: await findFreePort(host), http: await findFreePort(host) };
     const at = (port: number) => formatHostPort({ host, port });
     const settings = {
@@ -44,6 +56,7 @@ export async function startDemoCloud({ cloudId, root, log, loginsFrom }: DemoClo
       advertise: [`tls://${at(ports.tls)}`, `tcp://${at(ports.tcp)}`],
       listen: { tls: at(ports.tls), tcp: at(ports.tcp) },
       http: { listen: at(ports.http) },
+      facade: { listen: `${host}:0` },
       keystone: {
         auth_url: keystone.url,
         username: 'admin',
@@ -61,16 +74,48 @@ export async function startDemoCloud({ cloudId, root, log, loginsFrom }: DemoClo
     await initHome({ home, env: {} });
     const broker = await startBroker({ home, env: {}, log });
     const withdraw = announceBroker(broker);
+    const service = await startSandboxService({
+      authUrl: `http://${formatHostPort(broker.addresses.facade!)}/v3`,
+      ...serviceUser,
+      password: servicePassword,
+      tokenCacheTimeS,
+    });
     const stop = async () => {
       withdraw();
+      await service.stop();
       await broker.stop();
       await keystone.stop();
     };
-    return { cloudId, home, broker, keystone, stop };
+    return { cloudId, home, broker, keystone, service, traineePassword, stop };
   } catch (error) {
     await keystone.stop();
     throw error;
   }
+}
+
+const serviceUser = { username: 'words', projectName: 'service' } as const;
+
+const newPassword = (): string => randomBytes(18).toString('base64url');
+
+/** The service's own user, as an installer makes it, and a project for guests. Returns the password. */
+function addService({ state }: SandboxKeystone): string {
+  const password = newPassword();
+  const user = state.addUser(serviceUser.username, password);
+  const project = state.addProject(serviceUser.projectName);
+  const role = [...state.roles.values()].find(({ name }) => name === 'service')!;
+  state.grant(user.id, role.id, { kind: 'project', id: project.id });
+  state.addProject('guests');
+  return password;
+}
+
+/** Somebody who may look, but not do. Returns the password. */
+function addTrainee({ state }: SandboxKeystone): string {
+  const password = newPassword();
+  const user = state.addUser('trainee', password);
+  const project = [...state.projects.values()].find(({ name }) => name === 'demo')!;
+  const role = [...state.roles.values()].find(({ name }) => name === 'reader')!;
+  state.grant(user.id, role.id, { kind: 'project', id: project.id });
+  return password;
 }
 
 /** What a small cloud offers, beside the Keystone that is really there. */

@@ -19,7 +19,8 @@ export interface Step {
 
 class WrongOutcome extends Error {}
 
-const expect = (holds: boolean, what: string): void => {
+/** @throws Error where it does not hold, saying what came instead */
+export const expect = (holds: boolean, what: string): void => {
   if (!holds) throw new WrongOutcome(`Wrong outcome: ${what}`);
 };
 

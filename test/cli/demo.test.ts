@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { expect } from 'chai';
 import { startDemoCloud } from '../../src/cli/demoCloud.ts';
+import { tellServiceStory } from '../../src/cli/demoService.ts';
 import { tellStory } from '../../src/cli/demoStory.ts';
 import { silentLogger } from '../../src/core/log.ts';
 import { runAlliance } from '../support/alliance.ts';
@@ -17,6 +18,8 @@ describe('cli/demo', function () {
     expect([code, stderr]).to.deep.equal([0, '']);
     for (const word of ['VALID, user demo', 'INVALID', 'INDETERMINATE (keystone_unreachable)', 'All of it worked'])
       expect(stdout).to.contain(word);
+    expect(stdout).to.contain('200: user demo, project guests, roles member');
+    expect(stdout).to.match(/401 from [\d.]+ (ms|s) after the logout on \(token_cache_time is 1 s here/);
     expect(stdout).not.to.contain('WRONG').and.not.contain('\x1b');
   });
 
@@ -24,9 +27,9 @@ describe('cli/demo', function () {
     const demo = startService(['demo', '--json']);
     const up = checked<{ commands: string[]; homes: { east: string } }>('demo', JSON.parse(await demo.said(/"up"/)));
     for (const line of demo.lines) checked('demo', JSON.parse(line));
-    const issue = up.commands.findIndex((command) => command.includes('token issue'));
+    const wanted = ['token issue', 'token validate', 'token explain', 'status'];
     // As a person would paste them; the rest of the list differs in nothing that matters here.
-    for (const command of [...up.commands.slice(issue, issue + 2), up.commands[0]!]) {
+    for (const command of wanted.map((words) => up.commands.find((each) => each.includes(words))!)) {
       const { status, stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
       expect(status, `${command}\n${stdout}${stderr}`).to.equal(0);
     }
@@ -54,6 +57,34 @@ describe('cli/demo', function () {
     expect(wrong[0]).to.deep.equal([
       "west asks east's Keystone: is this token valid?",
       'WRONG Wrong outcome: indeterminate',
+    ]);
+  });
+
+  it('a service that does not do what is expected is told as such', async () => {
+    const directory = temporaryDirectory();
+    const start = (cloudId: string) =>
+      startDemoCloud({ cloudId, root: directory.path, log: silentLogger, loginsFrom: ['west'] });
+    const [east, west] = [await start('east'), await start('west')];
+    const outcomes: string[] = [];
+    try {
+      for (const { run } of tellStory(east, west)) await run();
+      const { store, view } = west.broker.installation;
+      await store.partners.apply((await store.partners.resolve('east')).uid, 'suspend');
+      await view.refresh();
+      for (const { run } of tellServiceStory(east, west))
+        outcomes.push(await run().then(String, (error: Error) => error.message));
+    } finally {
+      await Promise.all([east.stop(), west.stop()]);
+      directory.remove();
+    }
+    expect(outcomes).to.deep.equal([
+      '401: without a mapping nobody has access',
+      'one rule, in the language of Keystone mappings',
+      'Wrong outcome: the service answers 401',
+      'Wrong outcome: the service answers 401',
+      'Wrong outcome: the service answers 401',
+      "401; the reason is in west's audit, not in the answer",
+      'Wrong outcome: the service had refused before',
     ]);
   });
 
