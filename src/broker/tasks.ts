@@ -3,12 +3,11 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
-import { formatFingerprint } from '../crypto/certificate.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
-import { readTrustBundle } from '../rproxy/identity.ts';
 import { cutAudit, signAudit } from './audit.ts';
 import { tellCheckpoint } from './auditExchange.ts';
+import { followBundle } from './bundle.ts';
 import { announceIdentity } from './identity.ts';
 import type { Installation } from './installation.ts';
 import { giveNotice } from './notices.ts';
@@ -22,6 +21,7 @@ export type TaskPauses = Readonly<
     | 'pairingMs'
     | 'noticeMs'
     | 'rotationMs'
+    | 'newPartnerMs'
     | 'bundleMs'
     | 'keystoneMs'
     | 'checkpointMs'
@@ -134,28 +134,24 @@ const tasks: readonly Task[] = [
       ),
   },
   {
+    // Without its bundle a partner's JWS tokens are not recognised; a new one need not wait for the round of all.
+    name: 'new partners',
+    pause: 'newPartnerMs',
+    run: (installation) =>
+      forPartners(
+        installation,
+        (partner) => installation.view.stateOf(partner) === 'active' && partner.bundleSequence === 0,
+        (partner) => followBundle(installation, partner),
+      ),
+  },
+  {
     name: 'trust bundle',
     pause: 'bundleMs',
     run: (installation) =>
       forPartners(
         installation,
         (partner) => installation.view.stateOf(partner) === 'active',
-        async (partner) => {
-          const { pool, store, log, telemetry, ownTokenKeys } = installation;
-          const own = (await ownTokenKeys.list()).map(({ thumbprint }) => thumbprint);
-          const { announced, refusedTokenKeys } = await readTrustBundle(pool, store, partner, own);
-          const { cloudId } = partner;
-          if (!announced)
-            log.warn({ partner: cloudId }, 'The partner publishes a key that it has not announced to us.');
-          for (const { thumbprint } of refusedTokenKeys) {
-            telemetry.refusal('token_key_known');
-            const key = formatFingerprint(thumbprint);
-            log.error(
-              { partner: cloudId, key },
-              "The partner publishes a key of tokens that is another cloud's already.",
-            );
-          }
-        },
+        (partner) => followBundle(installation, partner),
       ),
   },
   {

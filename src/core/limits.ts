@@ -366,6 +366,17 @@ export const provisionLimits = {
   leaseMs: 2 * MINUTE,
 } as const;
 
+/** Settings of keystonemiddleware in services of this cloud. Times are seconds, as there. */
+export const authTokenLimits = {
+  /** Of a configuration file; samples with all comments have half a megabyte. */
+  fileBytes: 4 * MIB,
+  /** The middleware's own default of token_cache_time. */
+  defaultCacheS: 300,
+  adviceCacheS: 10,
+  /** A longer one is worth a warning. */
+  goodCacheS: 30,
+} as const;
+
 export const storeLimits = {
   busyTimeoutMs: 5 * SECOND,
   leaseMs: 15 * SECOND,
@@ -474,6 +485,7 @@ export const taskLimits = {
   /** A partner that was not told of the end of a trust for this long is not told any more. */
   noticeGiveUpMs: 7 * DAY,
   rotationMs: 5 * SECOND,
+  newPartnerMs: 5 * SECOND,
   bundleMs: 5 * MINUTE,
   checkpointMs: HOUR,
   provisionMs: 30 * SECOND,

@@ -35,7 +35,7 @@ import { until } from '../support/until.ts';
 describe('a partner that lies', () => {
   let cloud: Cloud;
   before(async () => {
-    cloud = await startCloud({ cloudId: 'west', pauses: { bundleMs: 3600_000 } });
+    cloud = await startCloud({ cloudId: 'west', pauses: { bundleMs: 3600_000, newPartnerMs: 3600_000 } });
   });
   after(stopClouds);
   let count = 0;

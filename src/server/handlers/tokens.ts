@@ -1,20 +1,16 @@
 /** What the handlers of token and catalog calls share. */
 import { partnerConfig } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
-import { keystoneLimits, tokenLimits } from '../../core/limits.ts';
+import { keystoneLimits } from '../../core/limits.ts';
 import type { Keystone } from '../../lproxy/keystone.ts';
 import type { Partner } from '../../model/partner.ts';
+import { isIssuedForm } from '../../token/routing/qualified.ts';
 import { IndeterminateReason } from '../../wire/types.ts';
 import type { ServerContext } from '../context.ts';
 
-const tokenForm = /^[A-Za-z0-9._=-]+$/;
-/** A token that names its issuer is for the issuer's partners; sent to the issuer itself it would nest. */
-const qualifiedForm = /^a1\./;
-
-/** Throws `token_form_refused`. */
+/** Throws `token_form_refused`: a token that names its issuer is for the issuer's partners; sent to the issuer itself it would nest. */
 export function assertIssuedForm(token: string): void {
-  if (token.length > tokenLimits.tokenBytes || !tokenForm.test(token) || qualifiedForm.test(token))
-    throw new AllianceError('token_form_refused', { field: 'token' });
+  if (!isIssuedForm(token)) throw new AllianceError('token_form_refused', { field: 'token' });
 }
 
 /** Throws `bad_request` for what is not 32 bytes. */
