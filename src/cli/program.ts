@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addAudit } from './audit.ts';
 import { addBackup } from './backup.ts';
+import { addCheck } from './checkAuthToken.ts';
 import { Cli, type World } from './cli.ts';
 import { addCompletion } from './completion.ts';
 import { addConfig } from './config.ts';
@@ -57,7 +58,7 @@ export function buildProgram(cli: Cli, written: (text: string) => void = () => u
   const groups = [
     [addInit, addServe, addStatus],
     [addPartner, addPing, addSession, addToken, addRevocations, addMapping, addServices, addProvision],
-    [addIdentity, addAudit, addConfig, addBackup, addCompletion, addDemo],
+    [addIdentity, addAudit, addCheck, addConfig, addBackup, addCompletion, addDemo],
   ];
   for (const add of groups.flat()) add(program, cli);
   return program;

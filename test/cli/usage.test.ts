@@ -32,7 +32,7 @@ describe('command line', () => {
       ...partner.split(' ').map((name) => `partner ${name}`),
       ...['session list', 'session open', 'session close', 'token validate', 'token issue', 'revocations lag'],
       ...['mapping set', 'mapping show', 'mapping test', 'mapping diff'],
-      ...['provision project', 'provision list', 'provision remove'],
+      ...['provision project', 'provision list', 'provision remove', 'check auth-token'],
       ...['identity show', 'identity rotate', 'config check', 'config show'],
       ...['audit list', 'audit verify', 'audit export'],
     ]);
@@ -90,6 +90,7 @@ describe('command line', () => {
     ['mapping set --partner east', /--none/],
     ['mapping diff x --partner east --since soon', /duration/],
     ['provision project web', /--partner/],
+    ['check auth-token', /--conf/],
     ['provision list --direction up', /Allowed choices|in, out/],
     ['session', /command is missing/],
   ];

@@ -59,6 +59,24 @@ describe('several processes on one database', function () {
     expect(await store.partners.list()).to.have.length(1);
   });
 
+  it('that want the last free project of a partner at the same moment: one gets it', async () => {
+    const store = await file.open();
+    const { uid, cloudId } = await store.partners.add(newPartner('east'));
+    const asked = { name: 'first', userId: null, roles: null, expiresAt: null };
+    const request = {
+      direction: 'in',
+      requestId: 'first',
+      asked,
+      roles: [],
+      domainId: 'default',
+      expiresAt: null,
+    } as const;
+    await store.provisions.reserve({ uid, cloudId }, request, 2);
+    const outcomes = await together(3, 'provision', 'east');
+    expect(outcomes.sort()).to.deep.equal(['creating', 'provision_limit', 'provision_limit']);
+    expect(await store.provisions.list()).to.have.length(2);
+  });
+
   it('read while one of them holds the write lock, and write when it lets go', async () => {
     const store = await file.open();
     const holder = start('lock');

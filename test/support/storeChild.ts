@@ -37,6 +37,20 @@ const jobs: Readonly<Record<string, () => Promise<void>>> = {
     tell(result);
   },
 
+  /** Reserves a project for the partner `argument`, of whom two may be there. */
+  async provision() {
+    const store = await openStore({ url, keyring: testKeyring });
+    const partner = await store.partners.resolve(argument);
+    const requestId = `request-${process.pid}`;
+    const asked = { name: requestId, userId: null, roles: null, expiresAt: null };
+    const request = { direction: 'in', requestId, asked, roles: [], domainId: 'default', expiresAt: null } as const;
+    tell('ready');
+    await go();
+    const result = await store.provisions.reserve(partner, request, 2).then((made) => made.state, nameOf);
+    await store.close();
+    tell(result);
+  },
+
   /** Writes one half of two settings that belong together, and then waits for its end. */
   async halve() {
     const db = await openDatabase(url, { now: 0, busyTimeoutMs: 1000 });
