@@ -106,7 +106,7 @@ function invitePlay(cli: Cli, east: DemoCloud, west: DemoCloud): void {
     `echo ${east.keystone.demoPassword} | ${run} --home ${west.home} token issue --partner east --user demo --project demo --password-file /dev/stdin > ${west.home}/token`,
     `${run} --home ${west.home} token validate --partner east --file ${west.home}/token`,
     `curl --header "X-Auth-Token: a1.east.$(cat ${west.home}/token)" ${west.service.url}`,
-    `${run} --home ${west.home} token explain --file ${west.home}/token`,
+    `${run} --home ${west.home} token explain "a1.east.$(cat ${west.home}/token)"`,
     `${run} --home ${east.home} partner show west`,
     `${run} --home ${east.home} partner suspend west`,
   ];

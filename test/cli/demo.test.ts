@@ -25,17 +25,22 @@ describe('cli/demo', function () {
 
   it('stays up for commands from another terminal, and cleans up on Ctrl-C', async () => {
     const demo = startService(['demo', '--json']);
-    const up = checked<{ commands: string[]; homes: { east: string } }>('demo', JSON.parse(await demo.said(/"up"/)));
-    for (const line of demo.lines) checked('demo', JSON.parse(line));
-    const wanted = ['token issue', 'token validate', 'token explain', 'status'];
-    // As a person would paste them; the rest of the list differs in nothing that matters here.
-    for (const command of wanted.map((words) => up.commands.find((each) => each.includes(words))!)) {
-      const { status, stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
-      expect(status, `${command}\n${stdout}${stderr}`).to.equal(0);
+    try {
+      const up = checked<{ commands: string[]; homes: { east: string } }>('demo', JSON.parse(await demo.said(/"up"/)));
+      for (const line of demo.lines) checked('demo', JSON.parse(line));
+      const wanted = ['token issue', 'token validate', 'token explain', 'status'];
+      // As a person would paste them; the rest of the list differs in nothing that matters here.
+      for (const command of wanted.map((words) => up.commands.find((each) => each.includes(words))!)) {
+        const { status, stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+        expect(status, `${command}\n${stdout}${stderr}`).to.equal(0);
+      }
+      demo.child.kill('SIGINT');
+      expect(await demo.ended).to.equal(0);
+      expect(existsSync(up.homes.east)).to.equal(false);
+    } finally {
+      // Nothing is left running where a command failed.
+      demo.child.kill('SIGKILL');
     }
-    demo.child.kill('SIGINT');
-    expect(await demo.ended).to.equal(0);
-    expect(existsSync(up.homes.east)).to.equal(false);
   });
 
   it('a step that comes out wrong is told as such', async () => {
