@@ -42,7 +42,7 @@ interface Means {
 }
 
 /** Enough to tell which of several it is, and of no other use. */
-export const redactToken = (token: string): string =>
+const redactToken = (token: string): string =>
   `${token.slice(0, Math.min(8, token.length >> 2))}... (${token.length} characters)`;
 
 export async function explain(means: Means, options: ExplainOptions): Promise<Explanation> {

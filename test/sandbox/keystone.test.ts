@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { isSignedBy, readTokenKey } from '../../src/crypto/tokenKey.ts';
 import type { FaultKind } from '../../src/sandbox/keystone/faults.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
 import { createKeystoneApi, inDefault, type KeystoneApi, passwordLogin } from '../support/keystoneApi.ts';
@@ -45,6 +46,38 @@ describe('what the embedded Keystone adds', () => {
     now += 48 * 3600_000;
     expect(await status('?allow_expired=1')).to.equal(404);
     expect(validator.tokens.has(subject)).to.equal(true);
+  });
+
+  it("signs tokens as Keystone's JWS provider does, where asked to", async () => {
+    const signing = await startSandboxKeystone({ clock: { now: () => now }, tokenProvider: 'jws' });
+    try {
+      const other = createKeystoneApi(signing.url);
+      const token = await other.login(passwordLogin('demo', signing.demoPassword));
+      const [header, payload, signature] = token.split('.').map((part) => Buffer.from(part, 'base64url')) as [
+        Buffer,
+        Buffer,
+        Buffer,
+      ];
+      expect(JSON.parse(header.toString())).to.deep.equal({ alg: 'ES256', typ: 'JWT' });
+      const claims = JSON.parse(payload.toString()) as Record<string, unknown>;
+      expect(Object.keys(claims)).to.deep.equal([
+        'sub',
+        'iat',
+        'exp',
+        'openstack_methods',
+        '_audit_ids',
+        '_project_id',
+      ]);
+      const signed = Buffer.from(token.slice(0, token.lastIndexOf('.')));
+      expect(isSignedBy(readTokenKey(signing.tokenKeyPem!).key, signed, signature)).to.equal(true);
+      const subject = { token, subject: token };
+      const shown = await other.call('GET', '/auth/tokens', subject);
+      expect([shown.status, shown.at('token.user.id')]).to.deep.equal([200, claims.sub]);
+      expect(Date.parse(String(shown.at('token.expires_at')))).to.equal(Number(claims.exp) * 1000);
+      expect(keystone.tokenKeyPem).to.equal(null);
+    } finally {
+      await signing.stop();
+    }
   });
 
   it('remembers what was asked', async () => {

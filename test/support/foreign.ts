@@ -33,7 +33,7 @@ export interface FakeClock extends Clock {
   step(ms: number): void;
 }
 
-export function createFakeClock(at = Date.UTC(2030, 0, 1)): FakeClock {
+function createFakeClock(at = Date.UTC(2030, 0, 1)): FakeClock {
   let wall = at;
   let elapsed = 1e6;
   return {
