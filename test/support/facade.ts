@@ -17,7 +17,7 @@ import { createKeystoneApi, inDefault, type KeystoneApi, type RunningKeystone } 
 
 export const east = { cloudId: parseCloudId('east'), uid: 'uid-of-east' } as unknown as Partner;
 
-export const foreignBody = (more: object = {}): string =>
+const foreignBody = (more: object = {}): string =>
   JSON.stringify({
     token: {
       methods: ['password'],
@@ -40,7 +40,7 @@ export const denied: Localised = {
   trace,
 };
 
-export const accepted: Localised = {
+const accepted: Localised = {
   kind: 'accepted',
   body: '{"token":{"local":true}}',
   rule: '1',

@@ -1,6 +1,5 @@
 /** One request at the facade with its answer, and what the whole facade works with. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
 import type { Upstream } from '../../lproxy/upstream.ts';
@@ -26,7 +25,6 @@ export interface Facade {
   readonly localiser: Localiser;
   readonly audit: Pick<Audit, 'append' | 'note'>;
   readonly own: OwnTokens;
-  readonly clock: Clock;
   readonly log: Logger;
   readonly telemetry: Telemetry;
   /** URL that services know the facade by, without `/v3` and without a slash at its end. */

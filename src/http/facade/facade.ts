@@ -140,7 +140,6 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
       localiser,
       audit,
       own,
-      clock,
       log,
       telemetry,
       root,
