@@ -11,8 +11,8 @@ export interface OsloSetting {
   readonly line: number;
 }
 
-/** Replacements within replacements; more are left as they are. */
-const deepest = 8;
+/** Replacements within replacements, and in all for one value; more are left as they are. */
+const [deepest, most] = [8, 100];
 
 export class OsloSettings {
   readonly #last = new Map<string, OsloSetting>();
@@ -28,16 +28,17 @@ export class OsloSettings {
   /** By any of these names, the first that is set. */
   find(section: string, ...keys: readonly string[]): OsloSetting | undefined {
     const found = keys.map((key) => this.#last.get(nameOf(section, key))).find((each) => each !== undefined);
-    return found && { ...found, value: this.#replaced(found.value, section, deepest) };
+    return found && { ...found, value: this.#replaced(found.value, section, deepest, { left: most }) };
   }
 
-  #replaced(text: string, section: string, depth: number): string {
+  #replaced(text: string, section: string, depth: number, budget: { left: number }): string {
     if (depth === 0) return text;
     return text.replace(/\$\$|\$\{([\w.]+)\}|\$(\w+)/g, (whole, braced?: string, bare?: string) => {
       if (whole === '$$') return '$';
       const [name, group] = (braced ?? bare ?? '').split('.').reverse() as [string, string | undefined];
       const found = this.#last.get(nameOf(group ?? section, name)) ?? this.#last.get(nameOf('DEFAULT', name));
-      return found === undefined ? whole : this.#replaced(found.value, found.section, depth - 1);
+      if (found === undefined || budget.left-- <= 0) return whole;
+      return this.#replaced(found.value, found.section, depth - 1, budget);
     });
   }
 }
