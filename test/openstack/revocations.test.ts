@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { createKeystone, type Keystone } from '../../src/lproxy/keystone.ts';
 import { matches } from '../../src/token/revocation/match.ts';
+import { rejection } from '../support/errors.ts';
 import { createKeystoneApi, inDefault, passwordLogin, type RunningKeystone } from '../support/keystoneApi.ts';
 import { projectPath } from '../support/project.ts';
 import { anyEvent, anyToken } from '../support/revocations.ts';
@@ -83,5 +84,30 @@ describe('the list of revocations of a real Keystone', function () {
     await api.must('DELETE', `/projects/${project.id}`, { token: other });
     const after = await keystone.revocationEvents(revokedAt - 60_000);
     expect(after.some((event) => event.projectId === project.id)).to.equal(true);
+  });
+
+  it('is for services and administrators; a reader of the system may end any token it holds, and read no list', async () => {
+    const api = createKeystoneApi(running.url);
+    const admin = await api.login(passwordLogin('admin', running.adminPassword, { project: inDefault('admin') }));
+    const user = await api.create(admin, 'user', { name: 'broker', domain_id: 'default', password: 'secret' });
+    const credentials = { method: 'password', user: inDefault('broker'), password: 'secret' } as const;
+    const scope = { system: { all: true } } as const;
+    for (const [role, may] of [
+      ['reader', false],
+      ['service', true],
+    ] as const) {
+      const id = await api.roleId(admin, role);
+      await api.must('PUT', `/system/users/${user.id}/roles/${id}`, { token: admin });
+      const broker = createKeystone({ authUrl: running.url, credentials, scope });
+      try {
+        if (may) expect(await broker.revocationEvents(null)).to.have.length.above(0);
+        else await rejection(broker.revocationEvents(null), 'keystone_refused');
+        const token = await api.login(passwordLogin('admin', running.adminPassword));
+        expect(await broker.revokeToken(token)).to.equal(true);
+        expect(await broker.validateToken(token)).to.include({ status: 'invalid' });
+      } finally {
+        await broker.close();
+      }
+    }
   });
 });

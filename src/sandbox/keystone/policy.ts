@@ -35,7 +35,7 @@ const anyone: Rule = () => true;
 const rules = new Map<string, Rule>([
   ['validate_token', (caller, userId) => ownerOrReaders(caller, userId) || isService(caller)],
   ['revoke_token', ownerOrAdmin],
-  ['list_revoke_events', (caller) => readers(caller) || isService(caller)],
+  ['list_revoke_events', (caller) => isAdmin(caller) || isService(caller)],
   ['get_auth_catalog', anyone],
   ['get_auth_projects', anyone],
   ['get_auth_domains', anyone],

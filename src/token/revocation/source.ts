@@ -8,7 +8,7 @@ import { z } from 'zod';
 import type { TrustView } from '../../client/trustView.ts';
 import { type Clock, monotonic } from '../../core/clock.ts';
 import { AllianceError, toAllianceError } from '../../core/errors.ts';
-import { revocationLimits as limits } from '../../core/limits.ts';
+import { keystoneLimits, revocationLimits as limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Keystone } from '../../lproxy/keystone.ts';
 import type { RevocationEvent } from '../../lproxy/keystoneRevocations.ts';
@@ -170,7 +170,10 @@ export class RevocationSource {
           log.warn({ err: error }, 'Revocations cannot be read from Keystone.');
         this.#failure = error.errorName;
       }
-      await this.#pause.wait(Math.min(pollMs * 2 ** failures, limits.pollMaxPauseMs), pollMinPauseMs);
+      const growing = Math.min(pollMs * 2 ** failures, limits.pollMaxPauseMs);
+      // Keystone may lock a user after too many failures.
+      const pauseMs = this.#failure === 'keystone_refused' ? keystoneLimits.lookAfterRefusalMs : growing;
+      await this.#pause.wait(pauseMs, pollMinPauseMs);
     }
   }
 
