@@ -5,6 +5,7 @@ import { describeAuthentication } from './keystoneContractAuthentication.ts';
 import { describeBroker } from './keystoneContractBroker.ts';
 import { describeLocalise } from './keystoneContractLocalise.ts';
 import { describeLookups } from './keystoneContractLookups.ts';
+import { describeProjects } from './keystoneContractProjects.ts';
 import { describeResources } from './keystoneContractResources.ts';
 import { describeTokens } from './keystoneContractTokens.ts';
 
@@ -61,6 +62,7 @@ export function describeKeystone(name: string, open: () => Promise<RunningKeysto
     describeAdministration(current);
     describeBroker(current);
     describeLookups(current);
+    describeProjects(current);
     describeLocalise(current);
   });
 }

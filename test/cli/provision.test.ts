@@ -1,0 +1,110 @@
+/** `alliance provision` between two clouds, and a foreign user in the project that was made for it. */
+import { expect } from 'chai';
+import { type Cloud, pairClouds, startCloud, stopClouds } from '../support/cloud.ts';
+import { runCommand } from '../support/commandLine.ts';
+import { checked } from '../support/jsonSchema.ts';
+import { createKeystoneApi, inDefault, passwordLogin } from '../support/keystoneApi.ts';
+
+type View = Record<string, unknown>;
+
+describe('alliance provision', function () {
+  this.timeout(30_000);
+  let east: Cloud;
+  let west: Cloud;
+
+  before(async () => {
+    const env = {
+      ALLIANCE_PARTNERS__WEST__PROVISION__PROJECTS: '2',
+      ALLIANCE_PARTNERS__WEST__PROVISION__ROLES: 'member,reader',
+      ALLIANCE_FACADE__LISTEN: '127.0.0.1:0',
+    };
+    [east, west] = await Promise.all([startCloud({ cloudId: 'east', env }), startCloud({ cloudId: 'west' })]);
+    await pairClouds(east, west, { role: 'both' });
+  });
+  after(stopClouds);
+
+  const run = ({ home, env }: Cloud, args: string) => runCommand(args.split(' '), { home, env });
+  async function json<T = View>(cloud: Cloud, schema: string, args: string): Promise<T> {
+    const { stdout, stderr } = await run(cloud, `${args} --json`);
+    expect(stderr).to.equal('');
+    return checked<T>(schema, JSON.parse(stdout));
+  }
+  const list = async (cloud: Cloud, options = '') =>
+    (await json<{ projects: View[] }>(cloud, 'provision-list', `provision list${options}`)).projects;
+
+  it('project: asks a partner, and shows what it grants', async () => {
+    const command = 'provision project shop --partner east --role reader --request-id first --expires 30d';
+    const made = await json(west, 'provision-project', command);
+    expect(made).to.deep.include({
+      partner: 'east',
+      direction: 'out',
+      state: 'active',
+      name: 'shop',
+      roles: ['reader'],
+    });
+    const { stdout, code } = await run(west, 'provision project lab --partner east');
+    expect([code, stdout]).to.satisfy(
+      ([c, text]: [number, string]) => c === 0 && /lab \([0-9a-f]{32}\) at east/.test(text),
+    );
+    expect(stdout).to.contain('member, reader').and.contain('when it is given back');
+  });
+
+  it('says what the partner refuses', async () => {
+    for (const [args, code] of [
+      ['provision project admin --partner east', 1406],
+      ['provision project more --partner east', 1405],
+      ['provision project x --partner west', 2404],
+    ] as const) {
+      const { stderr, code: exit } = await run(west, `${args} --json`);
+      expect([exit, checked('error', JSON.parse(stderr)).code], args).to.deep.equal([1, code]);
+    }
+    const back = await run(east, 'provision project more --partner west --json');
+    expect(checked('error', JSON.parse(back.stderr)).code).to.equal(1404);
+  });
+
+  it('list: on both sides', async () => {
+    const [here, there] = [await list(east, ' --direction in'), await list(west, ' --partner east')];
+    expect(here.map(({ name }) => name)).to.deep.equal(['shop', 'lab']);
+    expect(there.map(({ project_id }) => project_id)).to.deep.equal(here.map(({ project_id }) => project_id));
+    expect(await list(east, ' --direction out')).to.deep.equal([]);
+    expect((await run(east, 'provision list')).stdout)
+      .to.match(/^PARTNER +DIRECTION +NAME/)
+      .and.match(/west +in +shop/);
+  });
+
+  it('a user of the partner has its roles there, once a mapping admits it', async () => {
+    const rules = { rules: [{ remote: [{ type: 'openstack_user' }], local: [{ user: { name: '{0}' } }] }] };
+    const { store } = east.installation;
+    await store.mappings.set((await east.partner('west')).uid, JSON.stringify(rules));
+    const login = (cloud: Cloud) =>
+      createKeystoneApi(cloud.keystone.url).login(
+        passwordLogin('admin', cloud.keystone.adminPassword, { project: inDefault('admin') }),
+      );
+    const { host, port } = east.broker.addresses.facade!;
+    const facade = createKeystoneApi(`http://${host}:${port}/v3`);
+    const [caller, foreign] = [await login(east), await login(west)];
+    const validate = () => facade.call('GET', '/auth/tokens', { token: caller, subject: `a1.west.${foreign}` });
+    const answer = await validate();
+    expect(answer.status, answer.text).to.equal(200);
+    expect(answer.at('token.project.name')).to.equal('shop');
+    expect((answer.at('token.roles') as { name: string }[]).map(({ name }) => name)).to.deep.equal(['reader']);
+
+    expect((await run(west, 'provision remove shop --partner east')).code).to.equal(0);
+    expect((await run(east, 'provision remove lab --partner west --direction in')).stdout).to.contain(
+      'lab of west removed',
+    );
+    expect((await validate()).status).to.equal(404);
+  });
+
+  it('remove: what is gone is gone on both sides', async () => {
+    expect(await list(east)).to.deep.equal([]);
+    const [left] = await list(west);
+    expect(left).to.deep.include({ name: 'lab' });
+    // East's operator has taken it back; west still has to say that it knows.
+    const gone = await json(west, 'provision-remove', `provision remove ${left!.project_id} --partner east`);
+    expect(gone).to.include({ name: 'lab', direction: 'out' });
+    expect(await list(west)).to.deep.equal([]);
+    const again = await run(west, 'provision remove lab --partner east --json');
+    expect(checked('error', JSON.parse(again.stderr)).code).to.equal(1407);
+  });
+});
