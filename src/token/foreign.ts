@@ -18,7 +18,7 @@ import type { Hints } from './hints.ts';
 import { askIssuer, type Question } from './issuer.ts';
 import type { RevocationMarks } from './revocation/marks.ts';
 import { readJws } from './routing/jws.ts';
-import { type LastOptions, type Recognised, Router } from './routing/router.ts';
+import { type LastOptions, type Recognised, Router, type Vouching } from './routing/router.ts';
 import { SingleFlight } from './singleFlight.ts';
 
 export type { Recognised } from './routing/router.ts';
@@ -141,14 +141,16 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
       });
   };
 
-  const firstValid = async (candidates: readonly Recognised[], allowExpired: boolean) => {
+  const vouching = async (candidates: readonly Recognised[], { allowExpired, enough }: Vouching) => {
+    const found: Recognised[] = [];
     let away: string | undefined;
     for (const candidate of candidates) {
       const { kind, partner } = await validate(candidate, { allowExpired });
-      if (kind === 'valid') return candidate;
+      if (kind === 'valid') found.push(candidate);
       if (kind === 'undecided') away = partner?.cloudId;
+      if (found.length === enough) return found;
     }
-    if (away === undefined) return undefined;
+    if (found.length > 0 || away === undefined) return found;
     const retryAfterMs = foreignLimits.retryAfterMs;
     throw new AllianceError('unreachable', {
       details: `${away} may know the token, and cannot be asked.`,
@@ -157,7 +159,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   };
 
   const claimants = createClaimants({ pool, view, hints, idOf: (token) => cache.idOf(token), now: () => cache.now() });
-  const router = new Router({ view, config, hints, idOf: (token) => cache.idOf(token), claimants, firstValid });
+  const router = new Router({ view, config, hints, idOf: (token) => cache.idOf(token), claimants, vouching, log });
 
   /** What is remembered of a partner counts no more, and what was asked until now is not remembered. */
   const forget = (isVoid: (uid: PartnerUid) => boolean): void => {

@@ -31,6 +31,7 @@ describe('command line', () => {
       ...'init serve status ping services endpoints backup restore completion demo'.split(' '),
       ...partner.split(' ').map((name) => `partner ${name}`),
       ...['session list', 'session open', 'session close', 'token validate', 'token issue', 'revocations lag'],
+      ...['token qualify', 'token explain', 'token keys', 'token trust-key'],
       ...['mapping set', 'mapping show', 'mapping test', 'mapping diff'],
       ...['provision project', 'provision list', 'provision remove', 'check auth-token'],
       ...['identity show', 'identity rotate', 'config check', 'config show'],

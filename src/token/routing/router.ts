@@ -6,6 +6,7 @@ import type { TrustView } from '../../client/trustView.ts';
 import type { Config } from '../../core/config.ts';
 import type { PartnerUid } from '../../core/ids.ts';
 import { foreignLimits } from '../../core/limits.ts';
+import type { Logger } from '../../core/log.ts';
 import type { Partner } from '../../model/partner.ts';
 import { Bounded } from '../bounded.ts';
 import type { Hints } from '../hints.ts';
@@ -32,8 +33,14 @@ export interface RouterOptions {
   readonly idOf: (token: string) => string;
   /** Providers that proved to hold the token. Throws `unreachable` where nobody did and somebody could not be asked. */
   readonly claimants: (token: string, providers: readonly Partner[]) => Promise<readonly Partner[]>;
-  /** The first whose Keystone says that the token is good. Throws `unreachable` where that cannot be told. */
-  readonly firstValid: (candidates: readonly Recognised[], allowExpired: boolean) => Promise<Recognised | undefined>;
+  /** Asks one after another until `enough` say that the token is good; those. Throws `unreachable` where none does and one cannot be asked. */
+  readonly vouching: (candidates: readonly Recognised[], options: Vouching) => Promise<readonly Recognised[]>;
+  readonly log: Logger;
+}
+
+export interface Vouching {
+  readonly allowExpired: boolean;
+  readonly enough: number;
 }
 
 export interface LastOptions {
@@ -90,24 +97,31 @@ export class Router {
   }
 
   async hint(token: string, { allowExpired = false }: LastOptions = {}): Promise<Found> {
-    const { config, view, claimants, firstValid } = this.#options;
+    const { config, view, claimants, vouching, log } = this.#options;
     if (config().tokens.ask !== 'hint' || !isIssuedForm(token)) return undefined;
     const providers = [...view.partners].filter(({ uid }) => view.isProvider(uid));
     const holders = await claimants(token, providers);
     const candidates = holders.map((partner) => ({ partner, token, by: 'hint' }) as const);
+    if (candidates.length < 2) return candidates[0];
     // A cloud that only met the token can prove that as well as its issuer; all of them hold it already.
-    return candidates.length > 1 ? ((await firstValid(candidates, allowExpired)) ?? candidates[0]) : candidates[0];
+    const [issuer, second] = await vouching(candidates, { allowExpired, enough: 2 });
+    if (!second) return issuer ?? candidates[0];
+    // Keystones call only their own tokens good, so one of the two lies, and which one cannot be told from here.
+    this.#proven.delete(this.#options.idOf(token));
+    const partners = [issuer, second].map((one) => one?.partner.cloudId);
+    log.error({ partners }, "Two partners say that they issued the same token: it is taken for neither one's.");
+    return undefined;
   }
 
   async ask(token: string, { allowExpired = false }: LastOptions = {}): Promise<Found> {
-    const { config, view, firstValid } = this.#options;
+    const { config, view, vouching } = this.#options;
     const { ask } = config().tokens;
     if (typeof ask === 'string' || !isIssuedForm(token)) return undefined;
     const candidates = ask.flatMap((cloudId) => {
       const named = this.#usable(view.partnerByCloudId(cloudId)?.uid, token, 'ask');
       return named ? [named] : [];
     });
-    return firstValid(candidates, allowExpired);
+    return (await vouching(candidates, { allowExpired, enough: 1 }))[0];
   }
 
   /** The issuer itself said that the token is its own; whoever said so first keeps it. */

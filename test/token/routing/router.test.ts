@@ -108,6 +108,14 @@ describe('token/routing/router', () => {
       expect(told()).to.deep.equal(['east', 'north']);
     });
 
+    it("where two say that it is good one of them lies, and it is neither one's; also later", async () => {
+      issue('east', 't');
+      issue('north', 't');
+      expect(await shown('t')).to.equal('nobody');
+      world.tokens = { ...tokenSettings, ask: 'none' };
+      expect(await shown('t')).to.equal('nobody');
+    });
+
     it('a token that nobody knows is asked about once in a while', async () => {
       expect(await shown('t')).to.equal('nobody');
       expect(await shown('t')).to.equal('nobody');
