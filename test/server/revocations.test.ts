@@ -156,6 +156,12 @@ describe('revocations for partners', () => {
     expect(page.revocations.map(({ audit_id }) => audit_id)).to.deep.equal([auditId]);
     expect((await raw.call('revokeToken', new RevokeTokenRequest({ token }))).was_valid).to.equal(false);
     await rejection(raw.call('revokeToken', new RevokeTokenRequest({ token: 'a1.east.x' })), 'token_form_refused');
+    const records = await cloud.installation.store.audit.list({ kind: 'revocation' });
+    expect(records.map(({ actor, partner, outcome }) => [actor, partner, outcome])).to.deep.equal([
+      ['partner', 'peer', 'requested'],
+      ['partner', 'peer', 'revoked'],
+    ]);
+    expect(records[0]!.details).to.deep.equal({ audit_id: auditId });
   });
 
   it('a Keystone that does not answer revokes nothing and says so', async () => {
