@@ -26,7 +26,7 @@ export interface Clouds {
   stop(): Promise<void>;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -60,7 +60,7 @@ log: { level: warn }
 `;
 
 /** A home whose configuration is this text. */
-async function createHome(home: string, config: string): Promise<void> {
+export async function createHome(home: string, config: string): Promise<void> {
   mkdirSync(home);
   writeFileSync(join(home, 'alliance.yaml'), config, { mode: 0o600 });
   await initHome({ home, env: {} });
@@ -101,7 +101,7 @@ const approvalPollMs = 200;
 const approvalTries = 25;
 
 /** As two operators do it, beside the running broker. */
-async function pair(home: string, callerHome: string, serve: () => Promise<Serving>): Promise<void> {
+export async function pair(home: string, callerHome: string, serve: () => Promise<Serving>): Promise<void> {
   const serving = await serve();
   const inviter = await openInstallation({ home, env: {} });
   const acceptor = await openInstallation({ home: callerHome, env: {} });

@@ -8,6 +8,10 @@ export interface Load {
   readonly home: string;
   /** A token that the serving broker's Keystone issued. */
   readonly token: string;
+  /** Token of whoever asks, for those who validate over HTTP. */
+  readonly caller?: string;
+  /** Tokens to validate once each, for those who validate over HTTP; then the last one ends the measurement. Default: `token`, all the time. */
+  readonly subjects?: readonly string[];
   readonly connections: number;
   /** Calls in flight on each connection. */
   readonly inFlight: number;

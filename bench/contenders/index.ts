@@ -10,6 +10,7 @@ const loaders = {
   sealed: async () => (await import('./alliance.ts')).sealed,
   validateSoft: async () => (await import('./alliance.ts')).validateSoft,
   handshakes: async () => (await import('./alliance.ts')).handshakes,
+  validations: async () => (await import('./validations.ts')).validations,
   idlePartner: async () => (await import('./alliance.ts')).idlePartner,
 } satisfies Record<string, () => Promise<Contender>>;
 
