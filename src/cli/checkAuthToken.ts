@@ -70,7 +70,7 @@ async function check(cli: Cli, { conf, probe }: Options): Promise<number> {
   const reaches = findings.some(({ setting, level }) => setting === 'auth_url' && level !== 'error');
   cli.print({ reaches_facade: reaches, facade_url: around.facadeUrl, findings, change }, [
     ...formatTable(
-      ['', 'SETTING', 'VALUE', ''],
+      ['RESULT', 'SETTING', 'VALUE', 'WHY'],
       findings.map(({ level, setting, value, message }) => [level, setting, value ?? '-', message]),
     ),
     ...(change ? describeChange(change) : []),
