@@ -21,6 +21,7 @@ import {
   PairingStatus,
   RotationReceipt,
   ServiceInfo,
+  TokenSigningKey,
   TokenStatus,
   TokenValidation,
   TrustBundle,
@@ -30,6 +31,7 @@ import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
 import { rejection } from '../support/errors.ts';
 import { type FalseBehaviour, type FalseCall, startFalsePartner, stopFalsePartners } from '../support/falsePartner.ts';
 import { makeIdentity } from '../support/identity.ts';
+import { newTokenKey } from '../support/tokenKeys.ts';
 import { until } from '../support/until.ts';
 
 describe('a partner that lies', () => {
@@ -285,6 +287,35 @@ describe('a partner that lies', () => {
       length++;
       await rejection(services(pool(), partner), 'wire_malformed');
       await rejection(endpoints(pool(), partner), 'wire_malformed');
+    });
+
+    it('keys of tokens that are none, of another algorithm or too many: none of them is taken', async () => {
+      const { spki } = newTokenKey();
+      const key = (algorithm: string, publicKey: Buffer) => new TokenSigningKey({ algorithm, public_key: publicKey });
+      const lists = [
+        [key('ES256', spki), key('ES256', Buffer.alloc(91))],
+        [key('ES384', spki)],
+        [key('HS256', Buffer.alloc(32))],
+        Array.from({ length: 17 }, () => key('ES256', spki)),
+      ];
+      for (const tokenKeys of lists) {
+        const { store } = cloud.installation;
+        const { partner } = await meet({
+          answer: ({ reply }) =>
+            reply(
+              'getTrustBundle',
+              new TrustBundle({
+                cloud_id: partner.cloudId,
+                sequence: toInt64(5),
+                refresh_hint_s: 300,
+                certificates: [],
+                token_keys: tokenKeys,
+              }),
+            ),
+        });
+        await rejection(readTrustBundle(pool(), store, partner, []), 'wire_malformed');
+        expect((await store.tokenKeys.list()).filter(({ partnerUid }) => partnerUid === partner.uid)).to.deep.equal([]);
+      }
     });
 
     it('a receipt for another key is no acknowledgement', async () => {
