@@ -36,7 +36,7 @@ describe('configSample', () => {
       uncommented.replace(/^ {2} {2}authenticate/m, '    authenticate').replace(/^.*(_file|system_scope):.*$/gm, ''),
     );
     expect(config.keystone.username).to.equal('alliance');
-    expect(uncommented).to.match(/Role `service` validates tokens; .*\n.*`reader` on the system/);
+    expect(uncommented).to.match(/Role `service` validates tokens and lists revocations; .*\n.*`reader` on the system/);
     expect(uncommented).to.contain('  system_scope: all\n');
     expect(config.listen.tls).to.deep.equal({ host: '0.0.0.0', port: 9443 });
     expect(findConfigKey(['keystone', 'password_file'])).not.to.equal(undefined);
