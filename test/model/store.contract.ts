@@ -8,6 +8,7 @@ import { describeFeed } from './contract/feed.ts';
 import { describeInvitations } from './contract/invitations.ts';
 import { describeKeys } from './contract/keys.ts';
 import { describePartners } from './contract/partners.ts';
+import { describeProvisions } from './contract/provisions.ts';
 import { describeSessions } from './contract/sessions.ts';
 import { describeSmall } from './contract/small.ts';
 import { describeTokenKeys } from './contract/tokenKeys.ts';
@@ -45,5 +46,6 @@ export function describeStore(name: string, engine: Engine): void {
     describeSmall(bench);
     describeTokenKeys(bench);
     describeAudit(bench);
+    describeProvisions(bench);
   });
 }

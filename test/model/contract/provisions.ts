@@ -1,0 +1,135 @@
+/** What every engine must do about projects across clouds. */
+import { expect } from 'chai';
+import { provisionLimits } from '../../../src/core/limits.ts';
+import type { Partner } from '../../../src/model/partner.ts';
+import type { NewProvision } from '../../../src/model/provision.ts';
+import { rejection } from '../../support/errors.ts';
+import { newPartner, testStart } from '../../support/store.ts';
+import type { Bench } from './bench.ts';
+
+export function describeProvisions(bench: Bench): void {
+  describe('projects across clouds', () => {
+    let east: Partner;
+    let requests = 0;
+    beforeEach(async () => {
+      east = await bench.store.partners.add(newPartner('east'));
+    });
+
+    const request = (changes: Partial<NewProvision> = {}): NewProvision => {
+      const asked = { name: 'web', userId: null, roles: null, expiresAt: null };
+      const fresh = {
+        direction: 'in',
+        requestId: `r${++requests}`,
+        asked,
+        roles: ['member'],
+        domainId: 'd',
+        expiresAt: null,
+      } as const;
+      return { ...fresh, ...changes };
+    };
+    const reserve = (changes?: Partial<NewProvision>, most = 9) =>
+      bench.store.provisions.reserve(east, request(changes), most);
+    const make = async (changes?: Partial<NewProvision>) => {
+      const { id } = await reserve(changes);
+      return (await bench.store.provisions.activate(id, { projectId: `p-${id}`, domainId: 'd' }))!;
+    };
+    const outcomes = async () => (await bench.store.audit.list({ kind: 'provisioning' })).map(({ outcome }) => outcome);
+
+    it('are stored once by request id, direction and partner', async () => {
+      const { provisions } = bench.store;
+      const first = await reserve({ requestId: 'same' });
+      expect(first).to.deep.include({ state: 'creating', cloudId: 'east', projectId: null, createdAt: testStart });
+      expect(await reserve({ requestId: 'same', roles: [] })).to.deep.equal(first);
+      expect((await reserve({ requestId: 'same', direction: 'out' })).id).not.to.equal(first.id);
+      expect(await provisions.find(east.uid, 'in', 'same')).to.deep.equal(first);
+      expect(await provisions.find(east.uid, 'in', 'SAME')).to.equal(null);
+      expect(await outcomes()).to.deep.equal(['asked', 'asked']);
+    });
+
+    it('count until they are removed, each partner and direction for itself', async () => {
+      const made = await make();
+      await reserve({}, 2);
+      await rejection(reserve({}, 2), 'provision_limit');
+      await reserve({ direction: 'out' }, 1);
+      const west = await bench.store.partners.add(newPartner('west'));
+      await bench.store.provisions.reserve(west, request(), 1);
+      await bench.store.provisions.beginRemoval(made.id, 'partner');
+      await rejection(reserve({}, 2), 'provision_limit');
+      await bench.store.provisions.endRemoval(made.id);
+      expect((await reserve({}, 2)).state).to.equal('creating');
+    });
+
+    it('hold the limit over two connections', async () => {
+      const stores = [bench.store, await bench.another()];
+      const all = await Promise.allSettled(
+        Array.from({ length: 10 }, (_, i) => stores[i % 2]!.provisions.reserve(east, request(), 3)),
+      );
+      expect(all.filter(({ status }) => status === 'fulfilled')).to.have.length(3);
+    });
+
+    it('go from state to state, and nowhere else', async () => {
+      const { provisions } = bench.store;
+      const { id, updatedAt } = await reserve();
+      expect(await provisions.beginRemoval(id, 'broker')).to.equal(false);
+      expect(await provisions.noticed(id)).to.equal(false);
+      expect(await provisions.switchedOff(id, 1)).to.equal(false);
+      bench.clock.advance(5);
+      expect(await provisions.touch(id)).to.equal(true);
+      expect(await provisions.abandon(id, 'abandoned', updatedAt)).to.equal(false);
+      expect((await provisions.activate(id, { projectId: 'p', domainId: 'd2' }))!.domainId).to.equal('d2');
+      expect(await provisions.activate(id, { projectId: 'q', domainId: 'd' })).to.equal(null);
+      expect(await provisions.touch(id)).to.equal(false);
+      expect(await provisions.abandon(id, 'abandoned')).to.equal(false);
+      expect(await provisions.noticed(id)).to.equal(true);
+      await provisions.endRemoval(id);
+      expect(await provisions.switchedOff(id, testStart + 50)).to.equal(true);
+      expect((await provisions.list())[0]).to.deep.include({ state: 'off', expiresAt: testStart + 50 });
+      expect(await provisions.beginRemoval(id, 'broker')).to.equal(true);
+      expect(await provisions.beginRemoval(id, 'broker')).to.equal(false);
+      await provisions.fail(id, 'keystone_unreachable');
+      expect((await provisions.list({ states: ['removing'] }))[0]!.lastError).to.equal('keystone_unreachable');
+      await provisions.endRemoval(id);
+      expect((await provisions.list())[0]).to.deep.include({ state: 'removed', lastError: null });
+      const passed = ['asked', 'provisioned', 'removal_announced', 'switched_off', 'removal_began', 'removed'];
+      expect(await outcomes()).to.deep.equal(passed);
+    });
+
+    it('that are switched off keep an earlier end', async () => {
+      const { id } = await make({ expiresAt: testStart + 10 });
+      await bench.store.provisions.switchedOff(id, testStart + 50);
+      expect((await bench.store.provisions.list())[0]!.expiresAt).to.equal(testStart + 10);
+    });
+
+    it('are given to their user, or to all, while they are active and last', async () => {
+      const { provisions } = bench.store;
+      const asked = (userId: string | null) => ({ name: userId ?? 'all', userId, roles: null, expiresAt: null });
+      await make({ asked: asked('ann') });
+      await make({ asked: asked('bob') });
+      const all = await make({ asked: asked(null), expiresAt: testStart + 10 });
+      await reserve({ asked: asked('ann') });
+      await make({ asked: asked('ann'), direction: 'out' });
+      const names = async (user: string, now = testStart) =>
+        (await provisions.projectsFor(east.uid, user, now)).map(({ name }) => name);
+      expect((await names('ann')).sort()).to.deep.equal(['all', 'ann']);
+      expect(await names('ann', testStart + 10)).to.deep.equal(['ann']);
+      expect(await names('eve')).to.deep.equal(['all']);
+      await provisions.beginRemoval(all.id, 'partner');
+      expect(await names('eve')).to.deep.equal([]);
+    });
+
+    it('are forgotten after a time once they are removed; those of forgotten partners are not, unless we asked', async () => {
+      const { store, clock } = bench;
+      const made = await make();
+      await store.provisions.beginRemoval(made.id, 'partner');
+      await store.provisions.endRemoval(made.id);
+      const gone = { uid: 'gone' as Partner['uid'], cloudId: east.cloudId };
+      await store.provisions.reserve(gone, request(), 9);
+      await store.provisions.reserve(gone, request({ direction: 'out' }), 9);
+      await store.prune(clock.advance(provisionLimits.rememberMs - 1));
+      const left = async () => (await store.provisions.list()).map(({ direction, state }) => `${direction} ${state}`);
+      expect((await left()).sort()).to.deep.equal(['in creating', 'in removed']);
+      await store.prune(clock.advance(1));
+      expect(await left()).to.deep.equal(['in creating']);
+    });
+  });
+}
