@@ -52,6 +52,21 @@ export function describeFeed(bench: Bench): void {
       );
     });
 
+    it('takes several at once, in their order, all or none', async () => {
+      const { feed } = bench.store;
+      await append('a');
+      expect(await feed.appendAll('b', [{ n: 1 }, { n: 2 }, { n: 3 }])).to.equal(4);
+      const { entries, head } = await feed.read({ after: 1 });
+      expect(entries.map(({ seq, payload }) => [seq, payload])).to.deep.equal([
+        [2, { n: 1 }],
+        [3, { n: 2 }],
+        [4, { n: 3 }],
+      ]);
+      const tooLarge = { text: 'x'.repeat(storeLimits.feedPayloadBytes) };
+      await rejection(feed.appendAll('b', [{ n: 4 }, tooLarge]), 'bad_request');
+      expect((await feed.read({ after: 0 })).head).to.equal(head);
+    });
+
     it('has one sequence without gaps whoever appends', async () => {
       const stores = [bench.store, await bench.another()];
       const seqs = await Promise.all(Array.from({ length: 40 }, (_, i) => stores[i % 2]!.feed.append('x', { i })));

@@ -30,6 +30,30 @@ export function describeSmall(bench: Bench): void {
     });
   });
 
+  describe('followers', () => {
+    it('are stored as they are, replaced by the next state, and left out for partners that are not there', async () => {
+      const { partners, followers } = bench.store;
+      const { uid } = await partners.add(newPartner('east'));
+      const state = {
+        partnerUid: uid,
+        cursor: 3,
+        head: 2 ** 41,
+        confirmedAt: testStart,
+        lastError: null,
+        updatedAt: testStart,
+      };
+      const nobody = { ...state, partnerUid: 'nobody' as typeof uid };
+      expect(await followers.get(uid)).to.equal(null);
+      await followers.save([nobody, state]);
+      expect(await followers.list()).to.deep.equal([state]);
+      const next = { ...state, cursor: 4, confirmedAt: null, lastError: 'unreachable' };
+      await followers.save([next]);
+      expect(await followers.get(uid)).to.deep.equal(next);
+      await followers.save([]);
+      expect(await followers.get(nobody.partnerUid)).to.equal(null);
+    });
+  });
+
   describe('leases', () => {
     it('have one holder, who may renew; others get them by release or by time', async () => {
       const { store, clock } = bench;
