@@ -65,8 +65,8 @@ describe('what the embedded Keystone adds', () => {
         'iat',
         'exp',
         'openstack_methods',
-        '_audit_ids',
-        '_project_id',
+        'openstack_audit_ids',
+        'openstack_project_id',
       ]);
       const signed = Buffer.from(token.slice(0, token.lastIndexOf('.')));
       expect(isSignedBy(readTokenKey(signing.tokenKeyPem!).key, signed, signature)).to.equal(true);

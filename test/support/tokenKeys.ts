@@ -39,7 +39,14 @@ export function jwsToken(
   header: Record<string, unknown> = {},
 ): string {
   const iat = Math.floor(Date.UTC(2030, 0, 1) / 1000);
-  const payload = { sub: 'u1', iat, exp: iat + 3600, openstack_methods: ['password'], _audit_ids: ['a'], ...claims };
+  const payload = {
+    sub: 'u1',
+    iat,
+    exp: iat + 3600,
+    openstack_methods: ['password'],
+    openstack_audit_ids: ['a'],
+    ...claims,
+  };
   const text = `${encode({ alg: key.algorithm, typ: 'JWT', ...header })}.${encode(payload)}`;
   const hash = key.algorithm === 'EdDSA' ? null : hashes[key.algorithm];
   const signature = sign(hash, Buffer.from(text), { key: key.privateKey, dsaEncoding: 'ieee-p1363' });

@@ -48,10 +48,10 @@ function claimsOf({
     iat: issuedAt / 1000,
     exp: expiresAt / 1000,
     openstack_methods: methods,
-    _audit_ids: auditIds,
-    ...(scope?.kind === 'system' && { _system: 'all' }),
-    ...(scope?.kind === 'domain' && { _domain_id: scope.id }),
-    ...(scope?.kind === 'project' && { _project_id: scope.id }),
-    ...(applicationCredentialId !== null && { _app_cred_id: applicationCredentialId }),
+    openstack_audit_ids: auditIds,
+    ...(scope?.kind === 'system' && { openstack_system: 'all' }),
+    ...(scope?.kind === 'domain' && { openstack_domain_id: scope.id }),
+    ...(scope?.kind === 'project' && { openstack_project_id: scope.id }),
+    ...(applicationCredentialId !== null && { openstack_app_cred_id: applicationCredentialId }),
   };
 }

@@ -9,13 +9,13 @@ import type { StoredTokenKey } from '../../model/tokenKey.ts';
 import { Bounded } from '../bounded.ts';
 
 const header = z.strictObject({ alg: z.enum(['ES256', 'ES384', 'ES512', 'EdDSA']), typ: z.literal('JWT') });
-/** Claims that each of Keystone's tokens has; it has no others than these and such that begin with `_`. */
+/** Claims that each of Keystone's tokens has; its others begin with `openstack_` as well. */
 const claims = z.looseObject({
   sub: z.string().min(1),
   iat: z.number(),
   exp: z.number(),
   openstack_methods: z.array(z.string()),
-  _audit_ids: z.array(z.string()).min(1),
+  openstack_audit_ids: z.array(z.string()).min(1),
 });
 
 export interface JwsToken {

@@ -39,7 +39,7 @@ describe('token/routing/jws', () => {
     ['no expiry', jwsToken(key, { exp: undefined })],
     ['an expiry that is no number', jwsToken(key, { exp: 'never' })],
     ['nobody', jwsToken(key, { sub: undefined })],
-    ['no audit ids', jwsToken(key, { _audit_ids: undefined })],
+    ['no audit ids', jwsToken(key, { openstack_audit_ids: undefined })],
     ['no methods, like tokens of others', jwsToken(key, { openstack_methods: undefined })],
   ];
   for (const [what, text] of refused)
