@@ -82,9 +82,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     const federation = await startFederation(installation, keystone);
     stops.push(() => federation.stop());
     const server = new AllianceServer(createContext(installation, keystone, federation, options.limits));
-    // Partners wait for revocations, and hear now that there will be none.
+    // Partners wait for revocations, and hear now that there will be none; and that ours end is no failure of theirs.
     doors.push(
       () => federation.revocations.stop(),
+      () => federation.followers.stop(),
       () => server.close(),
     );
 

@@ -121,7 +121,7 @@ export class RevocationSource {
     const { feed } = this.#options.store;
     if (after < 0) {
       const askedAt = this.#askedAt;
-      const { head } = await feed.read({ after: 0, subjects: [] });
+      const { head } = await feed.read({ after: this.#head, subjects: [] });
       return { revocations: [], next: head, head, gap: false, ageMs: this.#ageOf(askedAt) };
     }
     const query = { after, subjects, limit };
