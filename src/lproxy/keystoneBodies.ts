@@ -32,10 +32,10 @@ export function loginBody(credentials: Credentials, scope?: Scope): string {
 
 const named = z.object({ id: z.string().nullish(), name: z.string().nullish() });
 const owned = z.object({ id: z.string(), name: z.string(), domain: named.nullish() });
-/** A time of Keystone's, as UTC epoch milliseconds. */
+/** A time of Keystone's, as UTC epoch milliseconds. It is UTC, too, where Keystone forgets to say so. */
 export const time = z
   .string()
-  .transform((text) => Date.parse(text))
+  .transform((text) => Date.parse(/T[\d:.]+$/.test(text) ? `${text}Z` : text))
   .refine(Number.isFinite);
 
 const trust = z.object({

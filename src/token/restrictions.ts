@@ -12,8 +12,8 @@ const harmless = [
 
 const credentialMembers = ['id', 'name', 'restricted', 'access_rules'];
 
-/** As Keystone writes times. They are handed on as text, to services that read no other form. */
-const time = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/);
+/** As Keystone writes times, without a zone where a token ends with its application credential. They are handed on as text, to services that read no other form. */
+const time = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z?$/);
 
 /** The parts of the issuer's body that go into ours as they are. */
 const carriedBody = z.object({

@@ -10,4 +10,6 @@ process.on('message', (request) => {
     process.send!({ rss: process.memoryUsage().rss });
   }
 });
+// Whoever started it is gone, in whatever way.
+process.on('disconnect', () => process.exit());
 process.send!({ addresses: broker.addresses });

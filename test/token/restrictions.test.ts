@@ -15,6 +15,8 @@ describe('token/restrictions', () => {
   it('carries times, audit ids and methods over as they are', () => {
     const { user: _user, ...rest } = token;
     expect(carry({ roles: [], catalog: [], is_admin_project: true, is_domain: false })).to.deep.equal(rest);
+    const expires_at = '2030-01-01T01:00:00.500000';
+    expect(carry({ expires_at }), 'as Keystone writes it of an application credential').to.deep.include({ expires_at });
   });
 
   const rules = [{ id: 'r1', path: '/v2/images', method: 'GET', service: 'image' }];

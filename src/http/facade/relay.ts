@@ -3,6 +3,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AllianceError } from '../../core/errors.ts';
 import { facadeLimits } from '../../core/limits.ts';
+import { time } from '../../lproxy/keystoneBodies.ts';
 import { type UpstreamAnswer, upstreamError } from '../../lproxy/upstream.ts';
 import type { Exchange, Facade } from './exchange.ts';
 import { forwardedHeaders, headerOf, passedAnswerHeaders, withoutHeaders } from './headers.ts';
@@ -110,6 +111,6 @@ export async function login(facade: Facade, exchange: Exchange): Promise<void> {
   const text = await readText(answer, facadeLimits.answerBytes);
   passText(facade, exchange, answer, rewriteCatalog(text, facade.root));
   const token = headerOf(answer.headers, 'x-subject-token');
-  const expiresAt = Date.parse(expiry.exec(text)?.[1] ?? '');
-  if (token && Number.isFinite(expiresAt)) facade.own.issued(token, expiresAt);
+  const expiresAt = time.safeParse(expiry.exec(text)?.[1]);
+  if (token && expiresAt.success) facade.own.issued(token, expiresAt.data);
 }
