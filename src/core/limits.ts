@@ -348,8 +348,9 @@ export const provisionLimits = {
   idBytes: 255,
   roles: 16,
   roleBytes: 255,
-  /** Requests of one partner, repeats included. */
-  perMinute: 60,
+  /** Requests of one partner, repeats included: at once, and then one in so long. */
+  burst: 60,
+  everyMs: 15 * SECOND,
   /** Requests of ours to one partner that are remembered. */
   outgoing: 10_000,
   /** A removal is announced this long before, or at once where the whole life is shorter. */
@@ -362,6 +363,8 @@ export const provisionLimits = {
   abandonMs: HOUR,
   /** So long a late repeat of a request finds that its project was removed. */
   rememberMs: 30 * DAY,
+  /** Of so many, for each partner. */
+  remembered: 200,
   /** Of several processes of a broker one looks after them; the next one takes over after this long. */
   leaseMs: 2 * MINUTE,
 } as const;

@@ -74,6 +74,8 @@ export interface ProvisionQuery {
 /** Each change is one transaction with its record in the audit; those that find another state than they need change nothing. */
 export interface Provisions {
   find(partnerUid: PartnerUid, direction: ProvisionDirection, requestId: string): Promise<Provision | null>;
+  /** The same by Keystone's id of the project. */
+  findProject(partnerUid: PartnerUid, direction: ProvisionDirection, projectId: string): Promise<Provision | null>;
   /** In the order in which they were asked for. */
   list(query?: ProvisionQuery): Promise<Provision[]>;
   /**

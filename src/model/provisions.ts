@@ -48,6 +48,17 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       return row ? toProvision(row) : null;
     },
 
+    findProject: async (partnerUid, direction, projectId) => {
+      const row = await db.reader
+        .selectFrom('provisions')
+        .selectAll()
+        .where('partner_uid', '=', partnerUid)
+        .where('direction', '=', direction)
+        .where('project_id', '=', projectId)
+        .executeTakeFirst();
+      return row ? toProvision(row) : null;
+    },
+
     list: async ({ direction, partnerUid, states } = {}) => {
       let rows = db.reader.selectFrom('provisions').selectAll();
       if (direction !== undefined) rows = rows.where('direction', '=', direction);
@@ -146,7 +157,8 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       (await change(id, ['active', 'off'], { state: 'removing' }, { outcome: 'removal_began', actor })) !== null,
 
     endRemoval: async (id) => {
-      await change(id, ['removing'], { state: 'removed' }, { outcome: 'removed', actor: 'broker' });
+      const removed = await change(id, ['removing'], { state: 'removed' }, { outcome: 'removed', actor: 'broker' });
+      if (removed) await forgetOldest(db, removed);
     },
 
     fail: async (id, error) => {
@@ -190,6 +202,26 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
           .execute();
       }),
   };
+}
+
+/** Of each partner only so many removed ones are remembered, however fast it has them made and removed. */
+async function forgetOldest(db: Database, { partnerUid, direction }: Provision): Promise<void> {
+  await db.writer
+    .deleteFrom('provisions')
+    .where('partner_uid', '=', partnerUid)
+    .where('direction', '=', direction)
+    .where('state', '=', 'removed')
+    .where('id', 'not in', (eb) =>
+      eb
+        .selectFrom('provisions')
+        .select('id')
+        .where('partner_uid', '=', partnerUid)
+        .where('direction', '=', direction)
+        .where('state', '=', 'removed')
+        .orderBy('updated_at', 'desc')
+        .limit(provisionLimits.remembered),
+    )
+    .execute();
 }
 
 const askedBy = ({ direction }: Pick<Provision, 'direction'>): ProvisionActor =>

@@ -31,5 +31,10 @@ export async function up<T>(db: Kysely<T>, _types: ColumnTypes): Promise<void> {
     .columns(['partner_uid', 'direction', 'request_id'])
     .unique()
     .execute();
+  await schema
+    .createIndex('provisions_project')
+    .on('provisions')
+    .columns(['partner_uid', 'direction', 'project_id'])
+    .execute();
   await schema.createIndex('provisions_state').on('provisions').columns(['direction', 'state']).execute();
 }

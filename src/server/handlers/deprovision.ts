@@ -8,8 +8,7 @@ import { keystoneOf } from './tokens.ts';
 export const deprovision: PartnerHandler<'deprovision'> = async (context, { project_id: projectId }, { partner }) => {
   const { store } = context;
   limitRequests(context, partner);
-  const own = await store.provisions.list({ direction: 'in', partnerUid: partner.uid });
-  const found = own.find((provision) => provision.projectId === projectId);
+  const found = await store.provisions.findProject(partner.uid, 'in', projectId);
   if (!found) throw new AllianceError('project_not_found');
   await removeProject(store, keystoneOf(context, partner), found, 'partner');
 };

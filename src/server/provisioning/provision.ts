@@ -71,7 +71,7 @@ function assertThere(provision: Provision): Provision {
 
 /** Whatever comes of a request, it costs Keystone and the audit something. @throws AllianceError rate_limited */
 export function limitRequests({ rates, clock }: ServerContext, { uid }: Partner): void {
-  const { perMinute } = provisionLimits;
-  const retryAfterMs = rates.partners.take(`provision:${uid}`, { perS: perMinute / 60, burst: perMinute }, clock.now());
+  const { burst, everyMs } = provisionLimits;
+  const retryAfterMs = rates.partners.take(`provision:${uid}`, { perS: 1000 / everyMs, burst }, clock.now());
   if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs, details: 'Too many projects.' });
 }

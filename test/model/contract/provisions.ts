@@ -117,6 +117,23 @@ export function describeProvisions(bench: Bench): void {
       expect(await names('eve')).to.deep.equal([]);
     });
 
+    it('are remembered in no larger number than two hundred once they are removed', async () => {
+      const { provisions } = bench.store;
+      const last = provisionLimits.remembered + 3;
+      for (let i = 1; i <= last; i++) {
+        const { id } = await make({ requestId: `n${i}` });
+        bench.clock.advance(1);
+        await provisions.beginRemoval(id, 'partner');
+        await provisions.endRemoval(id);
+      }
+      expect(await provisions.list()).to.have.length(provisionLimits.remembered);
+      expect(await provisions.find(east.uid, 'in', 'n3')).to.equal(null);
+      expect(await provisions.find(east.uid, 'in', `n${last}`)).to.deep.include({ state: 'removed' });
+      const first = (await provisions.list())[0]!;
+      expect(await provisions.findProject(east.uid, 'in', first.projectId!)).to.deep.equal(first);
+      expect(await provisions.findProject(east.uid, 'out', first.projectId!)).to.equal(null);
+    }).timeout(20_000);
+
     it('are forgotten after a time once they are removed; those of forgotten partners are not, unless we asked', async () => {
       const { store, clock } = bench;
       const made = await make();
