@@ -12,7 +12,7 @@ import { createTokenClouds, type TokenClouds } from './tokenClouds.ts';
 const connections = 16;
 const [warmupMs, durationMs] = [500, 1500];
 /** Different tokens on each side in each round. */
-const distinct = 64;
+const distinct = 96;
 const askers = 500;
 const askAgainMs = 20;
 const refusalMs = 5000;

@@ -1,4 +1,5 @@
 /** The stored audit. Acts without a transaction of their own share one for their records. */
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import { auditLimits } from '../core/limits.ts';
@@ -22,8 +23,8 @@ export function createAudit(db: Database, clock: Clock): Audit & { close(): Prom
 
   /** One transaction after the other; whoever comes during one is in the next. */
   const drain = async (): Promise<void> => {
-    // One turn of the event loop, so that the first of many does not go alone.
-    await Promise.resolve();
+    // One turn of the event loop, so that all who come in it share a transaction: promises alone would let each go by itself.
+    await setImmediate();
     while (waiting.length > 0) {
       const batch = waiting.splice(0, auditLimits.batch);
       const entries = batch.map(({ entry }) => entry);
