@@ -23,7 +23,7 @@ import { parseEvents, type RevocationEvent } from './keystoneRevocations.ts';
 import type { Keystone, KeystoneOptions, TokenAnswer, ValidateOptions } from './keystoneTypes.ts';
 
 export type { Credentials, KeystoneEndpoint, KeystoneService, Reference, Scope } from './keystoneBodies.ts';
-export type { NewProject, TaggedProject } from './keystoneProjects.ts';
+export type { TaggedProject } from './keystoneProjects.ts';
 export type * from './keystoneRows.ts';
 export type * from './keystoneTypes.ts';
 
