@@ -1,17 +1,24 @@
 /**
- * `npm run test:openstack`: the contract of a Keystone and the story of two brokers, against real Keystones on loopback.
+ * `npm run test:openstack`: the contracts of a Keystone and of a facade, the story of two brokers, and services behind a facade, with
+ * real Keystones, the real keystonemiddleware and a real Glance on loopback.
  *
- * Whatever was started is ended, also on Ctrl-C and where the tests were killed: each Keystone leaves the id of its process
+ * Whatever was started is ended, also on Ctrl-C and where the tests were killed: each server leaves the id of its process
  * group in this run's own directory.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, tool } from './tree.mjs';
 
 const timeLimitMs = 6 * 60_000;
-const packages = { keystone: '/usr/bin/keystone-manage', gunicorn: '/usr/bin/gunicorn' };
+const packages = {
+  keystone: '/usr/bin/keystone-manage',
+  gunicorn: '/usr/bin/gunicorn',
+  glance: '/usr/bin/glance-api',
+  'python3-keystonemiddleware': '/usr/lib/python3/dist-packages/keystonemiddleware',
+};
+const policy = '/usr/sbin/policy-rc.d';
 
 const missing = () => Object.keys(packages).filter((name) => !existsSync(packages[name]));
 
@@ -20,10 +27,21 @@ function aptGet(...args) {
   return spawnSync('apt-get', args, { stdio: ['ignore', 'inherit', 'inherit'], env }).status === 0;
 }
 
+/** The packages are wanted for their programs: no service of theirs is started. */
+function withoutServices(work) {
+  if (existsSync(policy)) return work();
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    return work();
+  } finally {
+    rmSync(policy);
+  }
+}
+
 function install(names) {
-  console.log(`Installing ${names.join(' and ')} ...`);
+  console.log(`Installing ${names.join(', ')} ...`);
   const once = () => aptGet('install', '-y', '--no-install-recommends', ...names);
-  return once() || (aptGet('update') && once());
+  return withoutServices(() => once() || (aptGet('update') && once()));
 }
 
 /** Installs what is missing where that is allowed, else says what to do. */
@@ -32,7 +50,7 @@ function ensurePackages() {
   if (names.length === 0) return;
   const allowed = process.getuid?.() === 0 && spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status === 0;
   if (allowed && install(names) && missing().length === 0) return;
-  console.error(`These tests need the Debian packages ${missing().join(' and ')}, which are not installed.`);
+  console.error(`These tests need the Debian packages ${missing().join(', ')}, which are not installed.`);
   console.error(`As root: apt-get install -y --no-install-recommends ${missing().join(' ')}`);
   process.exit(1);
 }
