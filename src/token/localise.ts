@@ -8,6 +8,7 @@ import { type Config, partnerConfig } from '../core/config.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import type { Logger } from '../core/log.ts';
 import type { Keystone, KeystoneRole } from '../lproxy/keystone.ts';
+import type { StoredMapping } from '../model/mapping.ts';
 import type { Partner } from '../model/partner.ts';
 import type { Store } from '../model/store.ts';
 import { effectiveState } from '../model/trust.ts';
@@ -19,6 +20,7 @@ import { type ForeignIdentity, foreignIdentity } from './mapping/identity.ts';
 import { type Mapping, readMapping } from './mapping/mapping.ts';
 import type { DenialReason, MappingAcceptance, Omission, RuleTrace } from './mapping/outcome.ts';
 import { privilegedNames } from './mapping/privilege.ts';
+import { OncePerTurn } from './oncePerTurn.ts';
 import { Remembered } from './remembered.ts';
 import { createRemoteCatalog } from './remoteCatalog.ts';
 import { type ExtraProject, type LocalProject, Resolution } from './resolve.ts';
@@ -95,10 +97,12 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
   const directory = new LocalDirectory(keystone, clock);
   const catalogs = new Remembered<LocalCatalog>(clock);
   const remoteCatalog = createRemoteCatalog(options);
+  const storedMappings = new OncePerTurn<StoredMapping | null>();
+  const extras = new OncePerTurn<readonly ExtraProject[]>();
   const parsed = new Map<PartnerUid, { readonly rules: string; readonly mapping: Mapping }>();
 
   async function mappingOf({ uid, cloudId }: Partner): Promise<Mapping | Omission> {
-    const stored = await store.mappings.get(uid);
+    const stored = await storedMappings.get(uid, () => store.mappings.get(uid));
     if (!stored) return { reason: 'no_mapping', details: `There is no mapping for ${cloudId}.` };
     const known = parsed.get(uid);
     if (known?.rules === stored.rules) return known.mapping;
@@ -127,7 +131,10 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
     }
     const local = outcome.user.type === 'local' ? await resolution.localUser(outcome.user) : null;
     if (outcome.user.type === 'local' && !local) return { found: null, omissions };
-    const extra = (await extraProjects?.(partner.uid, identity.subject.user.id)) ?? [];
+    const { id: userId } = identity.subject.user;
+    const extra = extraProjects
+      ? await extras.get(`${partner.uid} ${userId}`, () => extraProjects(partner.uid, userId))
+      : [];
     const place = await resolution.collect(outcome, local, extra);
     const user = local
       ? { id: local.id, name: local.name, domain: local.domain }
