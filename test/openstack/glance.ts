@@ -11,9 +11,9 @@ const configuration = (dir: string, port: number, authToken: string) => `[DEFAUL
 bind_host = 127.0.0.1
 bind_port = ${port}
 workers = 1
+enforce_secure_rbac = true
 log_file = ${dir}/glance.log
 enabled_backends = fs:file
-enabled_import_methods = glance-direct
 [database]
 connection = sqlite:///${dir}/glance.db?timeout=30
 [glance_store]
