@@ -4,7 +4,7 @@ import { toAllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { provisionLimits } from '../core/limits.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
-import type { Provision } from '../model/provision.ts';
+import { type Provision, presentStates } from '../model/provision.ts';
 import { findMade, removeProject } from '../server/provisioning/projects.ts';
 import type { Installation } from './installation.ts';
 
@@ -15,8 +15,7 @@ type Tools = Pick<Installation, 'store' | 'clock' | 'log'> & { readonly keystone
 /** One round over all of them; of several processes on one database one does it. */
 export async function tendProvisions(installation: Installation, keystone: Keystone): Promise<void> {
   const { store, clock, log } = installation;
-  const states = ['creating', 'active', 'off', 'removing'] as const;
-  const provisions = await store.provisions.list({ direction: 'in', states });
+  const provisions = await store.provisions.list({ direction: 'in', states: presentStates });
   if (provisions.length === 0) return;
   const trusted = await trustedPartners(installation);
   const holder = randomUUID();

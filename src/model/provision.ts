@@ -14,6 +14,9 @@ export type ProvisionDirection = (typeof provisionDirections)[number];
  */
 export type ProvisionState = 'creating' | 'active' | 'off' | 'removing' | 'removed';
 
+/** Of those that count: they exist, or may exist. */
+export const presentStates = ['creating', 'active', 'off', 'removing'] as const satisfies readonly ProvisionState[];
+
 /** What was asked for, word for word: a repeat must ask for the same. */
 export interface ProvisionContent {
   readonly name: string;

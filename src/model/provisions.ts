@@ -8,7 +8,14 @@ import type { AuditEntry } from './audit.ts';
 import { appendAudit } from './auditChain.ts';
 import type { Database } from './database.ts';
 import type { Partner } from './partner.ts';
-import type { NewProvision, Provision, ProvisionActor, ProvisionContent, Provisions } from './provision.ts';
+import {
+  type NewProvision,
+  type Provision,
+  type ProvisionActor,
+  type ProvisionContent,
+  type Provisions,
+  presentStates,
+} from './provision.ts';
 import type { ProvisionRow, Tables } from './tables.ts';
 
 type Trx = Transaction<Tables>;
@@ -20,6 +27,7 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
     states: readonly Provision['state'][],
     set: Partial<ProvisionRow>,
     act: { outcome: string; actor: ProvisionActor },
+    after?: (trx: Trx, provision: Provision) => Promise<void>,
   ): Promise<Provision | null> {
     return db.write(async (trx) => {
       const row = await trx
@@ -32,6 +40,7 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       if (!row) return null;
       const provision = toProvision(row);
       await record(trx, act, provision, clock.now());
+      await after?.(trx, provision);
       return provision;
     });
   }
@@ -83,7 +92,7 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
           .select((eb) => eb.fn.countAll<number>().as('count'))
           .where('partner_uid', '=', uid)
           .where('direction', '=', direction)
-          .where('state', '!=', 'removed')
+          .where('state', 'in', presentStates)
           .executeTakeFirstOrThrow();
         if (Number(count) >= most)
           throw new AllianceError('provision_limit', { details: `${cloudId} has ${count} projects of ${most}.` });
@@ -157,8 +166,8 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       (await change(id, ['active', 'off'], { state: 'removing' }, { outcome: 'removal_began', actor })) !== null,
 
     endRemoval: async (id) => {
-      const removed = await change(id, ['removing'], { state: 'removed' }, { outcome: 'removed', actor: 'broker' });
-      if (removed) await forgetOldest(db, removed);
+      const act = { outcome: 'removed', actor: 'broker' } as const;
+      await change(id, ['removing'], { state: 'removed' }, act, forgetOldest);
     },
 
     fail: async (id, error) => {
@@ -205,8 +214,8 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
 }
 
 /** Of each partner only so many removed ones are remembered, however fast it has them made and removed. */
-async function forgetOldest(db: Database, { partnerUid, direction }: Provision): Promise<void> {
-  await db.writer
+async function forgetOldest(trx: Trx, { partnerUid, direction }: Provision): Promise<void> {
+  await trx
     .deleteFrom('provisions')
     .where('partner_uid', '=', partnerUid)
     .where('direction', '=', direction)

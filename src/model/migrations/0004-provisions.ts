@@ -36,5 +36,11 @@ export async function up<T>(db: Kysely<T>, _types: ColumnTypes): Promise<void> {
     .on('provisions')
     .columns(['partner_uid', 'direction', 'project_id'])
     .execute();
+  // What counts is counted by this one, however many are remembered besides.
+  await schema
+    .createIndex('provisions_partner')
+    .on('provisions')
+    .columns(['partner_uid', 'direction', 'state'])
+    .execute();
   await schema.createIndex('provisions_state').on('provisions').columns(['direction', 'state']).execute();
 }
