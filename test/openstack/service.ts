@@ -45,10 +45,11 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-export async function startService(options: AuthTokenOptions): Promise<Service> {
+/** `configuration`: the text of its file. */
+export async function startService(configuration: string): Promise<Service> {
   const dir = serverDirectory('service');
   const conf = join(dir, 'service.conf');
-  writeFileSync(conf, authTokenSection(options));
+  writeFileSync(conf, configuration);
   const port = await freePort();
   const url = `http://127.0.0.1:${port}/`;
   const args = ['-B', '-W', 'ignore', projectPath('test', 'openstack', 'service.py'), conf, String(port)];

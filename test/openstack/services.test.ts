@@ -1,10 +1,11 @@
+import { checkCases } from './checkCases.ts';
 import { type Federation, serviceUser, startFederation } from './federation.ts';
 import { type Glance, prepareGlance, startGlance } from './glance.ts';
 import { glanceCases } from './glanceCases.ts';
 import { cacheSeconds, middlewareCases, type Setting } from './middlewareCases.ts';
 import { outageCases } from './outageCases.ts';
 import { revocationCases } from './revocationCases.ts';
-import { type Service, startService } from './service.ts';
+import { authTokenSection, type Service, startService } from './service.ts';
 
 describe('real services behind a facade', function () {
   this.timeout(60_000);
@@ -25,9 +26,9 @@ describe('real services behind a facade', function () {
     const authUrl = federation.facadeUrl;
     glance = await startGlance(tables, { authUrl, user: serviceUser('glance') });
     services = await Promise.all([
-      startService({ authUrl: federation.west.keystone.url, user, cacheTime: -1 }),
-      startService({ authUrl, user, cacheTime: -1 }),
-      startService({ authUrl, user, cacheTime: cacheSeconds }),
+      startService(authTokenSection({ authUrl: federation.west.keystone.url, user, cacheTime: -1 })),
+      startService(authTokenSection({ authUrl, user, cacheTime: -1 })),
+      startService(authTokenSection({ authUrl, user, cacheTime: cacheSeconds })),
     ]);
   });
 
@@ -41,5 +42,6 @@ describe('real services behind a facade', function () {
     revocationCases(setting);
   });
   describe('a real Glance', () => glanceCases(() => ({ federation: federation!, glance: glance! })));
+  describe('alliance check auth-token', () => checkCases(() => ({ ...setting(), glance: glance! })));
   describe('in outages', () => outageCases(setting));
 });
