@@ -49,14 +49,19 @@ export async function startDemoCloud({ cloudId, root, log, loginsFrom }: DemoClo
     fillCatalog(keystone, cloudId);
     const servicePassword = addService(keystone);
     const traineePassword = addTrainee(keystone);
-    const ports = { tls: await findFreePort(host), tcp: await findFreePort(host), http: await findFreePort(host) };
+    const ports = {
+      tls: await findFreePort(host),
+      tcp: await findFreePort(host),
+      http: await findFreePort(host),
+      facade: await findFreePort(host),
+    };
     const at = (port: number) => formatHostPort({ host, port });
     const settings = {
       cloud_id: cloudId,
       advertise: [`tls://${at(ports.tls)}`, `tcp://${at(ports.tcp)}`],
       listen: { tls: at(ports.tls), tcp: at(ports.tcp) },
       http: { listen: at(ports.http) },
-      facade: { listen: `${host}:0` },
+      facade: { listen: at(ports.facade) },
       keystone: {
         auth_url: keystone.url,
         username: 'admin',
