@@ -129,7 +129,10 @@ export interface Audit {
    * the database says.
    */
   append(entry: AuditEntry): Promise<void>;
-  /** The same for refusals that others can provoke at will: equal ones (kind, partner, outcome) only every auditLimits.repeatMs. */
+  /**
+   * The same for what others can provoke at will: of equal acts (kind, partner, outcome) one every auditLimits.repeatMs. `omitted` in
+   * its details is the number of those since the record before it.
+   */
   note(entry: AuditEntry): Promise<void>;
   /** In the order of the chain. */
   list(query?: AuditQuery): Promise<AuditRecord[]>;

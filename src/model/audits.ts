@@ -9,6 +9,14 @@ import { createSeals } from './auditSeals.ts';
 import { verifyChain } from './auditVerify.ts';
 import type { Database } from './database.ts';
 
+/** The last record of an act that others can make happen as often as they like. */
+interface Noted {
+  at: number;
+  /** Equal acts since then, which have no record. */
+  omitted: number;
+  readonly stored: Promise<void>;
+}
+
 interface Waiting {
   readonly entry: CheckedEntry;
   readonly stored: () => void;
@@ -18,7 +26,7 @@ interface Waiting {
 /** `close` stores what waits. */
 export function createAudit(db: Database, clock: Clock): Audit & { close(): Promise<void> } {
   const waiting: Waiting[] = [];
-  const repeats = new Map<string, number>();
+  const repeats = new Map<string, Noted>();
   let draining: Promise<void> | undefined;
 
   /** One transaction after the other; whoever comes during one is in the next. */
@@ -57,11 +65,23 @@ export function createAudit(db: Database, clock: Clock): Audit & { close(): Prom
       const now = clock.now();
       const act = JSON.stringify([entry.kind, entry.partner, entry.outcome]);
       const last = repeats.get(act);
-      if (last !== undefined && Math.abs(now - last) < auditLimits.repeatMs) return;
+      if (last && Math.abs(now - last.at) < auditLimits.repeatMs) {
+        // Its record may still be on its way, and may fail: then this one has none either.
+        await last.stored;
+        last.omitted += 1;
+        return;
+      }
+      const omitted = last?.omitted ?? 0;
+      const stored = append(omitted > 0 ? { ...entry, details: { ...entry.details, omitted } } : entry);
+      const noted: Noted = { at: now, omitted: 0, stored };
       repeats.delete(act);
       if (repeats.size >= auditLimits.repeatsTracked) repeats.delete(repeats.keys().next().value!);
-      repeats.set(act, now);
-      await append(entry);
+      repeats.set(act, noted);
+      await stored.catch((error: unknown) => {
+        // The next one tries again.
+        Object.assign(noted, { at: Number.NEGATIVE_INFINITY, omitted });
+        throw error;
+      });
     },
 
     list: (query = {}) => list(db, query),

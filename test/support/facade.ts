@@ -61,6 +61,8 @@ export interface Doubles {
   lastFails: Error | undefined;
   auditFails: boolean;
   readonly entries: AuditEntry[];
+  /** Those of them that are recorded now and then only. */
+  readonly noted: AuditEntry[];
   /** What the federation was asked. */
   readonly asked: string[];
   /** What it was told of this cloud's own tokens. */
@@ -121,12 +123,17 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
     lastFails: undefined,
     auditFails: false,
     entries: [],
+    noted: [],
     asked: [],
     own: [],
   };
   const append = async (entry: AuditEntry) => {
     if (doubles.auditFails) throw new Error('disk full');
     doubles.entries.push(entry);
+  };
+  const note = async (entry: AuditEntry) => {
+    await append(entry);
+    doubles.noted.push(entry);
   };
   const client = createKeystone({
     authUrl,
@@ -145,7 +152,7 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
         return outcomeOf(doubles.local);
       },
     },
-    audit: { append, note: append },
+    audit: { append, note },
     own: {
       issued: (token, expiresAt) => doubles.own.push(`issued ${token} ${expiresAt}`),
       revoked: () => doubles.own.push('revoked'),

@@ -22,8 +22,9 @@ export function subjectOf({ facts, body, partner }: Valid): ForeignSubject {
  * @throws AllianceError overloaded, whatever the reason: no record, no act
  */
 export async function record({ audit, log }: Pick<Facade, 'audit' | 'log'>, entry: AuditEntry): Promise<void> {
-  // What names no partner can be made up by anybody, without end: of such the audit keeps one now and then.
-  const stored = entry.partner === null ? audit.note(entry) : audit.append(entry);
+  // A token that nobody vouches for can be made up by anybody, without end, and name a partner: of such the audit keeps one now and then.
+  const isMadeUp = entry.partner === null || (entry.kind === 'validation' && entry.subject === null);
+  const stored = isMadeUp ? audit.note(entry) : audit.append(entry);
   await stored.catch((thrown: unknown) => {
     log.error(
       { err: toAllianceError(thrown), requestId: entry.requestId },

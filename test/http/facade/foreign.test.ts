@@ -282,6 +282,23 @@ describe('facade: foreign tokens', () => {
     });
   });
 
+  it('records one by one what a token vouches for, and of what anybody can make up only one now and then', async () => {
+    for (const verdict of [
+      { kind: 'invalid', partner: east } as const,
+      { kind: 'undecided', partner: east, reason: 'unreachable', retryAfterMs: 1 } as const,
+    ]) {
+      facade.doubles.verdict = verdict;
+      await ask();
+    }
+    facade.doubles.verdict = validVerdict('cache');
+    await ask();
+    facade.doubles.local = denied;
+    await ask();
+    const outcomes = facade.doubles.entries.map(({ outcome }) => outcome);
+    expect(outcomes).to.deep.equal(['invalid', 'undecided', 'valid', 'denied']);
+    expect(facade.doubles.noted.map(({ outcome }) => outcome)).to.deep.equal(['invalid', 'undecided']);
+  });
+
   it('gives no answer that it cannot record', async () => {
     facade.doubles.auditFails = true;
     for (const verdict of [validVerdict('cache'), { kind: 'invalid', partner: east } as const]) {

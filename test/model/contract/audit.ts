@@ -98,7 +98,23 @@ export function describeAudit(bench: Bench): void {
       expect(await store.audit.list()).to.have.length(3);
       clock.advance(auditLimits.repeatMs);
       await store.audit.note(refusal);
-      expect(await store.audit.list()).to.have.length(4);
+      const records = await store.audit.list();
+      expect(records).to.have.length(4);
+      const omitted = records.map(({ details }) => details.omitted);
+      expect(omitted, 'how many have no record').to.deep.equal([undefined, undefined, undefined, 4]);
+    });
+
+    it('notes nothing that it could not store, and tries again with the next', async () => {
+      const { store } = bench;
+      const big = auditEntry({
+        kind: 'handshake',
+        partner: east,
+        details: { text: 'x'.repeat(auditLimits.detailsBytes) },
+      });
+      const notes = await Promise.allSettled([store.audit.note(big), store.audit.note(big)]);
+      expect(notes.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected']);
+      await store.audit.note({ ...big, details: {} });
+      expect((await store.audit.list()).map(({ details }) => details)).to.deep.equal([{}]);
     });
   });
 
