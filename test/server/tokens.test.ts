@@ -57,6 +57,8 @@ describe('token calls of a partner', () => {
       env: {
         ALLIANCE_PARTNERS__PEER__AUTHENTICATE: 'true',
         ALLIANCE_EXPORTS__SERVICES: 'identity,image',
+        ALLIANCE_TOKENS__PRIVILEGED_ROLES: 'auditor,K\u2161',
+        ALLIANCE_TOKENS__SERVICE_TOKEN_ROLES: 'robot',
         ALLIANCE_EXPORTS__REGIONS: 'east',
       },
     });
@@ -257,17 +259,17 @@ describe('token calls of a partner', () => {
       await until('it is logged', () => logged.includes('A privileged token was not revoked.'));
     });
 
-    it('a role counts as privileged whatever the case of its name', async () => {
-      const { state } = keystone;
-      const loud = state.addRole('Manager');
-      const user = state.addUser('loud', 'loud-password');
-      const project = [...state.projects.values()].find(({ name }) => name === 'demo')!;
-      state.grant(user.id, loud.id, { kind: 'project', id: project.id });
-      await rejection(
-        authenticate({ ...byPassword(inDomain('loud'), 'loud-password'), project: inDomain('demo') }),
-        'credentials_refused',
-      );
-    });
+    for (const name of ['Manager', 'Auditor', 'kII', 'ROBOT'])
+      it(`the role ${name} is privileged, by itself or because the operator says so, whatever the case of its name`, async () => {
+        const { state } = keystone;
+        const user = state.addUser(`has-${name}`, 'loud-password');
+        const project = [...state.projects.values()].find((each) => each.name === 'demo')!;
+        state.grant(user.id, state.addRole(name).id, { kind: 'project', id: project.id });
+        await rejection(
+          authenticate({ ...byPassword(inDomain(user.name), 'loud-password'), project: inDomain('demo') }),
+          'credentials_refused',
+        );
+      });
 
     it('lets few guesses a minute through, of whatever spelling, and others of other users', async () => {
       const guess = (user: NamedReference) => authenticate(byPassword(user, 'guess'));

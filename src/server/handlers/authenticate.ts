@@ -3,17 +3,15 @@ import { createHash } from 'node:crypto';
 import { AllianceError, toAllianceError } from '../../core/errors.ts';
 import { tokenLimits } from '../../core/limits.ts';
 import { type Credentials, parseToken, type Reference, type Scope } from '../../lproxy/keystoneBodies.ts';
+import { comparable, privilegedNames } from '../../token/mapping/privilege.ts';
 import { type AuthenticateRequest, IssuedToken, type NamedReference, toInt64 } from '../../wire/types.ts';
 import type { PartnerHandler, ServerContext } from '../context.ts';
 import type { RateOptions } from '../rates.ts';
 import { untilAfter } from './refusal.ts';
 import { keystoneOf, mayAuthenticate } from './tokens.ts';
 
-/** Roles that no partner gets a token with. oslo.policy compares roles without case, so do we. */
-const privilegedRoles = new Set(['admin', 'service', 'manager']);
-
 export const authenticate: PartnerHandler<'authenticate'> = async (context, argument, { partner, startedAt }) => {
-  const { clock, log, softTokens, notices } = context;
+  const { clock, config, log, softTokens, notices } = context;
   if (!mayAuthenticate(context, partner)) throw new AllianceError('not_exported', { details: 'authenticate is off.' });
   const { credentials, user } = credentialsOf(argument);
   limitGuesses(context, partner.uid, user);
@@ -21,7 +19,7 @@ export const authenticate: PartnerHandler<'authenticate'> = async (context, argu
   const keystone = keystoneOf(context, partner);
   const scope: Scope | undefined = argument.project ? { project: referenceOf(argument.project, 'project') } : undefined;
   const issued = await keystone.issueToken(credentials, scope).catch((thrown) => refuse(startedAt, thrown));
-  if (isPrivileged(issued.body)) {
+  if (isPrivileged(issued.body, privilegedNames(config().tokens))) {
     // Nobody waits for it: neither the answer nor its time may tell that the password was right.
     keystone.revokeToken(issued.token).catch((thrown: unknown) => {
       log.warn({ partner: partner.cloudId, err: toAllianceError(thrown) }, 'A privileged token was not revoked.');
@@ -114,7 +112,7 @@ function limitGuesses({ rates, config, clock }: ServerContext, uid: string, user
 }
 
 /** Whether a token may do more than a user of this cloud should do from abroad. */
-function isPrivileged(body: string): boolean {
+function isPrivileged(body: string, privileged: ReadonlySet<string>): boolean {
   const { roles, system } = parseToken(body);
-  return system || roles.some(({ name }) => privilegedRoles.has(name.normalize('NFKC').toLowerCase()));
+  return system || roles.some(({ name }) => privileged.has(comparable(name)));
 }
