@@ -217,6 +217,12 @@ export const tokenLimits = {
 
 /** Tokens of partners: recognising, asking, remembering. */
 export const foreignLimits = {
+  /** Of a token's body, which comes without a catalog. */
+  bodyBytes: 128 * KIB,
+  /** Roles, methods, audit ids and groups of one token together. */
+  bodyItems: 1000,
+  /** Of an id or a name in it. */
+  bodyTextCharacters: 255,
   /** Bodies that are remembered, in all, as memory holds them. */
   cacheBytes: 256 * MIB,
   /** Beside its body an entry takes about this much. */
@@ -235,15 +241,31 @@ export const foreignLimits = {
   claimMs: 2 * SECOND,
   /** Partners that are asked so at a time. */
   claimsAtOnce: 16,
+  /** Searches among partners for the issuers of tokens that nobody here knows: of one caller, and in all, which is less than `claimsPerS`. */
+  searchesPerCallerPerS: 20,
+  searchesPerCallerBurst: 40,
+  searchesPerS: 160,
+  searchesBurst: 320,
+  /** Callers whose searches are counted. */
+  searchers: 10_000,
+  /** Time for verifying signatures of tokens, ms in each second and at most at once. */
+  verifyMsPerS: 200,
+  verifyMsBurst: 400,
   /** Callers that wait for answers of issuers, in all. */
   askers: 8192,
+  /** A question that was asked longer ago than this nobody joins; one more is asked beside it. */
+  joinMs: 5 * SECOND,
+  /** Equal questions under way at a time. */
+  questionsAlike: 4,
   /** What a caller is told to wait where nobody can say. */
   retryAfterMs: SECOND,
 } as const;
 
 /** Keys that Keystones sign JWS tokens with. */
 export const tokenKeyLimits = {
+  /** That one partner may publish, and of those the ones that are used, the newest: each is tried with every token. */
   keys: 16,
+  usedPerPartner: 4,
   spkiBytes: 1 * KIB,
   /** How long the files of our own ones count as read. */
   readMs: 10 * SECOND,
@@ -271,7 +293,12 @@ export const localiseLimits = {
   knownMs: 30 * SECOND,
   /** What was not there is looked for again after this long. */
   missingMs: 5 * SECOND,
-  entries: 10_000,
+  /** Of one kind, for each partner. */
+  entries: 2000,
+  /** Projects and groups that are looked up for one token. */
+  places: 32,
+  /** For everything that this cloud's Keystone is asked for one token. */
+  deadlineMs: 12 * SECOND,
   /** A partner's endpoints for the catalog of its own users. */
   remoteEndpointsMs: MINUTE,
   /** How long one waits for them before the catalog goes without. */
@@ -312,15 +339,17 @@ export const revocationLimits = {
   retryMinMs: 250,
   retryMaxMs: 5 * SECOND,
   marksPerPartner: 100_000,
+  /** Memory for marks, as far as it can be reckoned: of one partner, and of all. */
+  bytesPerPartner: 64 * MIB,
+  bytes: 256 * MIB,
+  /** What a mark takes beside the texts in it. */
+  markBytes: 512,
   /** Marks that no index tells apart. */
   marksAlike: 1000,
   /** Longest life of a token that is reckoned with, and Keystone's window for expired ones on top of it. */
   markMs: 7 * DAY + 2 * DAY,
   skewMs: MINUTE,
   saveEveryMs: SECOND,
-  /** Of a partner's revocation: ids of Keystone, and ids of its audit. */
-  idBytes: 255,
-  auditIdBytes: 64,
   /** Between two notices to one partner. */
   noticeEveryMs: 200,
   /** How long a partner that read is told of what is new. */
@@ -421,7 +450,9 @@ export const auditLimits = {
   overtakenMs: MINUTE,
   /** A line of an exported file. */
   lineBytes: 256 * KIB,
-  /** How long a fault in a partner's checkpoints is shown. */
+  /** Days of which a statement of each partner about both audits is kept, besides the first and the latest. */
+  statementDays: 400,
+  /** How long a fault in a partner's checkpoints, and what a restore has lost, is shown. */
   alarmMs: 7 * DAY,
 } as const;
 

@@ -16,9 +16,11 @@ import { type ExplainOptions, type Explanation, explain } from './explain.ts';
 import { ForeignCache, type Remembered } from './foreignCache.ts';
 import type { Hints } from './hints.ts';
 import { askIssuer, type Question } from './issuer.ts';
+import type { OwnTokenKeys } from './ownKeys.ts';
 import type { RevocationMarks } from './revocation/marks.ts';
 import { readJws } from './routing/jws.ts';
 import { type LastOptions, type Recognised, Router, type Vouching } from './routing/router.ts';
+import { SearchRates } from './searchRates.ts';
 import { SingleFlight } from './singleFlight.ts';
 
 export type { Recognised } from './routing/router.ts';
@@ -47,6 +49,8 @@ export type ForeignVerdict =
 export interface ForeignTokens {
   /** Before this cloud's Keystone is asked. `unusable`: the token is of a cloud that is no active provider, or tries to be qualified. */
   recogniseFirst(token: string): Recognised | 'unusable' | undefined;
+  /** Whether it says itself that it is another cloud's, or tries to: no more than its beginning is looked at. */
+  isQualified(token: string): boolean;
   /** After this cloud's Keystone did not know it. Throws `unreachable` where somebody may know it who cannot be asked. */
   recogniseLast(token: string, options?: LastOptions): Promise<Recognised | undefined>;
   /** Never throws for what a partner does or does not do. */
@@ -67,6 +71,7 @@ export interface ForeignOptions {
   readonly telemetry: Telemetry;
   readonly marks: RevocationMarks;
   readonly hints: Hints;
+  readonly ownTokenKeys: Pick<OwnTokenKeys, 'signers'>;
   /** Whoever reads the partners' revocations. */
   readonly followers: {
     /** Sequence of the newest revocation that was read; null: none yet. */
@@ -76,7 +81,7 @@ export interface ForeignOptions {
 }
 
 export function createForeignTokens(options: ForeignOptions): ForeignTokens {
-  const { pool, view, config, clock, log, marks, hints, followers } = options;
+  const { pool, view, config, clock, log, marks, hints, followers, ownTokenKeys } = options;
   const staleMs = (uid: PartnerUid): number => {
     const partner = view.partnerByUid(uid);
     return partner ? partnerConfig(config(), partner.cloudId).staleMs : 0;
@@ -88,8 +93,9 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     bounds: () => ({ ageMs: config().tokens.cacheMs, entries: config().tokens.cacheEntries }),
     staleMs,
   });
-  const flights = new SingleFlight<ForeignVerdict>(foreignLimits.askers);
-  const searches = new SingleFlight<Recognised | undefined>(foreignLimits.askers);
+  const flightOptions = { limits: foreignLimits, now: () => cache.now() };
+  const flights = new SingleFlight<ForeignVerdict>(flightOptions);
+  const searches = new SingleFlight<Recognised | undefined>(flightOptions);
 
   const undecided = (partner: Partner | null, reason: string, retryAfterMs?: number): ForeignVerdict => ({
     kind: 'undecided',
@@ -107,9 +113,8 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     const { partner, token, key, allowExpired } = question;
     const heard = await askIssuer(question, { pool, view, clock, marks, cache, followers });
     if (heard.kind === 'valid') {
-      router.learn(token, partner);
-      const { body, facts } = heard;
-      return { kind: 'valid', partner, body, facts, source: 'live', ageMs: 0 };
+      const { body, facts, ageMs } = heard;
+      return { kind: 'valid', partner, body, facts, source: 'live', ageMs };
     }
     if (heard.kind === 'invalid') return { kind: 'invalid', partner };
     const stale = heard.away ? cache.readStale(key) : undefined;
@@ -121,7 +126,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     return verdictOf(partner, stale, 'stale');
   };
 
-  const validate: ForeignTokens['validate'] = async ({ partner: found, token, by }, { allowExpired }) => {
+  const decide: ForeignTokens['validate'] = async ({ partner: found, token, by }, { allowExpired }) => {
     const { uid } = found;
     const partner = view.partnerByUid(uid) ?? found;
     if (view.lost) return undecided(partner, 'database_lost');
@@ -141,16 +146,24 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
       });
   };
 
+  /** What an answer proves beyond itself depends on how the token was recognised: nobody owns a token by being named in it. */
+  const validate: ForeignTokens['validate'] = async (recognised, how) => {
+    const verdict = await decide(recognised, how);
+    if (verdict.kind === 'valid' && recognised.settled) router.learn(recognised.token, verdict.partner);
+    return verdict;
+  };
+
   const vouching = async (candidates: readonly Recognised[], { allowExpired, enough }: Vouching) => {
     const found: Recognised[] = [];
     let away: string | undefined;
     for (const candidate of candidates) {
-      const { kind, partner } = await validate(candidate, { allowExpired });
+      const { kind, partner } = await decide(candidate, { allowExpired });
       if (kind === 'valid') found.push(candidate);
       if (kind === 'undecided') away = partner?.cloudId;
       if (found.length === enough) return found;
     }
-    if (found.length > 0 || away === undefined) return found;
+    // One who does not answer may be the issuer, and who said yes the liar.
+    if (away === undefined) return found;
     const retryAfterMs = foreignLimits.retryAfterMs;
     throw new AllianceError('unreachable', {
       details: `${away} may know the token, and cannot be asked.`,
@@ -158,8 +171,12 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     });
   };
 
-  const claimants = createClaimants({ pool, view, hints, idOf: (token) => cache.idOf(token), now: () => cache.now() });
-  const router = new Router({ view, config, hints, idOf: (token) => cache.idOf(token), claimants, vouching, log });
+  const idOf = (token: string): string => cache.idOf(token);
+  const now = (): number => cache.now();
+  const claimants = createClaimants({ pool, view, hints, idOf, now });
+  const ownSigners = () => ownTokenKeys.signers;
+  const router = new Router({ view, config, hints, ownSigners, now, idOf, claimants, vouching, log });
+  const searchRates = new SearchRates(now);
 
   /** What is remembered of a partner counts no more, and what was asked until now is not remembered. */
   const forget = (isVoid: (uid: PartnerUid) => boolean): void => {
@@ -180,12 +197,17 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   return {
     recogniseFirst: (token) => router.first(token),
 
+    isQualified: (token) => router.qualified(token) !== undefined,
+
     recogniseLast: async (token, last = {}) => {
       const known = router.known(token);
       if (known !== undefined) return known === 'unusable' ? undefined : known;
       if (config().tokens.ask === 'none') return undefined;
       if (view.lost) throw new AllianceError('unreachable', { details: 'The database does not answer.' });
-      return searches.run(`${last.allowExpired ? '+' : '-'}${cache.idOf(token)}`, () => router.last(token, last));
+      return searches.run(`${last.allowExpired ? '+' : '-'}${idOf(token)}`, async () => {
+        searchRates.take(last.caller);
+        return router.last(token, last);
+      });
     },
 
     validate,

@@ -3,9 +3,10 @@ import type { ClientPool } from '../client/pool.ts';
 import type { TrustView } from '../client/trustView.ts';
 import type { Clock } from '../core/clock.ts';
 import { type AllianceError, toAllianceError } from '../core/errors.ts';
+import type { ErrorName } from '../core/errorTable.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { foreignLimits } from '../core/limits.ts';
-import { type KeystoneToken, parseToken } from '../lproxy/keystoneBodies.ts';
+import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
 import type { Partner } from '../model/partner.ts';
 import { type Validation, validateToken } from '../rproxy/auth.ts';
 import type { ForeignCache } from './foreignCache.ts';
@@ -22,7 +23,13 @@ export interface Question {
 }
 
 export type Heard =
-  | { readonly kind: 'valid'; readonly body: string; readonly facts: KeystoneToken }
+  | {
+      readonly kind: 'valid';
+      readonly body: string;
+      readonly facts: KeystoneToken;
+      /** Since it was asked: it may know of nothing that came later. */
+      readonly ageMs: number;
+    }
   | { readonly kind: 'invalid' }
   | {
       readonly kind: 'undecided';
@@ -41,11 +48,19 @@ interface Circumstances {
   readonly followers: { wake(uid: PartnerUid): void };
 }
 
-const unheard = (error: AllianceError): Heard => ({
+/** Nobody answers. Whoever says that he is busy is there, and anybody could keep him busy until an old answer counts. */
+const absences: ReadonlySet<ErrorName> = new Set([
+  'unreachable',
+  'connection_lost',
+  'circuit_open',
+  'deadline_exceeded',
+]);
+
+const unheard = ({ errorName, retryAfterMs, remote }: AllianceError): Heard => ({
   kind: 'undecided',
-  reason: error.errorName,
-  retryAfterMs: error.retryAfterMs,
-  away: error.retryable,
+  reason: errorName,
+  retryAfterMs,
+  away: !remote && absences.has(errorName),
 });
 
 export async function askIssuer(question: Question, circumstances: Circumstances): Promise<Heard> {
@@ -59,12 +74,14 @@ export async function askIssuer(question: Question, circumstances: Circumstances
   let facts: KeystoneToken | undefined;
   try {
     answer = await validateToken(pool, partner, token, { allowExpired, timeoutMs: foreignLimits.askMs });
-    if (answer.status === 'valid') facts = parseToken(answer.body ?? '');
+    if (answer.status === 'valid') facts = answer.facts ?? undefined;
   } catch (thrown) {
     return unheard(toAllianceError(thrown));
   }
-  if (answer.status === 'indeterminate')
-    return { kind: 'undecided', reason: answer.reason, retryAfterMs: undefined, away: true };
+  if (answer.status === 'indeterminate') {
+    const { reason } = answer;
+    return { kind: 'undecided', reason, retryAfterMs: undefined, away: reason === 'keystone_unreachable' };
+  }
   if (answer.revocationHead !== null) cache.learnHead(uid, answer.revocationHead);
   if (cache.isBehind(uid)) followers.wake(uid);
   // The trust may have ended, and the token may have been revoked, while the answer was on its way.
@@ -75,10 +92,14 @@ export async function askIssuer(question: Question, circumstances: Circumstances
     (allowExpired || facts.expiresAt > clock.now()) &&
     !marks.isRevoked(uid, facts);
   if (!good) {
-    if (flight.keep) cache.refuse(key, askedAt);
+    if (flight.mayKeep()) cache.refuse(key, askedAt);
     return { kind: 'invalid' };
   }
+  const ageMs = cache.now() - askedAt;
+  // As in the cache: an answer as old as this counts only where every revocation since is known.
+  if (ageMs > foreignLimits.confirmedMs && !cache.isConfirmed(uid))
+    return { kind: 'undecided', reason: 'deadline_exceeded', retryAfterMs: undefined, away: false };
   const body = (answer as Extract<Validation, { status: 'valid' }>).body ?? '';
-  if (followed && flight.keep) cache.keep(key, { partnerUid: uid, body, facts: facts!, allowExpired, askedAt });
-  return { kind: 'valid', body, facts: facts! };
+  if (followed && flight.mayKeep()) cache.keep(key, { partnerUid: uid, body, facts: facts!, allowExpired, askedAt });
+  return { kind: 'valid', body, facts: facts!, ageMs };
 }

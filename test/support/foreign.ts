@@ -12,6 +12,7 @@ import type { StoredTokenKey } from '../../src/model/tokenKey.ts';
 import type { Role, TrustState } from '../../src/model/trust.ts';
 import { createForeignTokens, type ForeignTokens } from '../../src/token/foreign.ts';
 import { Hints } from '../../src/token/hints.ts';
+import type { OwnSigners } from '../../src/token/ownSigners.ts';
 import { RevocationMarks } from '../../src/token/revocation/marks.ts';
 import {
   IndeterminateReason,
@@ -80,6 +81,8 @@ export interface ForeignWorld {
   readonly heads: Map<PartnerUid, number>;
   tokenKeys: readonly StoredTokenKey[];
   tokens: Config['tokens'];
+  /** What is known of who signs this cloud's tokens. */
+  own: OwnSigners;
   staleMs: number;
   lost: boolean;
   /** What every answer waits for before it is heard. */
@@ -178,10 +181,10 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
     }
     const { token, allow_expired: allowExpired } = argument as ValidateTokenRequest;
     const body = partner.tokens.get(token);
-    if (body === 'indeterminate')
+    if (body === 'indeterminate' || body === 'overloaded')
       return new TokenValidation({
         status: TokenStatus.INDETERMINATE,
-        reason: IndeterminateReason.KEYSTONE_UNREACHABLE,
+        reason: IndeterminateReason[body === 'overloaded' ? 'OVERLOADED' : 'KEYSTONE_UNREACHABLE'],
         revocation_head,
       });
     if (body === undefined) return new TokenValidation({ status: TokenStatus.INVALID, checked_at, revocation_head });
@@ -212,6 +215,7 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
     heads: new Map(),
     tokenKeys: [],
     tokens: tokenSettings,
+    own: { certain: true, isOwn: () => false },
     staleMs: 0,
     lost: false,
     gate: Promise.resolve(),
@@ -231,6 +235,11 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
           tokens: world.tokens,
           partners: new Map(names.map((name) => [name, { staleMs: world.staleMs }])),
         }) as unknown as Config,
+      ownTokenKeys: {
+        get signers() {
+          return world.own;
+        },
+      },
       followers: { head: (uid) => world.heads.get(uid) ?? null, wake: (uid) => world.woken.push(uid) },
     }),
   };

@@ -85,18 +85,19 @@ class Schedule {
   async ask(i: number, allowExpired: boolean): Promise<void> {
     const { foreign, clock, sent } = this.world;
     const known = this.known[i]!;
-    const askedAt = clock.monotonic();
-    const left = known.expiresAt - clock.now();
     const before = sent.length;
     const recognised: Recognised = { partner: this.east.partner, token: tokens[i]!, by: 'qualified' };
     const verdict = await foreign.validate(recognised, { allowExpired });
     const asked = sent.length > before;
     this.check(i, verdict, allowExpired, asked);
-    if (verdict.kind === 'valid' && verdict.source === 'live' && !allowExpired) {
-      known.goodAt = Math.max(known.goodAt, askedAt);
-      known.leftMs = left;
-    }
+    if (verdict.kind === 'valid' && verdict.source === 'live' && !allowExpired) this.learn(known, verdict.ageMs);
     if (verdict.kind === 'invalid') known.refusedAt = clock.monotonic();
+  }
+
+  learn(known: Known, ageMs: number): void {
+    const { clock } = this.world;
+    known.goodAt = Math.max(known.goodAt, clock.monotonic() - ageMs);
+    known.leftMs = ageMs + known.expiresAt - clock.now();
   }
 
   check(i: number, verdict: ForeignVerdict, allowExpired: boolean, asked: boolean): void {
@@ -107,7 +108,10 @@ class Schedule {
     expect(this.east.state, 'a trust that has ended').to.equal('active');
     expect(known.noted, 'a revocation that is known').to.equal(false);
     if (!allowExpired) expect(clock.now(), 'past its expiry').to.be.lessThan(known.expiresAt);
-    if (verdict.source === 'live') return;
+    if (verdict.source === 'live') {
+      this.checkAge(verdict.ageMs);
+      return;
+    }
     if (!allowExpired) {
       expect(now - known.goodAt).to.equal(verdict.ageMs);
       expect(verdict.ageMs, 'past its expiry, whatever the clock was set to').to.be.lessThan(known.leftMs);
@@ -123,6 +127,13 @@ class Schedule {
     expect(now - known.revokedAt, 'revoked for longer than revocations may be unknown').to.be.at.most(
       foreignLimits.confirmedMs,
     );
+  }
+
+  /** Nobody hears an answer that is older than what revocations may be unknown for, unless they are known. */
+  checkAge(ageMs: number): void {
+    if (ageMs <= foreignLimits.confirmedMs) return;
+    const unknownMs = this.world.clock.monotonic() - this.followedAt;
+    expect(unknownMs, 'late, with unconfirmed revocations').to.be.at.most(foreignLimits.confirmedMs);
   }
 
   async run(action: Action): Promise<void> {
@@ -206,14 +217,11 @@ class Schedule {
   /** The answer is what the issuer knew when it was asked, and is heard later: only what holds for all answers is checked. */
   async askLate(i: number, allowExpired: boolean): Promise<void> {
     const recognised: Recognised = { partner: this.east.partner, token: tokens[i]!, by: 'qualified' };
-    const askedAt = this.world.clock.monotonic();
-    const left = this.known[i]!.expiresAt - this.world.clock.now();
     const verdict = await this.world.foreign.validate(recognised, { allowExpired });
     if (verdict.kind !== 'valid' || verdict.source !== 'live') return;
     expect(this.known[i]!.noted, 'revoked while the answer was on its way').to.equal(false);
-    if (allowExpired) return;
-    this.known[i]!.goodAt = Math.max(this.known[i]!.goodAt, askedAt);
-    this.known[i]!.leftMs = left;
+    this.checkAge(verdict.ageMs);
+    if (!allowExpired) this.learn(this.known[i]!, verdict.ageMs);
   }
 
   hearAll(): void {

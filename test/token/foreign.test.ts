@@ -152,6 +152,57 @@ describe('token/foreign', () => {
     });
   });
 
+  describe('an answer that comes late', () => {
+    it('is as old as the question', async () => {
+      const late = meanwhile(() => {
+        world.clock.pass(4000);
+      });
+      expect(await late).to.equal('live');
+      expect(await validate()).to.deep.include({ source: 'cache', ageMs: 4000 });
+    });
+
+    it('says how old it is, and counts, while the revocations since are known', async () => {
+      world.gate = new Promise<void>((resolve) => {
+        setImmediate(() => {
+          world.clock.pass(foreignLimits.confirmedMs + 1);
+          follow(world, 'east');
+          resolve();
+        });
+      });
+      expect(await validate()).to.deep.include({ source: 'live', ageMs: foreignLimits.confirmedMs + 1 });
+    });
+
+    it('decides nothing where they are not', async () => {
+      expect(await meanwhile(() => world.clock.pass(foreignLimits.confirmedMs + 1))).to.equal('deadline_exceeded');
+      expect(await kind()).to.equal('live');
+    });
+
+    it('is for those only who asked within 5 s; others have the issuer asked again', async () => {
+      let late: Promise<string> | undefined;
+      const early = meanwhile(() => {
+        world.clock.pass(foreignLimits.joinMs + 1);
+        follow(world, 'east');
+        east.tokens.delete('good');
+        late = kind();
+      });
+      expect(await early).to.equal('live');
+      expect(await late).to.equal('invalid');
+      expect(questions()).to.equal(2);
+    });
+  });
+
+  it('of two answers the one to the later question is remembered, whichever comes first', async () => {
+    const early = meanwhile(async () => {
+      world.clock.pass(foreignLimits.joinMs + 1);
+      follow(world, 'east');
+      east.tokens.delete('good');
+      expect(await kind()).to.equal('invalid');
+    });
+    expect(await early).to.equal('live');
+    expect(await kind()).to.equal('invalid');
+    expect(questions()).to.equal(2);
+  });
+
   describe('an issuer that cannot be asked', () => {
     const minuteLater = () => world.clock.pass(60_000);
 
@@ -196,6 +247,42 @@ describe('token/foreign', () => {
       world.gate = Promise.reject(new AllianceError('partner_not_active', { remote: true }));
       world.gate.catch(() => undefined);
       expect(await kind()).to.equal('partner_not_active');
+    });
+
+    for (const [name, remote] of [
+      ['rate_limited', true],
+      ['overloaded', false],
+      ['overloaded', true],
+      ['internal', true],
+      ['shutting_down', true],
+      ['unreachable', true],
+      ['deadline_exceeded', true],
+    ] as const)
+      it(`one that is too busy is not away (${name}, ${remote ? 'its own word' : 'ours'}): anybody could make it so`, async () => {
+        world.staleMs = 600_000;
+        await kind();
+        minuteLater();
+        world.gate = Promise.reject(new AllianceError(name, { remote }));
+        world.gate.catch(() => undefined);
+        expect(await kind()).to.equal(name);
+      });
+
+    for (const name of ['unreachable', 'connection_lost', 'circuit_open', 'deadline_exceeded'] as const)
+      it(`one that does not answer (${name}) is away`, async () => {
+        world.staleMs = 600_000;
+        await kind();
+        minuteLater();
+        world.gate = Promise.reject(new AllianceError(name));
+        world.gate.catch(() => undefined);
+        expect(await kind()).to.equal('stale');
+      });
+
+    it('one whose Keystone is busy is not away', async () => {
+      world.staleMs = 600_000;
+      await kind();
+      minuteLater();
+      east.tokens.set('good', 'overloaded');
+      expect(await kind()).to.equal('overloaded');
     });
 
     it('a stale answer does not outlive a gap in the revocations', async () => {
