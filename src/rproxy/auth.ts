@@ -2,6 +2,7 @@
 import type { CallOptions } from '../client/connection.ts';
 import type { ClientPool } from '../client/pool.ts';
 import { AllianceError } from '../core/errors.ts';
+import { type KeystoneToken, parseForeignToken } from '../lproxy/keystoneBodies.ts';
 import type { Partner } from '../model/partner.ts';
 import {
   ApplicationCredentials,
@@ -24,8 +25,9 @@ export type Validation =
       readonly expiresAt: number;
       /** When the issuer's Keystone said so. */
       readonly checkedAt: number;
-      /** Keystone's body, verbatim; null from a soft validation. */
+      /** Keystone's body, verbatim, and what decisions are made on; null from a soft validation. */
       readonly body: string | null;
+      readonly facts: KeystoneToken | null;
       readonly revocationHead: number | null;
     }
   | { readonly status: 'invalid'; readonly checkedAt: number; readonly revocationHead: number | null }
@@ -76,6 +78,7 @@ function readValidation(answer: TokenValidation, soft: boolean): Validation {
     expiresAt: readTime(expiresAt, 'expires_at'),
     checkedAt: readTime(checkedAt, 'checked_at'),
     body: body ?? null,
+    facts: soft || body === undefined ? null : parseForeignToken(body),
     revocationHead,
   };
 }

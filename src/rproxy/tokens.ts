@@ -2,7 +2,6 @@
 import type { CallOptions } from '../client/connection.ts';
 import type { ClientPool } from '../client/pool.ts';
 import { AllianceError } from '../core/errors.ts';
-import { revocationLimits as limits } from '../core/limits.ts';
 import { type RevocationEvent, withoutNothing } from '../lproxy/keystoneRevocations.ts';
 import type { Partner } from '../model/partner.ts';
 import {
@@ -97,10 +96,13 @@ function readPage(page: RevocationPage, after: number, limit: number): RemotePag
   return { revocations, next, head, gap: page.gap, ageMs };
 }
 
+/** Ids of Keystone are hexadecimal, or those of its directory of users; ids of its audit are base64url. */
+const idForm = /^[\w.@-]{1,64}$/;
+const auditIdForm = /^[\w-]{1,64}$/;
+
 function readRevocation(revocation: Revocation): RemoteRevocation {
-  const id = (text: string | undefined, most: number = limits.idBytes): string | undefined => {
-    if (text !== undefined && (text.length === 0 || Buffer.byteLength(text) > most))
-      throw malformed('No id of Keystone.');
+  const id = (text: string | undefined, form = idForm): string | undefined => {
+    if (text !== undefined && !form.test(text)) throw malformed('No id of Keystone.');
     return text;
   };
   return {
@@ -108,8 +110,8 @@ function readRevocation(revocation: Revocation): RemoteRevocation {
     event: withoutNothing({
       revokedAt: toNumber(revocation.revoked_at),
       issuedBefore: toNumber(revocation.issued_before),
-      auditId: id(revocation.audit_id, limits.auditIdBytes),
-      auditChainId: id(revocation.audit_chain_id, limits.auditIdBytes),
+      auditId: id(revocation.audit_id, auditIdForm),
+      auditChainId: id(revocation.audit_chain_id, auditIdForm),
       userId: id(revocation.user_id),
       projectId: id(revocation.project_id),
       domainId: id(revocation.domain_id),

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Ticket } from '../../src/channel/tickets.ts';
 import { AllianceError } from '../../src/core/errors.ts';
 import type { ErrorName } from '../../src/core/errorTable.ts';
-import { keystoneLimits, timeLimits } from '../../src/core/limits.ts';
+import { foreignLimits, keystoneLimits, timeLimits } from '../../src/core/limits.ts';
 import { fromBase64url } from '../../src/crypto/bytes.ts';
 import { authenticate, validateToken } from '../../src/rproxy/auth.ts';
 import { endpoints } from '../../src/rproxy/endpoints.ts';
@@ -160,10 +160,17 @@ describe('a partner that lies', () => {
 
   describe('in an answer', () => {
     const now = toInt64(Date.now());
+    const token = { expires_at: '2099-01-01T00:00:00Z', user: { id: 'u', name: 'ann' } };
     const validations: [what: string, answer: TokenValidation][] = [
       ['valid without an expiry', new TokenValidation({ status: TokenStatus.VALID, checked_at: now, body: '{}' })],
       ['valid without a body', new TokenValidation({ status: TokenStatus.VALID, checked_at: now, expires_at: now })],
       ['valid without a time', new TokenValidation({ status: TokenStatus.VALID, expires_at: now, body: '{}' })],
+      ...['{}', JSON.stringify({ token: { ...token, padding: 'x'.repeat(foreignLimits.bodyBytes) } })].map(
+        (body): [string, TokenValidation] => [
+          `valid with a body of ${body.length} bytes that is refused`,
+          new TokenValidation({ status: TokenStatus.VALID, checked_at: now, expires_at: now, body }),
+        ],
+      ),
       ['invalid without a time', new TokenValidation({ status: TokenStatus.INVALID })],
     ];
     for (const [what, answer] of validations)
@@ -227,12 +234,15 @@ describe('a partner that lies', () => {
           ],
         });
       const foreign = await meet({ answer: ({ reply }) => reply('getTrustBundle', bundleOf('east', Buffer.alloc(9))) });
-      await rejection(readTrustBundle(pool(), cloud.installation.store, foreign.partner, []), 'wire_malformed');
+      await rejection(
+        readTrustBundle(pool(), cloud.installation.store, foreign.partner, () => false),
+        'wire_malformed',
+      );
       expect((await cloud.partner(foreign.partner.cloudId)).bundleSequence).to.equal(0);
       const broken = await meet({
         answer: ({ reply }) => reply('getTrustBundle', bundleOf(broken.partner.cloudId, Buffer.alloc(9))),
       });
-      const thrown = await readTrustBundle(pool(), cloud.installation.store, broken.partner, []).catch(
+      const thrown = await readTrustBundle(pool(), cloud.installation.store, broken.partner, () => false).catch(
         (error: unknown) => error,
       );
       expect(thrown).to.be.instanceOf(AllianceError);
@@ -260,7 +270,7 @@ describe('a partner that lies', () => {
       const { partner } = await meet({
         answer: ({ reply }) => reply('getTrustBundle', bundleOf(partner.cloudId, certificates)),
       });
-      const read = () => readTrustBundle(pool(), cloud.installation.store, partner, []);
+      const read = () => readTrustBundle(pool(), cloud.installation.store, partner, () => false);
       expect((await read()).announced).to.equal(false);
       for (certificates of [0, 3, 5000]) await rejection(read(), 'wire_malformed');
     });
@@ -313,7 +323,10 @@ describe('a partner that lies', () => {
               }),
             ),
         });
-        await rejection(readTrustBundle(pool(), store, partner, []), 'wire_malformed');
+        await rejection(
+          readTrustBundle(pool(), store, partner, () => false),
+          'wire_malformed',
+        );
         expect((await store.tokenKeys.list()).filter(({ partnerUid }) => partnerUid === partner.uid)).to.deep.equal([]);
       }
     });

@@ -113,10 +113,17 @@ describe('a follower of revocations', () => {
     ['has a head that went back', page({ next: 6 })],
     ['is from the future', page({ next: 7, ageMs: -5 })],
     ['is larger than asked for', page({ sequences: Array.from({ length: 1001 }, (_, i) => i + 8), next: 1008 })],
-    [
-      'has an id that is none',
-      new RevocationPage({ ...page({ next: 8 }), revocations: [revocation(8, { user_id: 'u'.repeat(256) })] }),
-    ],
+    ...[
+      { user_id: 'u'.repeat(65) },
+      { user_id: '' },
+      { role_id: '\u0001'.repeat(20) },
+      { domain_id: 'a b' },
+      { audit_id: 'a.b' },
+      { audit_chain_id: 'a'.repeat(65) },
+    ].map((changes): [string, RevocationPage] => [
+      `has ${JSON.stringify(changes).slice(0, 40)}, which is no id`,
+      new RevocationPage({ ...page({ next: 8 }), revocations: [revocation(8, changes)] }),
+    ]),
   ] as const)
     it(`a page that ${what} is refused, and nothing of it counts`, async () => {
       await start(page({ next: 7, ageMs: null }), bad);

@@ -62,6 +62,65 @@ describe('marks of revocations', () => {
     expect(marks.isRevoked('q', tokenOf('a', testStart))).to.equal(true);
   });
 
+  it('are bounded in memory, and keep no texts but their own', () => {
+    const { markBytes } = revocationLimits;
+    const marks = new RevocationMarks(createTestClock(), { bytesPerPartner: 3 * markBytes, bytes: 5 * markBytes });
+    const note = (issuer: string, n: number) => marks.note(issuer, auditEvent(`${issuer}${n}`, testStart));
+    const told: unknown[] = [];
+    marks.onNote((issuer, event) => event ?? told.push(issuer));
+    for (const n of [1, 2]) expect(note('p', n)).to.equal(true);
+    expect(note('p', 3), 'too many of this one').to.equal(false);
+    expect(told.splice(0)).to.deep.equal(['p']);
+    for (const n of [1, 2]) expect(note('p', n), 'again room').to.equal(true);
+    for (const issuer of ['q', 'r']) expect(note(issuer, 1)).to.equal(true);
+    expect(told.splice(0), 'whoever has most pays').to.deep.equal([]);
+    expect(note('s', 1)).to.equal(true);
+    expect(told.splice(0)).to.deep.equal(['p']);
+    for (const issuer of ['q', 'r', 's'])
+      expect(marks.isRevoked(issuer, tokenOf(`${issuer}1`, testStart))).to.equal(true);
+    expect(marks.isRevoked('p', tokenOf('p1', testStart))).to.equal(false);
+  });
+
+  it('room comes back as marks end', () => {
+    const clock = createTestClock();
+    const { markMs, markBytes } = revocationLimits;
+    const marks = new RevocationMarks(clock, { bytesPerPartner: 3 * markBytes });
+    for (let n = 0; n < 20; n++) {
+      expect(marks.note('p', auditEvent(`a${n}`, clock.now())), `${n}`).to.equal(true);
+      clock.advance(markMs + 1);
+    }
+  });
+
+  it('that come after a token was looked at count for it', () => {
+    fc.assert(
+      fc.property(fc.array(anyEvent, { maxLength: 10 }), fc.array(anyToken, { maxLength: 5 }), (events, tokens) => {
+        const marks = new RevocationMarks(createTestClock());
+        for (const [n, event] of events.entries()) {
+          marks.note('p', event);
+          const noted = events.slice(0, n + 1);
+          for (const token of tokens)
+            for (const _time of [1, 2])
+              expect(marks.isRevoked('p', token)).to.equal(noted.some((each) => matches(each, token)));
+        }
+      }),
+    );
+  });
+
+  it('a token of many roles and as many marks of roles cost little, however often it is looked at', () => {
+    const marks = new RevocationMarks(createTestClock());
+    const roles = Array.from({ length: 1000 }, (_, n) => ({ id: `r${n}`, name: 'member' }));
+    const token = { ...tokenOf('a', testStart), roles };
+    for (let n = 0; n < 50_000; n++)
+      marks.note('p', { revokedAt: 0, issuedBefore: testStart, roleId: `r${n % 1000}`, expiresAt: n * 1e6 });
+    const lookMs = (times: number): number => {
+      const startedAt = performance.now();
+      for (let n = 0; n < times; n++) expect(marks.isRevoked('p', token)).to.equal(false);
+      return performance.now() - startedAt;
+    };
+    const first = lookMs(1);
+    expect(lookMs(1000)).to.be.lessThan(10 * first + 50);
+  });
+
   it('of two that ask for the same, the one that reaches further counts, whichever came first', () => {
     for (const order of [
       [0, 10],
