@@ -12,9 +12,10 @@ import { type Cli, shown } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, finish } from './group.ts';
 import { whileWaiting } from './progress.ts';
+import { viewProvision } from './provision.ts';
 import { restoreHome } from './restore.ts';
 import { openStaging, removeStaleStaging } from './staging.ts';
-import { formatFacts } from './text.ts';
+import { formatFacts, printable } from './text.ts';
 import { packageVersion } from './version.ts';
 
 export function addBackup(program: Command, cli: Cli): void {
@@ -38,7 +39,8 @@ keeps sealed (sessions, open invitations) cannot be read, and a restore drops th
     summary: 'bring back what a backup holds, into a home directory that is not in use',
     more: `The backup is checked from end to end before anything is changed. Sessions and open invitations are dropped: partners
 agree on new sessions by themselves. With --force, what was in the home directory is kept in before-restore-TIME, and
-partners that are revoked, removed or suspended there stay so. A running broker has to be stopped first.`,
+partners that are revoked, removed or suspended there stay so; mappings and projects of partners stay as they are there.
+A running broker has to be stopped first.`,
     examples: ['restore /var/backups/alliance-east.backup', '--home /srv/alliance restore east.backup --force'],
   })
     .option('--force', 'also where there is data')
@@ -111,9 +113,12 @@ async function runBackup(cli: Cli, installation: Installation, file: string, wit
 async function runRestore(cli: Cli, file: string, force: boolean): Promise<undefined> {
   if (!existsSync(file) || !statSync(file).isFile()) throw usageError(`There is no file ${file}.`, 'file');
   const home = resolve(cli.home);
-  const { manifest, kept, partners, replaced, changed } = await whileWaiting(cli, 'Checking the backup ...', () =>
-    restoreHome({ file, home, env: cli.env, force }),
+  const { manifest, kept, partners, replaced, changed, mappings, projects } = await whileWaiting(
+    cli,
+    'Checking the backup ...',
+    () => restoreHome({ file, home, env: cli.env, force }),
   );
+  const present = projects.filter(({ state }) => state !== 'removed');
   const value = {
     home,
     cloud_id: manifest.cloud_id,
@@ -123,6 +128,8 @@ async function runRestore(cli: Cli, file: string, force: boolean): Promise<undef
     partners: partners.map(({ cloudId, name, state }) => ({ cloud_id: cloudId, name, state })),
     replaced_database: replaced,
     changed: [...changed].map(([id, to]) => ({ cloud_id: id, to })),
+    mappings: [...mappings].map(([id, mapping]) => ({ cloud_id: id, mapping })),
+    projects: present.map(viewProvision),
   };
   cli.print(value, [
     ...formatFacts([
@@ -136,11 +143,22 @@ async function runRestore(cli: Cli, file: string, force: boolean): Promise<undef
     '',
     ...(replaced === 'unreadable'
       ? [
-          'The replaced database cannot be read: who was active is suspended now. Whom you did not revoke since: alliance partner resume P',
+          'The replaced database cannot be read: who was active is suspended now. Whom you did not revoke since: look at its mapping (alliance mapping show --partner P), then alliance partner resume P',
         ]
       : [...changed].map(([id, to]) => `${id} stays ${to}, as in the replaced database.`)),
+    ...[...mappings].map(([id, mapping]) =>
+      mapping === 'set'
+        ? `The mapping of ${id} is that of the replaced database, not the one of the backup.`
+        : `${id} has no mapping, as in the replaced database: the one of the backup was dropped.`,
+    ),
+    ...present.map(
+      ({ cloudId, direction, asked, state }) =>
+        `Project ${printable(asked.name)}, made ${direction === 'in' ? 'for' : 'by'} ${cloudId}, is ${state}, as in the replaced database.`,
+    ),
     ...(replaced === 'none' && partners.length > 0
-      ? ['Whom you revoked or removed after the backup was made is trusted again: revoke them anew.']
+      ? [
+          'Whom you revoked or removed after the backup was made is trusted again, and mappings are as they were then: revoke them anew.',
+        ]
       : []),
     'Sessions and open invitations were dropped. Next: alliance config check, alliance serve',
   ]);

@@ -81,7 +81,7 @@ keep in it (servers, volumes, images) is not Keystone's to remove.`,
 
 const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
-const viewProvision = (provision: Provision) => ({
+export const viewProvision = (provision: Provision) => ({
   partner: provision.cloudId,
   direction: provision.direction,
   request_id: provision.requestId,

@@ -7,7 +7,7 @@ import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
 import { giveToOwner, makeDirectory } from '../core/wholeFile.ts';
 import { createKeyringFile, loadKeyring } from '../crypto/keyring.ts';
-import { type CarriedOver, carryOverEnds } from '../model/carryOver.ts';
+import { type CarryOver, carryOver } from '../model/carryOver.ts';
 import { checkDatabaseFile } from '../model/database.ts';
 import type { Partner } from '../model/partner.ts';
 import { openStore } from '../model/store.ts';
@@ -25,12 +25,11 @@ interface RestoreOptions {
   readonly force: boolean;
 }
 
-interface RestoredTrust {
+/** With what was carried over from the database that is replaced. */
+interface RestoredTrust extends Omit<CarryOver, 'readable'> {
   readonly partners: readonly Partner[];
   /** Whether there was a database before, that says who is trusted no more. */
   readonly replaced: 'none' | 'read' | 'unreadable';
-  /** What became of partners because of it, by cloud_id. */
-  readonly changed: ReadonlyMap<string, CarriedOver>;
 }
 
 interface Restored extends RestoredTrust {
@@ -125,17 +124,20 @@ function withoutSecretFiles(env: Environment): Environment {
 }
 
 /**
- * Drops what was secret and short-lived when the backup was made, seals the rest by this keyring, and ends the trust in partners that
- * ended in the database that is replaced.
+ * Drops what was secret and short-lived when the backup was made, seals the rest by this keyring, and carries over what the database
+ * that is replaced knows of ends of trust, mappings and projects.
  */
 async function startAnew({ from, to }: Move, kekFile: string): Promise<RestoredTrust> {
   const store = await openStore({ url: `sqlite:${from}`, keyring: loadKeyring(kekFile), restored: true });
   try {
-    const carried = existsSync(to) ? await carryOverEnds(store, to, systemClock.now()) : undefined;
+    const carried = existsSync(to) ? await carryOver(store, to, systemClock.now()) : undefined;
+    const { changed = new Map(), mappings = new Map(), projects = [] } = carried ?? {};
     return {
       partners: await store.partners.list(),
       replaced: carried === undefined ? 'none' : carried.readable ? 'read' : 'unreadable',
-      changed: carried?.changed ?? new Map(),
+      changed,
+      mappings,
+      projects,
     };
   } finally {
     await store.close();

@@ -86,6 +86,11 @@ export interface Provisions {
    * compares. Throws provision_limit when `most` of the partner's count already.
    */
   reserve(partner: Pick<Partner, 'uid' | 'cloudId'>, provision: NewProvision, most: number): Promise<Provision>;
+  /**
+   * Stores what another database of this broker says, each as it stands there; where this one is further, it stays. Returns what
+   * changed by that.
+   */
+  putBack(provisions: readonly Provision[]): Promise<Provision[]>;
   /** Says that somebody works on it now; false when it is not `creating` any more. */
   touch(id: string): Promise<boolean>;
   /** The project is there. Null when it is not `creating` any more. */

@@ -1,21 +1,11 @@
 /** The stored projects across clouds. */
-import { randomBytes } from 'node:crypto';
 import type { Transaction } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import { provisionLimits } from '../core/limits.ts';
-import type { AuditEntry } from './audit.ts';
-import { appendAudit } from './auditChain.ts';
 import type { Database } from './database.ts';
-import type { Partner } from './partner.ts';
-import {
-  type NewProvision,
-  type Provision,
-  type ProvisionActor,
-  type ProvisionContent,
-  type Provisions,
-  presentStates,
-} from './provision.ts';
+import { type Provision, type ProvisionActor, type Provisions, presentStates } from './provision.ts';
+import { askedBy, forgetOldest, newProvision, record, toProvision, toRow } from './provisionRows.ts';
 import type { ProvisionRow, Tables } from './tables.ts';
 
 type Trx = Transaction<Tables>;
@@ -96,11 +86,17 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
           .executeTakeFirstOrThrow();
         if (Number(count) >= most)
           throw new AllianceError('provision_limit', { details: `${cloudId} has ${count} projects of ${most}.` });
-        const row = newRow(provision, { uid, cloudId }, clock.now());
-        await trx.insertInto('provisions').values(row).execute();
-        const stored = toProvision(row);
+        const stored = newProvision(provision, { uid, cloudId }, clock.now());
+        await trx.insertInto('provisions').values(toRow(stored)).execute();
         await record(trx, { outcome: 'asked', actor: askedBy(stored) }, stored, clock.now());
         return stored;
+      }),
+
+    putBack: (provisions) =>
+      db.write(async (trx) => {
+        const changed: Provision[] = [];
+        for (const provision of provisions) if (await putBack(trx, provision, clock.now())) changed.push(provision);
+        return changed;
       }),
 
     touch: async (id) => {
@@ -213,96 +209,24 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
   };
 }
 
-/** Of each partner only so many removed ones are remembered, however fast it has them made and removed. */
-async function forgetOldest(trx: Trx, { partnerUid, direction }: Provision): Promise<void> {
-  await trx
-    .deleteFrom('provisions')
+/** One way only: what was on its way out stays there. */
+const stateOrder: readonly Provision['state'][] = [...presentStates, 'removed'];
+
+async function putBack(trx: Trx, provision: Provision, now: number): Promise<boolean> {
+  const { partnerUid, direction, requestId, state, updatedAt } = provision;
+  const known = await trx
+    .selectFrom('provisions')
+    .select(['id', 'state', 'updated_at'])
     .where('partner_uid', '=', partnerUid)
     .where('direction', '=', direction)
-    .where('state', '=', 'removed')
-    .where('id', 'not in', (eb) =>
-      eb
-        .selectFrom('provisions')
-        .select('id')
-        .where('partner_uid', '=', partnerUid)
-        .where('direction', '=', direction)
-        .where('state', '=', 'removed')
-        .orderBy('updated_at', 'desc')
-        .limit(provisionLimits.remembered),
-    )
-    .execute();
+    .where('request_id', '=', requestId)
+    .executeTakeFirst();
+  if (known) {
+    const further = stateOrder.indexOf(state) - stateOrder.indexOf(known.state);
+    if (further < 0 || (further === 0 && updatedAt <= known.updated_at)) return false;
+    await trx.deleteFrom('provisions').where('id', '=', known.id).execute();
+  }
+  await trx.insertInto('provisions').values(toRow(provision)).execute();
+  await record(trx, { outcome: 'carried_over', actor: 'operator' }, provision, now);
+  return true;
 }
-
-const askedBy = ({ direction }: Pick<Provision, 'direction'>): ProvisionActor =>
-  direction === 'in' ? 'partner' : 'operator';
-
-function newRow(
-  { direction, requestId, asked, roles, domainId, expiresAt }: NewProvision,
-  { uid, cloudId }: Pick<Partner, 'uid' | 'cloudId'>,
-  now: number,
-): ProvisionRow {
-  return {
-    id: randomBytes(16).toString('base64url'),
-    direction,
-    partner_uid: uid,
-    cloud_id: cloudId,
-    request_id: requestId,
-    asked: JSON.stringify(asked),
-    name: asked.name,
-    user_id: asked.userId,
-    roles: JSON.stringify(roles),
-    domain_id: domainId,
-    project_id: null,
-    state: 'creating',
-    expires_at: expiresAt,
-    noticed_at: null,
-    last_error: null,
-    created_at: now,
-    updated_at: now,
-  };
-}
-
-function record(
-  trx: Trx,
-  { outcome, actor }: { outcome: string; actor: ProvisionActor },
-  { direction, cloudId, requestId, asked, roles, domainId, projectId, expiresAt }: Provision,
-  now: number,
-): Promise<void> {
-  const entry: AuditEntry = {
-    kind: 'provisioning',
-    actor,
-    partner: cloudId,
-    subject: projectId ?? asked.name,
-    outcome,
-    rule: null,
-    requestId,
-    details: {
-      direction,
-      name: asked.name,
-      user_id: asked.userId,
-      roles,
-      domain_id: domainId,
-      project_id: projectId,
-      expires_at: expiresAt,
-    },
-  };
-  return appendAudit(trx, entry, now);
-}
-
-const toProvision = (row: ProvisionRow): Provision => ({
-  id: row.id,
-  direction: row.direction,
-  partnerUid: row.partner_uid,
-  cloudId: row.cloud_id,
-  requestId: row.request_id,
-  asked: JSON.parse(row.asked) as ProvisionContent,
-  state: row.state,
-  roles: JSON.parse(row.roles) as string[],
-  domainId: row.domain_id,
-  projectId: row.project_id,
-  expiresAt: row.expires_at,
-  noticedAt: row.noticed_at,
-  lastError: row.last_error,
-  createdAt: row.created_at,
-  updatedAt: row.updated_at,
-});

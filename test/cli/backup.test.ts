@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
 import { rotateIdentity } from '../../src/broker/identity.ts';
 import { openInstallation } from '../../src/broker/installation.ts';
@@ -279,6 +280,83 @@ describe('cli/backup and restore', () => {
       expect(new Set(Object.values(await states(cloud)))).to.deep.equal(new Set(['suspended']));
       expect((await run('partner resume active', cloud)).code).to.equal(0);
     });
+  });
+
+  it('mappings and projects stay as they are in the replaced database', async () => {
+    const at = await newHome('grants');
+    const backup = directory.file('grants.backup');
+    const rules = (name: string) => JSON.stringify({ rules: [{ remote: [], local: [{ user: { name } }] }] });
+    const installation = await openInstallation({ home: at, env: {}, log: silentLogger });
+    const { partners, mappings, provisions } = installation.store;
+    const [same, changed, withdrawn] = [
+      await partners.add(newPartner('same')),
+      await partners.add(newPartner('changed')),
+      await partners.add(newPartner('withdrawn')),
+    ];
+    for (const { uid } of [same, changed, withdrawn]) await mappings.set(uid, rules('old'));
+    const reserve = (requestId: string) => {
+      const asked = { name: requestId, userId: null, roles: null, expiresAt: null };
+      const request = { direction: 'in', requestId, asked, roles: ['member'], domainId: 'd', expiresAt: null } as const;
+      return provisions.reserve(same, request, 9);
+    };
+    const make = async (requestId: string) => {
+      const { id } = await reserve(requestId);
+      await provisions.activate(id, { projectId: `p-${requestId}`, domainId: 'd' });
+      return id;
+    };
+    await make('untouched');
+    const taken = await make('taken');
+    const gone = await make('gone');
+    await reserve('finished');
+    expect((await run(`backup ${backup}`, at)).code).to.equal(0);
+
+    await mappings.set(changed.uid, rules('new'));
+    await mappings.set(withdrawn.uid, null);
+    await make('finished');
+    await make('made-since');
+    await provisions.beginRemoval(taken, 'partner');
+    await provisions.beginRemoval(gone, 'partner');
+    await provisions.endRemoval(gone);
+    const before = await provisions.list();
+    await installation.close();
+
+    const { stdout } = await run(`restore ${backup} --force`, at);
+    const told = checked<{ mappings: object[]; projects: { name: string }[] }>('restore', JSON.parse(stdout));
+    expect(told.mappings).to.have.deep.members([
+      { cloud_id: 'changed', mapping: 'set' },
+      { cloud_id: 'withdrawn', mapping: 'none' },
+    ]);
+    expect(told.projects.map(({ name }) => name).sort()).to.deep.equal(['finished', 'made-since', 'taken']);
+    const after = await openInstallation({ home: at, env: {}, log: silentLogger });
+    const { store } = after;
+    expect((await store.mappings.get(same.uid))?.rules).to.equal(rules('old'));
+    expect((await store.mappings.get(changed.uid))?.rules).to.equal(rules('new'));
+    expect(await store.mappings.get(withdrawn.uid)).to.equal(null);
+    expect(await store.provisions.list()).to.deep.equal(before);
+    await store.mappings.set(withdrawn.uid, rules('again'));
+    await after.close();
+
+    const human = (await runCommand(['restore', backup, '--force'], { home: at })).stdout;
+    expect(human)
+      .to.contain('The mapping of changed is that of the replaced database')
+      .and.contain('The mapping of withdrawn is that of the replaced database')
+      .and.contain('Project made-since, made for same, is active, as in the replaced database.');
+  });
+
+  it('a replaced database of a version without mappings and projects takes none away', async () => {
+    const at = await newHome('ancient');
+    const backup = directory.file('ancient.backup');
+    const installation = await openInstallation({ home: at, env: {}, log: silentLogger });
+    const { uid } = await installation.store.partners.add(newPartner('west'));
+    await installation.store.mappings.set(uid, '{}');
+    await installation.close();
+    expect((await run(`backup ${backup}`, at)).code).to.equal(0);
+    const database = new Sqlite(join(at, 'alliance.db'));
+    database.exec('drop table mappings; drop table provisions; delete from schema_version where version > 1');
+    database.close();
+    const { stdout } = await run(`restore ${backup} --force`, at);
+    expect(JSON.parse(stdout)).to.deep.include({ replaced_database: 'read', changed: [], mappings: [], projects: [] });
+    expect((await run('mapping show --partner west', at)).code).to.equal(0);
   });
 
   it('keys from outside of the home come back, secrets of the operator need not be there', async () => {
