@@ -86,7 +86,7 @@ describe('cli/demo', function () {
       '401: without a mapping nobody has access',
       'one rule, in the language of Keystone mappings',
       'Wrong outcome: the service answers 401',
-      'Wrong outcome: the service answers 401',
+      '401: west may ask nobody about it, unless tokens.ask says so',
       'Wrong outcome: the service answers 401',
       "401; the reason is in west's audit, not in the answer",
       'Wrong outcome: the service had refused before',
