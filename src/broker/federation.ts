@@ -27,7 +27,7 @@ export interface Federation {
 }
 
 export async function startFederation(installation: Installation, keystone: Keystone | undefined): Promise<Federation> {
-  const { pool, view, store, clock, log, telemetry } = installation;
+  const { pool, view, store, clock, log, telemetry, ownTokenKeys } = installation;
   const config = () => installation.config;
   const marks = new RevocationMarks(clock);
   const hints = new Hints({ view, clock });
@@ -36,6 +36,9 @@ export async function startFederation(installation: Installation, keystone: Keys
   revocations.onAppend((head) => notices.pop(head));
   await revocations.start();
   const followers = startFollowers({ pool, view, store, config, clock, log, marks });
+  if (keystone) ownTokenKeys.watch(keystone);
+  await ownTokenKeys.list();
+  view.onLook(() => void ownTokenKeys.list());
   const foreign = createForeignTokens({
     pool,
     view,
@@ -46,6 +49,7 @@ export async function startFederation(installation: Installation, keystone: Keys
     marks,
     hints,
     followers,
+    ownTokenKeys,
   });
   const extraProjects = (uid: PartnerUid, userId: string) => store.provisions.projectsFor(uid, userId, clock.now());
   const localiser = keystone && createLocaliser({ keystone, store, pool, config, clock, log, extraProjects });

@@ -62,7 +62,10 @@ async function explain(
   token: string,
   allowExpired: boolean,
 ) {
-  const { view, clock } = installation;
+  const { view, clock, ownTokenKeys } = installation;
+  // Who signs this cloud's own tokens decides on the order of the steps.
+  if (keystone) ownTokenKeys.watch(keystone);
+  await Promise.all([ownTokenKeys.list(), keystone?.login().catch(() => undefined)]);
   const foreign = createForeignTokens({
     ...installation,
     config: () => installation.config,

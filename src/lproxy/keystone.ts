@@ -127,6 +127,7 @@ export function createKeystone(options: KeystoneOptions): Keystone {
     ...createProjects(calls),
     endpointUrl,
     ownToken: (stale) => calls.ownToken(stale),
+    heldToken: () => calls.heldToken(),
     login: () => calls.login(),
     version: () => calls.run('version', readVersion),
     close: () => calls.close(),

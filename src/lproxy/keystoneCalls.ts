@@ -26,6 +26,8 @@ export interface KeystoneCalls {
   list<T>(operation: KeystoneOperation, list: ListRequest<T>): Promise<T[]>;
   /** The broker's own token, other than `stale`. */
   ownToken(stale?: string): Promise<string>;
+  /** The same as it is, without asking; undefined where there is none. */
+  heldToken(): string | undefined;
   /** Gets the broker's own token, if it has none that still counts. */
   login(): Promise<void>;
   close(): Promise<void>;
@@ -160,6 +162,7 @@ export function createKeystoneCalls(options: KeystoneOptions): KeystoneCalls {
   return {
     run,
     ownToken: (stale) => (stale === undefined ? login.token() : login.replace(stale)),
+    heldToken: () => login.held,
     async login() {
       await untilAborted(login.token(), AbortSignal.timeout(limits.requestTimeoutMs));
     },

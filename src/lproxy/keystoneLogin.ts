@@ -30,6 +30,11 @@ export class OwnLogin {
     this.#options = options;
   }
 
+  /** As it is now, expired or not; undefined before the first login. */
+  get held(): string | undefined {
+    return this.#current?.token;
+  }
+
   /** A token that has not expired; shortly before it does, a new one is fetched while the old one still serves. */
   async token(): Promise<string> {
     const now = this.#options.clock.now();

@@ -124,6 +124,8 @@ export interface Keystone extends KeystoneProjects {
   endpointUrl(serviceType: string): Promise<string | null>;
   /** The broker's own token, which has not expired; other than `stale`, where Keystone no longer knows that one. */
   ownToken(stale?: string): Promise<string>;
+  /** The same as it is, without asking Keystone; undefined where the broker has none. */
+  heldToken(): string | undefined;
   /** Logs the broker itself in, unless it is. */
   login(): Promise<void>;
   /** Needs no login. */

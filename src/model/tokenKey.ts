@@ -26,13 +26,13 @@ export interface TokenKeys {
   /** Of all partners that were not removed. */
   list(): Promise<StoredTokenKey[]>;
   /**
-   * What a partner publishes now; `own` are the thumbprints of this cloud's keys. Returns those of its keys that were taken for
+   * What a partner publishes now; `isOwn` tells keys of this cloud's tokens. Returns those of its keys that were taken for
    * another cloud's and therefore not taken, this time for the first time.
    */
   publish(
     partnerUid: PartnerUid,
     keys: readonly PublishedTokenKey[],
-    own: readonly Buffer[],
+    isOwn: (key: PublishedTokenKey) => boolean,
   ): Promise<PublishedTokenKey[]>;
   /** The operator's decision: the key is this partner's and nobody else's. Throws bad_request where it publishes no such key. */
   choose(partnerUid: PartnerUid, thumbprint: Buffer): Promise<void>;

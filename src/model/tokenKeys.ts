@@ -14,8 +14,9 @@ export function createTokenKeys(db: Database, clock: Clock): TokenKeys {
   return {
     list: () => rows(db.reader),
 
-    publish: async (partnerUid, keys, own) => {
-      const isOwn = ({ thumbprint }: PublishedTokenKey) => own.some((each) => each.equals(thumbprint));
+    publish: async (partnerUid, keys, ours) => {
+      const own = keys.filter(ours);
+      const isOwn = (key: PublishedTokenKey) => has(own, key);
       // Nearly always nothing has changed, and no lock is needed to see that.
       if (isSame(await rows(db.reader), partnerUid, keys, isOwn)) return [];
       return db.write(async (trx) => {

@@ -42,13 +42,13 @@ export interface BundleNews {
 
 /**
  * Reads the partner's trust bundle. It changes no pin, since only a signed rotation may do that. The keys of its Keystone's JWS tokens
- * are stored as its own and nobody else's; `own` are the thumbprints of ours.
+ * are stored as its own and nobody else's; `isOwn` tells ours.
  */
 export async function readTrustBundle(
   pool: ClientPool,
   store: Store,
   partner: Partner,
-  own: readonly Buffer[],
+  isOwn: (key: PublishedTokenKey) => boolean,
 ): Promise<BundleNews> {
   const bundle = await pool.call(partner, 'getTrustBundle', undefined);
   const sequence = toNumber(bundle.sequence);
@@ -67,7 +67,7 @@ export async function readTrustBundle(
   });
   const tokenKeys = readTokenKeys(bundle.token_keys ?? []);
   if (sequence > partner.bundleSequence) await store.partners.update(partner.uid, { bundleSequence: sequence });
-  return { announced, refusedTokenKeys: await store.tokenKeys.publish(partner.uid, tokenKeys, own) };
+  return { announced, refusedTokenKeys: await store.tokenKeys.publish(partner.uid, tokenKeys, isOwn) };
 }
 
 function readTokenKeys(published: readonly TokenSigningKey[]): PublishedTokenKey[] {

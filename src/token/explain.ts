@@ -63,9 +63,11 @@ export async function explain(means: Means, options: ExplainOptions): Promise<Ex
     steps.push({ step, on, outcome, ms: performance.now() - startedAt });
   };
   await take('qualified', tokens.qualified, () => router.qualified(token));
-  await take('jws', tokens.jws, () => router.jws(token));
+  const signed = () => take('jws', tokens.jws, () => router.jws(token));
+  if (router.signedFirst) await signed();
   await take('local', local !== undefined, async () => ((await local!(token)) ? 'local' : undefined));
-  await take('known', tokens.known, () => router.known(token));
+  if (steps.every(({ step }) => step !== 'jws')) await signed();
+  await take('known', tokens.known, () => router.remembered(token));
   await take('hint', tokens.ask === 'hint', () => router.hint(token, { allowExpired }));
   await take('ask', typeof tokens.ask !== 'string', () => router.ask(token, { allowExpired }));
 

@@ -110,7 +110,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   };
 
   const ask = async (question: Question): Promise<ForeignVerdict> => {
-    const { partner, token, key, allowExpired } = question;
+    const { partner, key, allowExpired } = question;
     const heard = await askIssuer(question, { pool, view, clock, marks, cache, followers });
     if (heard.kind === 'valid') {
       const { body, facts, ageMs } = heard;

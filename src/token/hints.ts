@@ -80,9 +80,11 @@ export class Hints {
     }
   }
 
-  /** Of those that may be asked, the first that announced the token. */
-  whoAnnounced(token: string): Partner | undefined {
+  /** Those that announced the token, of those that may be asked. */
+  whoAnnounced(token: string): Partner[] {
     const { view, clock } = this.#options;
+    const found: Partner[] = [];
+    if (this.#announced.size === 0) return found;
     const key = keyOf(token);
     for (const [uid, known] of this.#announced) {
       const partner = view.partnerByUid(uid);
@@ -92,9 +94,9 @@ export class Hints {
       }
       const expiresAt = known.get(hintOf(key, view.cloudId, partner.cloudId).toString('base64url'));
       const usable = partner.role !== 'consumer' && view.stateOf(partner) === 'active';
-      if (usable && expiresAt !== undefined && expiresAt > clock.now()) return partner;
+      if (usable && expiresAt !== undefined && expiresAt > clock.now()) found.push(partner);
     }
-    return undefined;
+    return found;
   }
 
   /** What proves to `partner` that the token of its hint is known here; undefined when it is not. The work is the same in both cases. */

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { connectionLimits } from '../../src/core/limits.ts';
-import { createRates, Rates, UserRates } from '../../src/server/rates.ts';
+import { Rates } from '../../src/core/rates.ts';
+import { createRates, UserRates } from '../../src/server/rates.ts';
 
 const options = fc.record({
   perS: fc.integer({ min: 1, max: 1000 }),

@@ -150,7 +150,7 @@ describe('rotation', () => {
   it('what a bundle says changes no pin, and what it does not know is told', async () => {
     const read = async () => {
       const { pool, store } = west.installation;
-      return (await readTrustBundle(pool, store, await west.partner('east'), [])).announced;
+      return (await readTrustBundle(pool, store, await west.partner('east'), () => false)).announced;
     };
     expect(await read()).to.equal(true);
     await west.stopBroker();

@@ -79,6 +79,7 @@ function createForeign(doubles: Doubles): ForeignTokens {
       const [, cloudId, ...rest] = token.split('.');
       return cloudId === 'east' ? { partner: east, token: rest.join('.'), by: 'qualified' } : 'unusable';
     },
+    isQualified: (token) => token.startsWith('a1.'),
     recogniseLast: async (token) => {
       doubles.asked.push('last');
       if (doubles.lastFails) throw doubles.lastFails;
@@ -134,6 +135,7 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
   const note = async (entry: AuditEntry) => {
     await append(entry);
     doubles.noted.push(entry);
+    return true;
   };
   const client = createKeystone({
     authUrl,

@@ -60,6 +60,8 @@ export interface FakePartner {
   readonly holds: Set<string>;
   head: number;
   away: boolean;
+  /** It finds that it is asked too often. */
+  limited: boolean;
 }
 
 export interface Sent {
@@ -124,7 +126,15 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
   const partners = new Map<string, FakePartner>(
     names.map((name) => {
       const partner = { uid: name.padEnd(26, 'x'), cloudId: name, name, trustTill: null } as unknown as Partner;
-      const fake = { role: 'provider', state: 'active', tokens: new Map(), holds: new Set(), head: 0, away: false };
+      const fake = {
+        role: 'provider',
+        state: 'active',
+        tokens: new Map(),
+        holds: new Set(),
+        head: 0,
+        away: false,
+        limited: false,
+      };
       return [name, { partner, ...fake } as FakePartner];
     }),
   );
@@ -163,6 +173,7 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
     const partner = partners.get(to)!;
     world.sent.push({ to, method, token });
     // What it knows when it is asked is what it says, however long that takes.
+    if (partner.limited) throw new AllianceError('rate_limited', { retryAfterMs: 1000 });
     const answer = partner.away ? null : answerOf(partner, method, argument);
     await world.gate;
     if (!answer) throw new AllianceError('unreachable');

@@ -91,24 +91,25 @@ describe('hints', () => {
     expect(['a', 'b'].map(proves)).to.deep.equal([true, true]);
   });
 
-  it('that were announced tell where to ask: the first who announced it, while active, until it expires', () => {
+  it('that were announced tell where to ask: all who announced it, while active, until it expires', () => {
     const partners = [{ ...east }, { ...north }];
     const { hints, clock } = hintsOf('west', partners, { ownTokens: 2, announcedPerPartner: 2 });
     const announce = (by: Partner, token: string) =>
       hints.announced(by, hints.hintFor(token, 'west', by.cloudId), later);
+    const announcers = (token: string) => hints.whoAnnounced(token).map(({ cloudId }) => cloudId);
     announce(east, 'a');
     announce(north, 'a');
-    expect(hints.whoAnnounced('a')?.cloudId).to.equal('east');
-    expect(hints.whoAnnounced('b')).to.equal(undefined);
+    expect(announcers('a')).to.deep.equal(['east', 'north']);
+    expect(announcers('b')).to.deep.equal([]);
     // Another cloud's hint is no announcement of one's own.
     hints.announced(north, hints.hintFor('b', 'west', 'east'), later);
-    expect(hints.whoAnnounced('b')).to.equal(undefined);
+    expect(announcers('b')).to.deep.equal([]);
     Object.assign(partners[0]!, { state: 'suspended' });
-    expect(hints.whoAnnounced('a')?.cloudId).to.equal('north');
+    expect(announcers('a')).to.deep.equal(['north']);
     Object.assign(partners[0]!, { state: 'active' });
     for (const token of ['c', 'd']) announce(east, token);
-    expect(hints.whoAnnounced('a')?.cloudId, 'pushed out').to.equal('north');
+    expect(announcers('a'), 'pushed out').to.deep.equal(['north']);
     clock.advance(1001);
-    expect(hints.whoAnnounced('c')).to.equal(undefined);
+    expect(announcers('c')).to.deep.equal([]);
   });
 });

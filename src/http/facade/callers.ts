@@ -45,11 +45,23 @@ export class Callers {
    */
   check(token: string | undefined): Caller | Promise<Caller> {
     if (!token) return { kind: 'refused', answer: unauthorised(this.#options.root) };
-    const id = hmacSha256(this.#key, token).toString('base64');
+    const id = this.#idOf(token);
+    return this.#fresh(id) ?? this.#askOnce(id, token);
+  }
+
+  /** Whether Keystone said a moment ago that this caller may; nobody is asked. */
+  isKnown(token: string | undefined): boolean {
+    return !!token && this.#fresh(this.#idOf(token)) !== undefined;
+  }
+
+  #idOf(token: string): string {
+    return hmacSha256(this.#key, token).toString('base64');
+  }
+
+  #fresh(id: string): Known['caller'] | undefined {
     const known = this.#known.get(id);
     const age = known === undefined ? Number.NaN : this.#options.clock.now() - known.checkedAt;
-    if (known && age >= 0 && age < facadeLimits.callerMs) return known.caller;
-    return this.#askOnce(id, token);
+    return known && age >= 0 && age < facadeLimits.callerMs ? known.caller : undefined;
   }
 
   #askOnce(id: string, token: string): Promise<Caller> {

@@ -40,7 +40,8 @@ function routeOf({ request, target: { path } }: Exchange): readonly [Route, Hand
 /** What is refused before anybody is asked. */
 function refusalOf(facade: Facade, exchange: Exchange, route: Route): Answer | undefined {
   const { values } = exchange.headers;
-  const isForeign = (token: string | undefined) => !!token && facade.foreign.recogniseFirst(token) !== undefined;
+  // By their form alone: nobody who is not yet known makes us verify signatures. What else is no token of its own Keystone refuses itself.
+  const isForeign = (token: string | undefined) => !!token && facade.foreign.isQualified(token);
   if (Number(values.get('content-length') ?? 0) > facadeLimits.requestBytes) return tooLarge;
   // A partner's token is for its holder to be recognised by, and no right to ask about others.
   if (isForeign(values.get('x-auth-token')) || isForeign(values.get('x-service-token')))

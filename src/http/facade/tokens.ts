@@ -4,6 +4,7 @@ import { toAllianceError } from '../../core/errors.ts';
 import { facadeLimits } from '../../core/limits.ts';
 import { isKeystoneError } from '../../lproxy/keystoneBodies.ts';
 import type { UpstreamAnswer } from '../../lproxy/upstream.ts';
+import type { Recognised } from '../../token/foreign.ts';
 import { type Answer, writeAnswer } from './answers.ts';
 import type { Caller } from './callers.ts';
 import { answerForeign, type Whose } from './decide.ts';
@@ -38,13 +39,22 @@ function isUnknown({ request }: Exchange, { headers }: UpstreamAnswer, text: str
 async function afterLocal(facade: Facade, exchange: Exchange, allowExpired: boolean) {
   const caller = await checkCaller(facade, exchange);
   if (caller.kind === 'refused') return undefined;
-  const whose = await facade.foreign.recogniseLast(subjectOf(exchange), { allowExpired }).catch(toAllianceError);
+  const whose = await facade.foreign
+    .recogniseLast(subjectOf(exchange), { allowExpired, caller: caller.user.id })
+    .catch(toAllianceError);
   return whose && { whose, caller };
+}
+
+/** By a signature only for those who are known to may validate; for others this cloud's Keystone has its say first. */
+function recogniseFirst({ foreign, callers }: Facade, exchange: Exchange): Recognised | 'unusable' | undefined {
+  const subject = subjectOf(exchange);
+  const mayAsk = foreign.isQualified(subject) || callers.isKnown(exchange.headers.values.get('x-auth-token'));
+  return subject !== '' && mayAsk ? foreign.recogniseFirst(subject) : undefined;
 }
 
 async function localFirst(facade: Facade, exchange: Exchange, allowExpired: boolean, act: Act): Promise<void> {
   const subject = subjectOf(exchange);
-  const first = subject === '' ? undefined : facade.foreign.recogniseFirst(subject);
+  const first = recogniseFirst(facade, exchange);
   if (first !== undefined) {
     // The caller first, whatever the token: who may not validate learns nothing of it.
     const caller = await checkCaller(facade, exchange);

@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { AllianceError, toAllianceError } from '../../core/errors.ts';
 import { tokenLimits } from '../../core/limits.ts';
+import type { RateOptions } from '../../core/rates.ts';
 import { type Credentials, parseToken, type Reference, type Scope } from '../../lproxy/keystoneBodies.ts';
 import { comparable, privilegedNames } from '../../token/mapping/privilege.ts';
 import { type AuthenticateRequest, IssuedToken, type NamedReference, toInt64 } from '../../wire/types.ts';
 import type { PartnerHandler, ServerContext } from '../context.ts';
-import type { RateOptions } from '../rates.ts';
 import { untilAfter } from './refusal.ts';
 import { keystoneOf, mayAuthenticate } from './tokens.ts';
 

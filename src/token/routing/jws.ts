@@ -1,12 +1,15 @@
 /** Keystone's JWS tokens: whose they are is told by the key that signed them, offline. That alone does not make them valid. */
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import { z } from 'zod';
 import type { PartnerUid } from '../../core/ids.ts';
-import { foreignLimits } from '../../core/limits.ts';
+import { foreignLimits, tokenKeyLimits } from '../../core/limits.ts';
+import { Rates } from '../../core/rates.ts';
 import { fromBase64url } from '../../crypto/bytes.ts';
 import { isSignedBy, type TokenAlgorithm } from '../../crypto/tokenKey.ts';
 import type { StoredTokenKey } from '../../model/tokenKey.ts';
 import { Bounded } from '../bounded.ts';
+import type { OwnSigners } from '../ownSigners.ts';
 
 const header = z.strictObject({ alg: z.enum(['ES256', 'ES384', 'ES512', 'EdDSA']), typ: z.literal('JWT') });
 /** Claims that each of Keystone's tokens has; its others begin with `openstack_` as well. */
@@ -46,36 +49,81 @@ interface UsableKey {
   readonly key: KeyObject;
 }
 
-/** Whose key signed a token, remembered as long as no partner's keys change. */
-export class JwsIssuers {
-  #stored: readonly StoredTokenKey[] = [];
-  #usable: readonly UsableKey[] = [];
-  /** Null: nobody's. */
-  readonly #known = new Bounded<PartnerUid | null>(foreignLimits.routes);
+export interface JwsIssuersOptions {
+  /** Monotonic, ms. */
+  readonly now: () => number;
+  /** A partner's key turned out to be one of this cloud's. */
+  readonly onOwn: (key: StoredTokenKey) => void;
+}
 
-  /** `id` stands for the token, as the caller remembers tokens. */
-  issuerOf(token: string, id: string, keys: readonly StoredTokenKey[]): PartnerUid | undefined {
-    if (keys !== this.#stored) this.#take(keys);
+const rate = { perS: foreignLimits.verifyMsPerS, burst: foreignLimits.verifyMsBurst };
+
+/** Whose key signed a token, remembered as long as no keys change. */
+export class JwsIssuers {
+  readonly #options: JwsIssuersOptions;
+  readonly #rates = new Rates(1);
+  #stored: readonly StoredTokenKey[] = [];
+  #own: OwnSigners | undefined;
+  #usable: readonly UsableKey[] = [];
+  readonly #known = new Bounded<PartnerUid>(foreignLimits.routes);
+  /** Apart, so that guessing pushes nothing good out. */
+  readonly #nobodys = new Bounded<true>(foreignLimits.negativeEntries);
+
+  constructor(options: JwsIssuersOptions) {
+    this.#options = options;
+  }
+
+  /** `id` stands for the token, as the caller remembers tokens. `busy`: too much time went into signatures lately; ask later. */
+  issuerOf(
+    token: string,
+    id: string,
+    { stored, own }: { readonly stored: readonly StoredTokenKey[]; readonly own: OwnSigners },
+  ): PartnerUid | 'busy' | undefined {
+    if (stored !== this.#stored || own !== this.#own) this.#take(stored, own);
     const known = this.#known.get(id);
-    if (known !== undefined) return known ?? undefined;
+    if (known !== undefined || this.#nobodys.get(id)) return known;
     const jws = readJws(token);
-    const signer =
-      jws &&
-      this.#usable.find(
-        ({ algorithm, key }) => algorithm === jws.algorithm && isSignedBy(key, jws.signed, jws.signature),
-      );
-    this.#known.set(id, signer?.partnerUid ?? null);
+    const keys = this.#usable.filter(({ algorithm }) => algorithm === jws?.algorithm);
+    if (!jws || keys.length === 0) return undefined;
+    if (this.#rates.take('', rate, this.#options.now(), 0) > 0) return 'busy';
+    const startedAt = performance.now();
+    const signer = keys.find(({ key }) => isSignedBy(key, jws.signed, jws.signature));
+    this.#rates.charge('', rate, this.#options.now(), performance.now() - startedAt);
+    if (signer) this.#known.set(id, signer.partnerUid);
+    else this.#nobodys.set(id, true);
     return signer?.partnerUid;
   }
 
-  #take(keys: readonly StoredTokenKey[]): void {
-    this.#stored = keys;
+  #take(stored: readonly StoredTokenKey[], own: OwnSigners): void {
+    this.#stored = stored;
+    this.#own = own;
     this.#known.clear();
-    this.#usable = keys
-      .filter(({ state }) => state === 'active' || state === 'chosen')
+    this.#nobodys.clear();
+    this.#usable = inUse(stored)
+      .filter((key) => {
+        const isOwn = own.isOwn(key);
+        if (isOwn) this.#options.onOwn(key);
+        return !isOwn;
+      })
       .map(({ partnerUid, algorithm, spki }) => {
         const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
         return { partnerUid, algorithm, key };
       });
   }
+}
+
+/** Of each partner a few: those that the operator chose, then the newest. */
+function inUse(stored: readonly StoredTokenKey[]): StoredTokenKey[] {
+  const taken = new Map<PartnerUid, number>();
+  return stored
+    .filter(({ state }) => state === 'active' || state === 'chosen')
+    .sort(
+      (one, other) =>
+        Number(other.state === 'chosen') - Number(one.state === 'chosen') || other.createdAt - one.createdAt,
+    )
+    .filter(({ partnerUid }) => {
+      const before = taken.get(partnerUid) ?? 0;
+      taken.set(partnerUid, before + 1);
+      return before < tokenKeyLimits.usedPerPartner;
+    });
 }

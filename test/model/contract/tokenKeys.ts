@@ -11,8 +11,8 @@ export function describeTokenKeys(bench: Bench): void {
     const [first, second] = [newTokenKey(), newTokenKey('EdDSA')];
     let east: Partner;
     let north: Partner;
-    const publish = (partner: Partner, keys = [first], own: Buffer[] = []) =>
-      bench.store.tokenKeys.publish(partner.uid, keys, own);
+    const publish = (partner: Partner, keys = [first], own: readonly Buffer[] = []) =>
+      bench.store.tokenKeys.publish(partner.uid, keys, ({ thumbprint }) => own.some((one) => one.equals(thumbprint)));
     const states = async () =>
       (await bench.store.tokenKeys.list())
         .map(

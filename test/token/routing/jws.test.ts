@@ -1,12 +1,27 @@
 import { expect } from 'chai';
+import { foreignLimits, tokenKeyLimits } from '../../../src/core/limits.ts';
 import type { Partner } from '../../../src/model/partner.ts';
+import type { StoredTokenKey } from '../../../src/model/tokenKey.ts';
+import { type OwnSigners, ownSigners } from '../../../src/token/ownSigners.ts';
 import { JwsIssuers, readJws } from '../../../src/token/routing/jws.ts';
 import { jwsToken, newTokenKey, storedKey } from '../../support/tokenKeys.ts';
 
 const east = { uid: 'uid-of-east' } as unknown as Partner;
 const north = { uid: 'uid-of-north' } as unknown as Partner;
-const issuerOf = (token: string, keys: Parameters<JwsIssuers['issuerOf']>[2]) =>
-  new JwsIssuers().issuerOf(token, 'id', keys);
+const own: OwnSigners = { certain: true, isOwn: () => false };
+
+function newIssuers() {
+  const seized: string[] = [];
+  let at = 0;
+  const issuers = new JwsIssuers({ now: () => at, onOwn: ({ partnerUid }) => seized.push(partnerUid) });
+  const pass = (ms: number) => {
+    at += ms;
+  };
+  return { issuers, seized, pass };
+}
+
+const issuerOf = (token: string, stored: readonly StoredTokenKey[]) =>
+  newIssuers().issuers.issuerOf(token, 'id', { stored, own });
 
 describe('token/routing/jws', () => {
   for (const algorithm of ['ES256', 'ES384', 'ES512', 'EdDSA'] as const)
@@ -57,10 +72,45 @@ describe('token/routing/jws', () => {
   });
 
   it('what is remembered of a token goes with the keys', () => {
-    const issuers = new JwsIssuers();
-    expect(issuers.issuerOf(token, 'id', [])).to.equal(undefined);
-    expect(issuers.issuerOf(token, 'id', keys)).to.equal(east.uid);
-    expect(issuers.issuerOf(token, 'id', keys)).to.equal(east.uid);
-    expect(issuers.issuerOf(token, 'id', [storedKey(key, east, 'disputed')])).to.equal(undefined);
+    const { issuers } = newIssuers();
+    const whose = (stored: readonly StoredTokenKey[]) => issuers.issuerOf(token, 'id', { stored, own });
+    expect(whose([])).to.equal(undefined);
+    expect(whose(keys)).to.equal(east.uid);
+    expect(whose(keys)).to.equal(east.uid);
+    expect(whose([storedKey(key, east, 'disputed')])).to.equal(undefined);
+  });
+
+  it("a partner's key that turns out to be this cloud's own is not used from then on, and told", () => {
+    const { issuers, seized } = newIssuers();
+    expect(issuers.issuerOf(token, 'id', { stored: keys, own })).to.equal(east.uid);
+    const evidence = { token: jwsToken(key, { sub: 'broker' }), keys: [], complete: true };
+    expect(issuers.issuerOf(token, 'id', { stored: keys, own: ownSigners(evidence) })).to.equal(undefined);
+    expect(seized).to.deep.equal([east.uid]);
+  });
+
+  it('of many keys of one partner the chosen and the newest are tried, and no more', () => {
+    const many = Array.from({ length: tokenKeyLimits.keys }, () => newTokenKey());
+    const stored = many.map((each, createdAt) => ({ ...storedKey(each, east), createdAt }));
+    stored[1] = { ...stored[1]!, state: 'chosen' };
+    const tried = many.flatMap((each, i) => (issuerOf(jwsToken(each), stored) ? [i] : []));
+    expect(tried).to.deep.equal([1, ...[3, 2, 1].map((i) => many.length - i)]);
+  });
+
+  it('who sends garbage gets a share of the time and no more; a failure is remembered, and what was good stays so', () => {
+    const { issuers, pass } = newIssuers();
+    const slow = Array.from({ length: tokenKeyLimits.usedPerPartner }, () => storedKey(newTokenKey('ES512'), north));
+    const given = { stored: [...slow, ...keys], own };
+    expect(issuers.issuerOf(token, 'good', given)).to.equal(east.uid);
+    const garbage = jwsToken(newTokenKey('ES512'));
+    expect(issuers.issuerOf(garbage, 'first', given)).to.equal(undefined);
+    const startedAt = performance.now();
+    let tries = 0;
+    while (issuers.issuerOf(garbage, `garbage ${tries}`, given) !== 'busy') tries += 1;
+    expect(performance.now() - startedAt).to.be.lessThan(10 * foreignLimits.verifyMsBurst);
+    expect(tries).to.be.greaterThan(0);
+    expect(issuers.issuerOf(garbage, 'first', given)).to.equal(undefined);
+    expect(issuers.issuerOf(token, 'good', given)).to.equal(east.uid);
+    pass(1000);
+    expect(issuers.issuerOf(garbage, 'later', given)).to.equal(undefined);
   });
 });

@@ -2,7 +2,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { CloudId } from '../../../src/core/ids.ts';
-import { foreignLimits, tokenLimits } from '../../../src/core/limits.ts';
+import { foreignLimits, hintLimits, tokenLimits } from '../../../src/core/limits.ts';
+import type { Recognised } from '../../../src/token/foreign.ts';
+import { ownSigners } from '../../../src/token/ownSigners.ts';
 import { qualify } from '../../../src/token/routing/qualified.ts';
 import { rejection } from '../../support/errors.ts';
 import { bodyOf, createForeignWorld, type ForeignWorld, tokenSettings } from '../../support/foreign.ts';
@@ -29,6 +31,9 @@ describe('token/routing/router', () => {
     const found = await recognise(token);
     return typeof found === 'string' ? found : `${found.partner.cloudId} by ${found.by}: ${found.token}`;
   };
+  /** As after a search that found it. */
+  const prove = (name: string, token: string) =>
+    world.foreign.validate({ partner: of(name).partner, token, by: 'hint', settled: true }, { allowExpired: false });
   const told = () => world.sent.filter(({ token }) => token !== null).map(({ to }) => to);
 
   beforeEach(() => {
@@ -44,7 +49,7 @@ describe('token/routing/router', () => {
     expect(await shown(token)).to.equal(`east by jws: ${token}`);
     world.tokens = { ...tokenSettings, jws: false };
     expect(await shown(token)).to.equal('nobody');
-    await world.foreign.validate({ partner: of('north').partner, token, by: 'qualified' }, { allowExpired: false });
+    await prove('north', token);
     expect(await shown(token)).to.equal(`north by known: ${token}`);
     world.tokens = { ...tokenSettings, jws: false, known: false };
     expect(await shown(token)).to.equal('nobody');
@@ -56,19 +61,58 @@ describe('token/routing/router', () => {
     expect(await shown('a1.east.x')).to.equal('nobody');
   });
 
-  it('announced: it only tells where to ask, and never stands above what was proven', async () => {
-    const hintOf = (name: string) => world.hints.hintFor('t', 'west', name);
+  it('announced: it only tells where to ask, and whoever disagrees with it or with what was proven, nobody is believed', async () => {
+    const announce = (name: string, token: string) =>
+      world.hints.announced(of(name).partner, world.hints.hintFor(token, 'west', name), world.clock.now() + 1000);
     expect(await shown('t')).to.equal('nobody');
-    world.hints.announced(of('north').partner, hintOf('north'), world.clock.now() + 1000);
+    announce('north', 't');
     expect(await shown('t')).to.equal('north by known: t');
-    issue('east', 't');
-    await world.foreign.validate({ partner: of('east').partner, token: 't', by: 'qualified' }, { allowExpired: false });
-    expect(await shown('t')).to.equal('east by known: t');
+    announce('south', 't');
+    expect(await shown('t')).to.equal('nobody');
+    issue('east', 'u');
+    await prove('east', 'u');
+    expect(await shown('u')).to.equal('east by known: u');
+    announce('east', 'u');
+    expect(await shown('u')).to.equal('east by known: u');
+    announce('north', 'u');
+    expect(await shown('u')).to.equal('nobody');
+    const signedByEast = jwsToken(keys[0]!, { sub: 'u2' });
+    expect(await shown(signedByEast)).to.match(/^east by jws/);
+    announce('north', signedByEast);
+    expect(await shown(signedByEast)).to.equal('unusable');
+  });
+
+  it("naming a token as one's own makes it that no further, whatever is said of it", async () => {
+    for (const name of ['north', 'east']) issue(name, 't');
+    const found = (await recognise('a1.north.t')) as Recognised;
+    expect((await world.foreign.validate(found, { allowExpired: false })).kind).to.equal('valid');
+    expect(await shown('t')).to.equal('nobody');
+  });
+
+  it("while a key of this cloud's own may be unknown, its Keystone comes before any signature", async () => {
+    const token = jwsToken(keys[0]!);
+    world.own = { certain: false, isOwn: () => false };
+    expect(world.foreign.recogniseFirst(token)).to.equal(undefined);
+    expect((await world.foreign.recogniseLast(token))?.by).to.equal('jws');
+    const explained = await world.foreign.explain(token, { local: async () => true });
+    expect(explained.issuer).to.equal('local');
+    expect(explained.steps.slice(0, 3).map(({ step }) => step)).to.deep.equal(['qualified', 'local', 'jws']);
+    expect(world.sent).to.deep.equal([]);
+    world.own = { certain: true, isOwn: () => false };
+    expect(world.foreign.recogniseFirst(token)).to.include({ by: 'jws' });
+  });
+
+  it("a partner that publishes the key of this cloud's Keystone is brought none of its tokens", async () => {
+    const [east] = keys;
+    world.own = ownSigners({ token: jwsToken(east!, { sub: 'broker' }), keys: [], complete: true });
+    const token = jwsToken(east!, { sub: 'victim' });
+    expect(await shown(token)).to.equal('nobody');
+    expect(world.sent).to.deep.equal([]);
   });
 
   it('a token that is known to be of a cloud which is not trusted now is asked about nowhere else', async () => {
     issue('east', 't');
-    await world.foreign.validate({ partner: of('east').partner, token: 't', by: 'qualified' }, { allowExpired: false });
+    await prove('east', 't');
     of('east').state = 'suspended';
     world.tokens = { ...tokenSettings, ask: ['north'] as CloudId[] };
     world.sent.length = 0;
@@ -129,8 +173,65 @@ describe('token/routing/router', () => {
       of('south').away = true;
       await rejection(recognise('t'), 'unreachable');
       issue('east', 't');
-      expect(await shown('t')).to.equal('east by hint: t');
+      await rejection(recognise('t'), 'unreachable');
       expect(told()).to.deep.equal([]);
+      of('south').away = false;
+      expect(await shown('t')).to.equal('east by hint: t');
+    });
+
+    it('of two who hold it one calls it good and the other does not answer: nothing is decided, and nothing learned', async () => {
+      issue('north', 't');
+      of('east').holds.add('t');
+      of('east').tokens.set('t', 'indeterminate');
+      await rejection(recognise('t'), 'unreachable');
+      world.tokens = { ...tokenSettings, ask: 'none' };
+      expect(await shown('t')).to.equal('nobody');
+    });
+
+    it('learns whose it is when everybody has answered', async () => {
+      issue('north', 't');
+      const found = (await recognise('t')) as Recognised;
+      world.tokens = { ...tokenSettings, ask: 'none' };
+      expect(await shown('t')).to.equal('nobody');
+      await world.foreign.validate(found, { allowExpired: false });
+      expect(await shown('t')).to.equal('north by known: t');
+    });
+
+    it('one caller with many unknown tokens is refused, before partners refuse us, and others are not', async () => {
+      const search = (token: string, caller: string) => world.foreign.recogniseLast(token, { caller });
+      const { searchesPerCallerBurst: most } = foreignLimits;
+      for (let i = 0; i < most; i++) expect(await search(`garbage ${i}`.replace(' ', '-'), 'ann')).to.equal(undefined);
+      await rejection(search('one-more', 'ann'), 'rate_limited');
+      issue('east', 't');
+      expect((await search('t', 'bob'))?.by).to.equal('hint');
+      expect(world.sent).to.have.length(3 * (most + 1));
+      world.clock.pass(1000);
+      expect(await search('one-more', 'ann')).to.equal(undefined);
+    });
+
+    it('in all no more is searched than partners answer', async () => {
+      let searches = 0;
+      for (; searches <= foreignLimits.searchesBurst; searches++)
+        try {
+          await world.foreign.recogniseLast(`t${searches}`, { caller: `c${searches}` });
+        } catch {
+          break;
+        }
+      expect(searches).to.equal(foreignLimits.searchesBurst);
+      expect(foreignLimits.searchesPerS).to.be.lessThan(hintLimits.claimsPerS);
+      expect(foreignLimits.searchesBurst).to.be.lessThan(hintLimits.claimsBurst);
+    });
+
+    it('a partner that finds it too much is left alone for a while; the others are asked', async () => {
+      of('south').limited = true;
+      await rejection(recognise('t'), 'unreachable');
+      await rejection(recognise('u'), 'unreachable');
+      const asked = world.sent.map(({ to }) => to);
+      expect(asked.filter((to) => to === 'south')).to.have.length(1);
+      expect(asked.filter((to) => to === 'east')).to.have.length(2);
+      of('south').limited = false;
+      world.clock.pass(foreignLimits.retryAfterMs);
+      expect(await shown('v')).to.equal('nobody');
     });
 
     it('500 who ask at a time are one question to each partner', async () => {
