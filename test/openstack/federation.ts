@@ -7,7 +7,7 @@ import { type Cloud, freePort, pairClouds, startCloud, stopClouds } from '../sup
 import { createKeystoneApi, inDefault, type KeystoneApi, passwordLogin } from '../support/keystoneApi.ts';
 import { until } from '../support/until.ts';
 import type { ServiceUser } from './service.ts';
-import { type RealKeystone, startRealKeystone } from './support.ts';
+import { lendKeystone, type RealKeystone } from './support.ts';
 
 const password = 'correct horse battery staple';
 
@@ -75,7 +75,7 @@ export interface Federation {
 }
 
 const startRealm = async (region: string, people: People, provider: 'fernet' | 'jws' = 'fernet') =>
-  populate(await startRealKeystone({ region, provider }), people);
+  populate(await lendKeystone({ region, provider }), people);
 
 export async function startFederation(): Promise<Federation> {
   const facade = `127.0.0.1:${await freePort()}`;
@@ -105,9 +105,6 @@ export async function startFederation(): Promise<Federation> {
     west: { ...westRealm, cloud: west },
     atWest: { east: eastAtWest, east2: east2AtWest },
     facadeUrl: `http://${facade}/v3`,
-    stop: async () => {
-      await stopClouds();
-      await Promise.all([eastRealm, east2Realm, westRealm].map(({ keystone }) => keystone.stop()));
-    },
+    stop: stopClouds,
   };
 }

@@ -1,4 +1,4 @@
 import { describeKeystone } from '../support/keystoneContract.ts';
-import { startRealKeystone } from './support.ts';
+import { lendKeystone } from './support.ts';
 
-describeKeystone('a real Keystone', () => startRealKeystone({ region: 'east' }));
+describeKeystone('a real Keystone', () => lendKeystone({ region: 'east' }));

@@ -18,7 +18,7 @@ export interface Setting {
 
 export const cacheSeconds = 2;
 
-export const lastAudit = async ({ west }: Federation): Promise<AuditRecord | undefined> =>
+const lastAudit = async ({ west }: Federation): Promise<AuditRecord | undefined> =>
   (await west.cloud.installation.store.audit.list({ kind: 'validation', newest: true, limit: 1 }))[0];
 
 const mangled = (token: string): string => `${token.slice(0, -6)}${token.endsWith('AAAA') ? 'BBBBBB' : 'AAAAAA'}`;
@@ -38,7 +38,7 @@ export function expectGuest(federation: Federation, { status, headers }: Service
 }
 
 /** A token that ends with the application credential it is made of, in some seconds. */
-export async function briefToken({ keystone, api, users, login }: Realm, seconds: number) {
+async function briefToken({ keystone, api, users, login }: Realm, seconds: number) {
   const expiresAt = Date.now() + seconds * 1000;
   const application = { name: `brief-${expiresAt}`, expires_at: new Date(expiresAt).toISOString().slice(0, -1) };
   const token = await login('ann', 'lab');

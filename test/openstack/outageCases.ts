@@ -38,9 +38,12 @@ export function outageCases(setting: () => Setting): void {
     await west.cloud.stopBroker();
     for (const round of ['first', 'second']) {
       const broker = await startBrokerProcess(west.cloud);
-      expect(await untilGood(service, token)).to.deep.equal(before);
-      expect((await service.ask(own)).status).to.equal(200);
-      await broker.kill();
+      try {
+        expect(await untilGood(service, token)).to.deep.equal(before);
+        expect((await service.ask(own)).status).to.equal(200);
+      } finally {
+        await broker.kill();
+      }
       expect((await service.ask(token)).status, `the ${round} broker is gone`).to.equal(503);
     }
   });
@@ -51,18 +54,21 @@ export function outageCases(setting: () => Setting): void {
     const { api, admin, users, projects } = east;
     const env = { ...west.cloud.env, ALLIANCE_TOKENS__CACHE_MS: '2000' };
     const broker = await startBrokerProcess({ ...west.cloud, env });
-    const [ofAnn, ofRae] = [
-      `a1.east.${await east.login('ann', 'lab')}`,
-      `a1.east.${await east.login('rae', 'library')}`,
-    ];
-    for (const token of [ofAnn, ofRae]) await untilGood(service, token);
-    const member = await api.roleId(admin, 'member');
-    await api.must('DELETE', `/projects/${projects.lab}/users/${users.ann}/roles/${member}`, { token: admin });
-    const off = { project: { enabled: false } };
-    await api.must('PATCH', `/projects/${projects.library}`, { token: admin, body: off });
-    for (const token of [ofAnn, ofRae])
-      await until('the refusal', async () => (await service.ask(token)).status === 401, 4000);
-    await broker.kill();
+    try {
+      const [ofAnn, ofRae] = [
+        `a1.east.${await east.login('ann', 'lab')}`,
+        `a1.east.${await east.login('rae', 'library')}`,
+      ];
+      for (const token of [ofAnn, ofRae]) await untilGood(service, token);
+      const member = await api.roleId(admin, 'member');
+      await api.must('DELETE', `/projects/${projects.lab}/users/${users.ann}/roles/${member}`, { token: admin });
+      const off = { project: { enabled: false } };
+      await api.must('PATCH', `/projects/${projects.library}`, { token: admin, body: off });
+      for (const token of [ofAnn, ofRae])
+        await until('the refusal', async () => (await service.ask(token)).status === 401, 10_000);
+    } finally {
+      await broker.kill();
+    }
   });
 }
 
@@ -73,5 +79,5 @@ const untilGood = (service: Setting['service'], token: string) =>
       const answer = await service.ask(token);
       return answer.status === 200 && answer;
     },
-    20_000,
+    40_000,
   );

@@ -46,7 +46,7 @@ export function serverDirectory(name: string, parent = process.env.ALLIANCE_OPEN
   return dir;
 }
 
-export function removeDirectory(dir: string): void {
+function removeDirectory(dir: string): void {
   leftovers.delete(dir);
   rmSync(dir, { recursive: true, force: true });
 }
@@ -98,7 +98,7 @@ export async function startServer(options: ServerOptions): Promise<() => Promise
   const ended = once(child, 'exit');
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
   await untilReady(options, hasEnded);
-  return async () => {
+  const end = async () => {
     endGroup(pid, 'SIGTERM');
     const timer = setTimeout(() => endGroup(pid, 'SIGKILL'), stopTimeoutMs);
     if (!hasEnded()) await ended;
@@ -106,5 +106,10 @@ export async function startServer(options: ServerOptions): Promise<() => Promise
     // Children of its own, should it have left any.
     endGroup(pid, 'SIGKILL');
     removeDirectory(dir);
+  };
+  let ending: Promise<void> | undefined;
+  return () => {
+    ending ??= end();
+    return ending;
   };
 }

@@ -113,3 +113,18 @@ export async function startRealKeystone(options: RealKeystoneOptions): Promise<R
   });
   return { url, region: options.region, adminPassword, jwsKeys: join(dir, 'jws-keys', 'public'), stop };
 }
+
+const shared = new Map<string, Promise<RealKeystone>>();
+
+/** One for each region, and for all tests of this process, which take names of their own in it: starting one takes long. */
+export function sharedKeystone(options: RealKeystoneOptions): Promise<RealKeystone> {
+  const known = shared.get(options.region) ?? startRealKeystone(options);
+  shared.set(options.region, known);
+  return known;
+}
+
+/** The same, and whoever stops it only gives it back. */
+export const lendKeystone = async (options: RealKeystoneOptions): Promise<RealKeystone> => ({
+  ...(await sharedKeystone(options)),
+  stop: async () => undefined,
+});
