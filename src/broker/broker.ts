@@ -78,9 +78,14 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       stops.push(() => keystone.close());
       doors.push(async () => watch.close());
     }
-    metrics.observe({ view, clock, ...(keystone && { keystone: () => watch.state }) });
     const federation = await startFederation(installation, keystone);
     stops.push(() => federation.stop());
+    metrics.observe({
+      view,
+      clock,
+      confirmedAt: (uid) => federation.marks.confirmedAt(uid),
+      ...(keystone && { keystone: () => watch.state }),
+    });
     const server = new AllianceServer(createContext(installation, keystone, federation, options.limits));
     // Partners wait for revocations, and hear now that there will be none; and that ours end is no failure of theirs.
     doors.push(

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { TrustView } from '../client/trustView.ts';
 import type { Clock } from '../core/clock.ts';
+import type { PartnerUid } from '../core/ids.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { trustStates } from '../model/trust.ts';
 import { CallMetrics } from './callMetrics.ts';
@@ -17,6 +18,8 @@ export interface Metrics extends Telemetry {
 export interface Observed {
   readonly view: TrustView;
   readonly clock: Clock;
+  /** When all revocations of a partner were last known, as the clock shows it now; null: not now. */
+  confirmedAt(uid: PartnerUid): number | null;
   /** `ok`, the name of an error, or `unknown`; absent: no Keystone is configured. */
   readonly keystone?: () => string;
 }
@@ -29,6 +32,7 @@ const dayMs = 86_400_000;
 const refusalReasons: readonly string[] = [
   'attach',
   'channel_idle',
+  'checkpoint',
   'connections',
   'in_flight',
   'new_start',
@@ -40,6 +44,7 @@ const refusalReasons: readonly string[] = [
   'session_end',
   'tls',
   'tls_rate',
+  'token_key_known',
   'unconfirmed',
   'unknown_method',
 ];
@@ -129,6 +134,12 @@ export function createMetrics(): Metrics {
     labelNames: ['state'],
     registers,
   });
+  const unconfirmed = new Gauge({
+    name: 'alliance_revocations_unconfirmed_seconds',
+    help: 'Seconds since all revocations of a partner were known, of active providers; since the first scrape where they never were.',
+    labelNames: ['partner'],
+    registers,
+  });
   const databaseUp = new Gauge({
     name: 'alliance_database_up',
     help: 'Whether the database answers: 1 or 0.',
@@ -142,6 +153,21 @@ export function createMetrics(): Metrics {
   });
   // A gauge without labels starts with 0, which would say that Keystone is down.
   keystoneUp.remove();
+
+  /** When each provider's revocations were last known. */
+  let confirmed = new Map<PartnerUid, number>();
+  const lookAtRevocations = ({ view, clock, confirmedAt }: Observed): void => {
+    const now = clock.now();
+    const before = confirmed;
+    confirmed = new Map();
+    unconfirmed.reset();
+    for (const { uid, cloudId } of view.partners) {
+      if (!view.isProvider(uid)) continue;
+      const at = confirmedAt(uid) ?? before.get(uid) ?? now;
+      confirmed.set(uid, at);
+      unconfirmed.set({ partner: cloudId }, Math.max(0, now - at) / 1000);
+    }
+  };
 
   let observed: Observed | undefined;
   const look = (): void => {
@@ -161,6 +187,7 @@ export function createMetrics(): Metrics {
         trustDays.set({ partner: partner.cloudId }, (partner.trustTill - now) / dayMs);
     }
     for (const [state, count] of counts) partners.set({ state }, count);
+    lookAtRevocations(observed);
   };
 
   return {

@@ -273,6 +273,8 @@ describe('a broker', () => {
     await says('keystone_unreachable');
     expect(await cloud.metric('alliance_partners', { state: 'active' })).to.equal(1);
     expect(await cloud.metric('alliance_trust_expiry_days', { partner: 'north' })).to.be.closeTo(10, 0.01);
+    const unconfirmed = 'alliance_revocations_unconfirmed_seconds';
+    expect(await cloud.metric(unconfirmed, { partner: 'north' }), 'a partner that cannot be reached').to.be.at.least(0);
     expect(await cloud.metric('alliance_certificate_expiry_days')).to.be.greaterThan(300);
     expect(await cloud.metric('alliance_database_up')).to.equal(1);
   });

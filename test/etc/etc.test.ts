@@ -26,6 +26,7 @@ const metrics: ReadonlyMap<string, readonly string[]> = new Map([
   ['alliance_certificate_expiry_days', []],
   ['alliance_trust_expiry_days', ['partner']],
   ['alliance_partners', ['state']],
+  ['alliance_revocations_unconfirmed_seconds', ['partner']],
   ['alliance_database_up', []],
   ['alliance_keystone_up', []],
 ]);
@@ -89,13 +90,21 @@ describe('etc', () => {
   });
 
   it('a broker counts from its start on whatever it refuses, so that an alert sees the first one', async () => {
-    const sources = readdirSync(projectPath('src/server'), { recursive: true, encoding: 'utf8' });
+    const sources = readdirSync(projectPath('src'), { recursive: true, encoding: 'utf8' });
     const reasons = sources
       .filter((name) => name.endsWith('.ts'))
-      .map((name) => readFileSync(projectPath('src/server', name), 'utf8'))
+      .map((name) => readFileSync(projectPath('src', name), 'utf8'))
       .flatMap((text) => [...text.matchAll(/refusal\('(\w+)'\)|\? '(plain_\w+|unconfirmed|channel_idle)'/g)])
       .map(([, told, over]) => told ?? over);
-    expect(reasons).to.include.members(['replay', 'tls', 'connections', 'plain_idle', 'channel_idle']);
+    expect(reasons).to.include.members([
+      'replay',
+      'tls',
+      'connections',
+      'plain_idle',
+      'channel_idle',
+      'checkpoint',
+      'token_key_known',
+    ]);
     const scrape = await samplesOf(createMetrics());
     for (const reason of reasons) expect(scrape.get(`alliance_refusals_total{reason="${reason}"}`), reason).to.equal(0);
   });
