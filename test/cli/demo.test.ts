@@ -26,7 +26,10 @@ describe('cli/demo', function () {
   it('stays up for commands from another terminal, and cleans up on Ctrl-C', async () => {
     const demo = startService(['demo', '--json']);
     try {
-      const up = checked<{ commands: string[]; homes: { east: string } }>('demo', JSON.parse(await demo.said(/"up"/)));
+      const up = checked<{ commands: string[]; homes: { east: string } }>(
+        'demo',
+        JSON.parse(await demo.said(/"up"/, 40_000)),
+      );
       for (const line of demo.lines) checked('demo', JSON.parse(line));
       const wanted = ['token issue', 'token validate', 'token explain', 'status'];
       // As a person would paste them; the rest of the list differs in nothing that matters here.
