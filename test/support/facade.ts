@@ -52,7 +52,7 @@ export const validVerdict = (source: 'cache' | 'live' | 'stale' = 'live'): Forei
   return { kind: 'valid', partner: east, body, facts: parseToken(body), source, ageMs: 0 };
 };
 
-/** Foreign tokens as the test says: `a1.east.X` and those of `known` are east's. */
+/** Foreign tokens as the test says: `a1.east.X`, signed ones and those of `known` are east's. */
 export interface Doubles {
   readonly known: Set<string>;
   verdict: ForeignVerdict | Error;
@@ -63,6 +63,8 @@ export interface Doubles {
   readonly entries: AuditEntry[];
   /** Those of them that are recorded now and then only. */
   readonly noted: AuditEntry[];
+  /** Who wanted to know whose tokens are. */
+  readonly callers: string[];
   /** What the federation was asked. */
   readonly asked: string[];
   /** What it was told of this cloud's own tokens. */
@@ -75,13 +77,18 @@ const outcomeOf = <T>(value: T | Error): Promise<T> =>
 function createForeign(doubles: Doubles): ForeignTokens {
   return {
     recogniseFirst: (token): Recognised | 'unusable' | undefined => {
+      if (token.startsWith('eyJ')) {
+        doubles.asked.push('signature');
+        return { partner: east, token, by: 'jws' };
+      }
       if (!token.startsWith('a1.')) return undefined;
       const [, cloudId, ...rest] = token.split('.');
       return cloudId === 'east' ? { partner: east, token: rest.join('.'), by: 'qualified' } : 'unusable';
     },
     isQualified: (token) => token.startsWith('a1.'),
-    recogniseLast: async (token) => {
+    recogniseLast: async (token, { caller } = {}) => {
       doubles.asked.push('last');
+      if (caller !== undefined) doubles.callers.push(caller);
       if (doubles.lastFails) throw doubles.lastFails;
       return doubles.known.has(token) ? { partner: east, token, by: 'known' } : undefined;
     },
@@ -126,6 +133,7 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
     entries: [],
     noted: [],
     asked: [],
+    callers: [],
     own: [],
   };
   const append = async (entry: AuditEntry) => {

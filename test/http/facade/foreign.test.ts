@@ -49,6 +49,26 @@ describe('facade: foreign tokens', () => {
     expect(facade.doubles.asked).to.deep.equal(['validate gAAAAAforeign', 'localise catalog']);
   });
 
+  it('verifies no signature for who is not known to may ask; its Keystone has its say first', async () => {
+    const signed = 'eyJ.foreign.x';
+    for (const headers of [
+      { 'x-auth-token': signed, 'x-subject-token': service },
+      { 'x-auth-token': service, 'x-service-token': signed, 'x-subject-token': service },
+      { 'x-auth-token': 'nobody', 'x-subject-token': signed },
+      { 'x-auth-token': demo, 'x-subject-token': signed },
+    ])
+      await fetch(`${facade.url}/v3/auth/tokens`, { headers }).then((answer) => answer.text());
+    await fetch(`${facade.url}/v3/projects`, { headers: { 'x-auth-token': signed, 'x-subject-token': signed } });
+    expect(facade.doubles.asked).to.deep.equal([]);
+    const from = keystone.requests.length;
+    expect((await ask('', signed)).status).to.equal(404);
+    expect(since(from)[0]).to.equal('GET /v3/auth/tokens');
+    expect(facade.doubles.asked).to.deep.equal(['last']);
+    expect(facade.doubles.callers).to.have.length(1);
+    expect((await ask('', signed)).status).to.equal(200);
+    expect(facade.doubles.asked.slice(1, 2)).to.deep.equal(['signature']);
+  });
+
   it('answers HEAD like GET, without the body', async () => {
     const answer = await facade.api.call('HEAD', '/auth/tokens', { token: service, subject: qualified });
     expect([answer.status, answer.text]).to.deep.equal([200, '']);
