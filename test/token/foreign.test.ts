@@ -217,7 +217,7 @@ describe('token/foreign', () => {
       east.tokens.set('good', 'indeterminate');
       expect(await kind()).to.equal('keystone_unreachable');
       east.tokens.set('good', '{"token": {"expires_at": "2099-01-01T00:00:00Z"}}');
-      expect(await kind()).to.equal('keystone_malformed');
+      expect(await kind()).to.equal('wire_malformed');
     });
 
     it('where that is allowed, its last answer counts up to that age, and no longer than the token', async () => {
