@@ -77,6 +77,7 @@ export function describeBroker(bench: () => Bench): void {
     const { api, admin } = bench();
     const [first, second] = await Promise.all([keystone.ownToken(), keystone.ownToken()]);
     expect(second).to.equal(first);
+    expect(keystone.heldToken()).to.equal(first);
     expect((await keystone.validateToken(first)).status).to.equal('valid');
     expect(await keystone.ownToken('some other')).to.equal(first);
     await api.must('DELETE', '/auth/tokens', { token: admin, subject: first });
