@@ -2,6 +2,8 @@
 import { AllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
+import type { Partner } from '../model/partner.ts';
+import { partnerKeystones } from '../server/partnerKeystones.ts';
 import { createForeignTokens, type ForeignTokens } from '../token/foreign.ts';
 import { Hints } from '../token/hints.ts';
 import { createLocaliser, type Localiser } from '../token/localise.ts';
@@ -52,7 +54,10 @@ export async function startFederation(installation: Installation, keystone: Keys
     ownTokenKeys,
   });
   const extraProjects = (uid: PartnerUid, userId: string) => store.provisions.projectsFor(uid, userId, clock.now());
-  const localiser = keystone && createLocaliser({ keystone, store, pool, config, clock, log, extraProjects });
+  const shares = partnerKeystones(keystone, () => config().limits.keystoneConcurrencyPerPartner);
+  const shareOf = (partner: Partner) => shares(partner) ?? missingKeystone();
+  const localiser =
+    keystone && createLocaliser({ keystone, shareOf, store, view, pool, config, clock, log, extraProjects });
   return {
     marks,
     hints,

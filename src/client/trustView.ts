@@ -85,6 +85,11 @@ export class TrustView {
     return this.#monotonic() - this.#lastSeenAt > trustLimits.databaseLossMs;
   }
 
+  /** Another number as soon as anything has changed that trust depends on; -1 before the first look. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
   get partners(): Iterable<Partner> {
     return this.#byUid.values();
   }

@@ -1,35 +1,39 @@
 /**
  * A foreign token's body as this cloud's services get to see it: with local ids, roles and catalog, and nothing of the issuer's but
- * its times, its audit ids and its restrictions. Done anew on each read, so that a change of mapping, role or trust counts at once.
+ * its times, its audit ids and its restrictions. Done anew on each read, so that a change of mapping, role or trust counts as soon as it
+ * is known here; what that takes is in memory.
  */
 import type { ClientPool } from '../client/pool.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Config, partnerConfig } from '../core/config.ts';
 import type { PartnerUid } from '../core/ids.ts';
+import { localiseLimits, trustLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Keystone, KeystoneRole } from '../lproxy/keystone.ts';
-import type { StoredMapping } from '../model/mapping.ts';
+import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
 import type { Partner } from '../model/partner.ts';
-import type { Store } from '../model/store.ts';
 import { effectiveState } from '../model/trust.ts';
 import { type CatalogService, injectEndpoints, type LocalCatalog, localCatalog } from './catalog.ts';
+import { readBody } from './foreignBody.ts';
 import { foreignCatalogId, foreignDomain, foreignUserId } from './foreignUser.ts';
 import { LocalDirectory } from './localDirectory.ts';
 import { applyMapping, type MappingOptions } from './mapping/apply.ts';
-import { type ForeignIdentity, foreignIdentity } from './mapping/identity.ts';
-import { type Mapping, readMapping } from './mapping/mapping.ts';
+import type { ForeignIdentity } from './mapping/identity.ts';
 import type { DenialReason, MappingAcceptance, Omission, RuleTrace } from './mapping/outcome.ts';
 import { privilegedNames } from './mapping/privilege.ts';
-import { OncePerTurn } from './oncePerTurn.ts';
+import { MappingsInForce, type MappingsOptions } from './mappingsInForce.ts';
 import { Remembered } from './remembered.ts';
 import { createRemoteCatalog } from './remoteCatalog.ts';
-import { type ExtraProject, type LocalProject, Resolution } from './resolve.ts';
+import { type ExtraProject, hasTooManyPlaces, type LocalProject, Resolution } from './resolve.ts';
 import { carryOver } from './restrictions.ts';
+import { withDeadline } from './withDeadline.ts';
 
 /** What is asked to be localised: the issuer's own words about a token of its. */
 export interface ForeignBody {
   readonly partner: Partner;
   readonly body: string;
+  /** What stands for the body where it is remembered. */
+  readonly facts?: KeystoneToken;
   /** `stale`: it counts although the partner cannot be reached. */
   readonly source: 'cache' | 'live' | 'stale';
 }
@@ -68,13 +72,16 @@ export interface Localiser {
   localise(foreign: ForeignBody, options: LocaliseOptions): Promise<Localised>;
 }
 
-export interface LocaliserOptions {
+export interface LocaliserOptions extends MappingsOptions {
   readonly keystone: Keystone;
-  readonly store: { readonly mappings: Pick<Store['mappings'], 'get'> };
+  /** The same as the users of one partner may use it; all of it where this is left out. */
+  readonly shareOf?: (partner: Partner) => Keystone;
   readonly pool: ClientPool;
   readonly config: () => Config;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Instead of `localiseLimits.deadlineMs`. */
+  readonly deadlineMs?: number;
   /** Projects of the user beyond those of the mapping. */
   readonly extraProjects?: (partnerUid: PartnerUid, userId: string) => Promise<readonly ExtraProject[]>;
 }
@@ -85,6 +92,20 @@ export const mappingOptions = ({ tokens }: Pick<Config, 'tokens'>): MappingOptio
   allowLocalUsers: tokens.allowLocalUsers,
 });
 
+/** Whose local half is looked for, and whether somebody still waits for it. */
+interface Wanted {
+  readonly identity: ForeignIdentity;
+  readonly foreign: ForeignBody;
+  readonly signal: AbortSignal;
+}
+
+/** What is remembered for one partner's users. */
+interface Share {
+  readonly directory: LocalDirectory;
+  /** By user; as old as knowledge of trust may be. */
+  readonly extras: Remembered<readonly ExtraProject[]>;
+}
+
 /** What the body says of the user, once all is found. */
 interface Findings {
   readonly user: { readonly id: string; readonly name: string; readonly domain: { id: string; name: string } };
@@ -92,37 +113,31 @@ interface Findings {
   readonly roles: readonly KeystoneRole[];
 }
 
+const tooManyPlaces: Omission = {
+  reason: 'too_many_places',
+  details: `The mapping leads to more than ${localiseLimits.places} projects and groups.`,
+};
+
 export function createLocaliser(options: LocaliserOptions): Localiser {
-  const { keystone, store, config, clock, log, extraProjects } = options;
-  const directory = new LocalDirectory(keystone, clock);
+  const { keystone, shareOf, config, clock, extraProjects, deadlineMs = localiseLimits.deadlineMs } = options;
+  // Each partner has its own, so that none pushes out what is remembered for the others.
+  const shares = new Map<PartnerUid, Share>();
+  const shareFor = (partner: Partner): Share => {
+    const known = shares.get(partner.uid);
+    if (known) return known;
+    const directory = new LocalDirectory(shareOf?.(partner) ?? keystone, clock);
+    const made = { directory, extras: new Remembered<readonly ExtraProject[]>(clock, trustLimits.epochPollMs) };
+    shares.set(partner.uid, made);
+    return made;
+  };
+  const mappings = new MappingsInForce(options);
   const catalogs = new Remembered<LocalCatalog>(clock);
   const remoteCatalog = createRemoteCatalog(options);
-  const storedMappings = new OncePerTurn<StoredMapping | null>();
-  const extras = new OncePerTurn<readonly ExtraProject[]>();
-  const parsed = new Map<PartnerUid, { readonly rules: string; readonly mapping: Mapping }>();
-
-  async function mappingOf({ uid, cloudId }: Partner): Promise<Mapping | Omission> {
-    const stored = await storedMappings.get(uid, () => store.mappings.get(uid));
-    if (!stored) return { reason: 'no_mapping', details: `There is no mapping for ${cloudId}.` };
-    const known = parsed.get(uid);
-    if (known?.rules === stored.rules) return known.mapping;
-    try {
-      const mapping = readMapping(stored.rules);
-      parsed.set(uid, { rules: stored.rules, mapping });
-      return mapping;
-    } catch (error) {
-      log.error(
-        { partner: cloudId, err: error },
-        'The stored mapping cannot be read; nobody of this partner has access.',
-      );
-      return { reason: 'mapping_unreadable', details: `The mapping for ${cloudId} cannot be read any more.` };
-    }
-  }
-
-  async function find(outcome: MappingAcceptance, identity: ForeignIdentity, foreign: ForeignBody) {
-    const resolution = new Resolution({ directory, privileged: mappingOptions(config()).privileged });
-    const { omissions } = resolution;
+  async function find(outcome: MappingAcceptance, { identity, foreign, signal }: Wanted) {
     const { partner } = foreign;
+    const { directory, extras } = shareFor(partner);
+    const resolution = new Resolution({ directory, privileged: mappingOptions(config()).privileged, signal });
+    const { omissions } = resolution;
     const home = foreignDomain(partner);
     const taken = (await directory.domain({ id: home.id })) ?? (await directory.domain({ name: home.name }));
     if (taken) {
@@ -132,9 +147,7 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
     const local = outcome.user.type === 'local' ? await resolution.localUser(outcome.user) : null;
     if (outcome.user.type === 'local' && !local) return { found: null, omissions };
     const { id: userId } = identity.subject.user;
-    const extra = extraProjects
-      ? await extras.get(`${partner.uid} ${userId}`, () => extraProjects(partner.uid, userId))
-      : [];
+    const extra = (extraProjects && (await extras.get(userId, () => extraProjects(partner.uid, userId)))) ?? [];
     const place = await resolution.collect(outcome, local, extra);
     const user = local
       ? { id: local.id, name: local.name, domain: local.domain }
@@ -173,8 +186,8 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
 
   return {
     async localise(foreign, { catalog, accessRules }) {
-      const { partner, body } = foreign;
-      const identity = foreignIdentity(body, partner.cloudId);
+      const { partner, body, facts } = foreign;
+      const { identity, restrictions } = readBody(body, facts, partner.cloudId);
       const denied = ({ reason, details }: Omission, trace: Partial<LocaliseTrace> = {}): Localised => ({
         kind: 'denied',
         reason,
@@ -183,14 +196,21 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
       });
       if (effectiveState(partner, clock.now()) !== 'active' || partner.role === 'consumer' || partner.removed)
         return denied({ reason: 'partner_not_active', details: `${partner.cloudId} is no active provider.` });
-      const carried = carryOver(JSON.parse(body), accessRules);
+      const carried = 'reason' in restrictions ? restrictions : carryOver(restrictions, accessRules);
       if ('reason' in carried) return denied(carried);
-      const mapping = await mappingOf(partner);
+      const mapping = await mappings.of(partner);
       if ('reason' in mapping) return denied(mapping);
       const outcome = applyMapping(mapping, identity, mappingOptions(config()));
       if (outcome.kind === 'denied') return denied(outcome, { rules: outcome.trace });
-
-      const { found, omissions: further } = await find(outcome, identity, foreign);
+      if (hasTooManyPlaces(outcome)) return denied(tooManyPlaces, { rules: outcome.trace });
+      const {
+        found,
+        omissions: further,
+        services,
+      } = await withDeadline(deadlineMs, async (signal) => {
+        const { found, omissions } = await find(outcome, { identity, foreign, signal });
+        return { found, omissions, services: catalog && found && (await catalogFor(found, identity, partner)) };
+      });
       const trace = { rules: outcome.trace, omissions: [...outcome.omissions, ...further] };
       if (!found)
         return denied(
@@ -209,7 +229,7 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
         is_domain: false,
         roles,
         is_admin_project: false,
-        ...(catalog && { catalog: await catalogFor(found, identity, partner) }),
+        ...(services && { catalog: services }),
         ...(credential && { application_credential: credential }),
       };
       return {

@@ -1,10 +1,10 @@
 /** Answers that count for a short while, by key: bounded in age and number, and asked for once however many wait. */
-import type { Clock } from '../core/clock.ts';
+import { type Clock, monotonic } from '../core/clock.ts';
 import { localiseLimits } from '../core/limits.ts';
 
 interface Entry<T> {
   readonly answer: Promise<T | null>;
-  /** Infinity while it is under way. */
+  /** By the monotonic clock; Infinity while it is under way. */
   till: number;
 }
 
@@ -21,7 +21,7 @@ export class Remembered<T> {
   /** Null, which is asked for again soon, is what is not there. A failure is not remembered. */
   get(key: string, ask: () => Promise<T | null>): Promise<T | null> {
     const known = this.#entries.get(key);
-    if (known && this.#clock.now() < known.till) return known.answer;
+    if (known && monotonic(this.#clock) < known.till) return known.answer;
     const entry: Entry<T> = { answer: ask(), till: Number.POSITIVE_INFINITY };
     this.#entries.delete(key);
     this.#entries.set(key, entry);
@@ -31,7 +31,7 @@ export class Remembered<T> {
     }
     entry.answer.then(
       (answer) => {
-        entry.till = this.#clock.now() + (answer === null ? localiseLimits.missingMs : this.#knownMs);
+        entry.till = monotonic(this.#clock) + (answer === null ? localiseLimits.missingMs : this.#knownMs);
       },
       () => {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);

@@ -1,7 +1,15 @@
 /** The local half: what a mapping yields by name, looked up in this cloud. The first project counts in which the user has a role. */
-import type { KeystoneRole } from '../lproxy/keystone.ts';
+import { localiseLimits } from '../core/limits.ts';
+import type { KeystoneAssignment, KeystoneRole } from '../lproxy/keystone.ts';
 import { defaultDomain, type LocalDirectory, type RoleBook } from './localDirectory.ts';
-import type { MappedDomain, MappedRole, MappedUser, MappingAcceptance, Omission } from './mapping/outcome.ts';
+import type {
+  MappedDomain,
+  MappedGroup,
+  MappedRole,
+  MappedUser,
+  MappingAcceptance,
+  Omission,
+} from './mapping/outcome.ts';
 import { isServiceProject } from './mapping/privilege.ts';
 
 interface Named {
@@ -42,6 +50,18 @@ export interface ResolveOptions {
   readonly directory: LocalDirectory;
   /** Privileged roles in comparable form. */
   readonly privileged: ReadonlySet<string>;
+  /** Aborted when nobody waits for the outcome any more. */
+  readonly signal: AbortSignal;
+}
+
+/** Whether a mapping leads to more than is looked up for one token: the values are the partner's, and so would be the effort. */
+export function hasTooManyPlaces({ projects, groups }: MappingAcceptance): boolean {
+  if (projects.length + groups.length <= localiseLimits.places) return false;
+  const distinct = new Set([
+    ...projects.map(({ name, domain }) => JSON.stringify(['project', name, domain])),
+    ...groups.map(({ id, name, domain }) => JSON.stringify(['group', id, name, domain])),
+  ]);
+  return distinct.size > localiseLimits.places;
 }
 
 /** One user's look-ups, with what was left out on the way. */
@@ -49,10 +69,14 @@ export class Resolution {
   readonly omissions: Omission[] = [];
   readonly #directory: LocalDirectory;
   readonly #privileged: ReadonlySet<string>;
+  readonly #signal: AbortSignal;
   readonly #places = new Map<string, Place>();
+  /** Projects that were looked up by their ids. */
+  readonly #looked = new Set<string>();
 
-  constructor({ directory, privileged }: ResolveOptions) {
+  constructor({ directory, privileged, signal }: ResolveOptions) {
     this.#directory = directory;
+    this.#signal = signal;
     this.#privileged = privileged;
   }
 
@@ -78,11 +102,12 @@ export class Resolution {
     extra: readonly ExtraProject[],
   ): Promise<{ readonly project: LocalProject; readonly roles: readonly KeystoneRole[] } | null> {
     const book = await this.#directory.roles();
+    const assignments = await Promise.all(outcome.groups.map((group) => this.#assignmentsOf(group)));
     for (const { name, domain, roles } of outcome.projects) {
       const project = await this.#projectNamed(name, domain);
       if (project) this.#add(project, this.#named(book, roles));
     }
-    for (const group of outcome.groups) await this.#addGroup(book, group);
+    for (const [at, group] of outcome.groups.entries()) await this.#addGroup(book, group, assignments[at]!);
     if (localUser) await this.#addOwn(book, localUser, outcome.user.allowPrivileged);
     for (const { projectId, roles } of extra) {
       const origin = { rule: 0, allowPrivileged: false };
@@ -126,17 +151,18 @@ export class Resolution {
     });
   }
 
-  async #addGroup(book: RoleBook, group: MappingAcceptance['groups'][number]): Promise<void> {
+  async #assignmentsOf(group: MappedGroup): Promise<readonly KeystoneAssignment[]> {
     const { directory, id } = { directory: this.#directory, id: group.id };
     const domain = id === null ? await directory.domain(group.domain ?? defaultDomain) : null;
     const groupId = id ?? (domain && (await directory.group({ name: group.name ?? '', domainId: domain.id })))?.id;
-    const label = group.name ?? id;
-    if (groupId === undefined) {
-      this.#omit('group_missing', `There is no group ${label} of that domain.`);
-      return;
-    }
-    const from = `rule ${group.rule} for group ${label}`;
-    for (const { projectId, roleId } of await directory.assignments({ groupId })) {
+    if (groupId !== undefined) return directory.assignments({ groupId });
+    this.#omit('group_missing', `There is no group ${group.name ?? id} of that domain.`);
+    return [];
+  }
+
+  async #addGroup(book: RoleBook, group: MappedGroup, assignments: readonly KeystoneAssignment[]): Promise<void> {
+    const from = `rule ${group.rule} for group ${group.name ?? group.id}`;
+    for (const { projectId, roleId } of assignments) {
       const role = book.byId(roleId);
       if (role) await this.#addById(projectId, [{ role, allowPrivileged: group.allowPrivileged, from }]);
     }
@@ -154,6 +180,7 @@ export class Resolution {
   }
 
   async #projectNamed(name: string, of: MappedDomain | null): Promise<LocalProject | null> {
+    this.#signal.throwIfAborted();
     const domain = await this.#directory.domain(of ?? defaultDomain);
     const found = domain && (await this.#directory.project({ name, domainId: domain.id }));
     if (found && domain) return { id: found.id, name: found.name, domain };
@@ -163,6 +190,17 @@ export class Resolution {
   }
 
   async #addById(id: string, grants: readonly Grant[]): Promise<void> {
+    const known = this.#places.get(id);
+    if (known) {
+      this.#add(known.project, grants);
+      return;
+    }
+    this.#signal.throwIfAborted();
+    this.#looked.add(id);
+    if (this.#looked.size > localiseLimits.places) {
+      this.#omit('too_many_places', 'Groups or the local user lead to more projects than are looked up.');
+      return;
+    }
     const found = await this.#directory.projectById(id);
     const domain = found && (await this.#directory.domain({ id: found.domainId }));
     if (found && domain) this.#add({ id: found.id, name: found.name, domain }, grants);

@@ -34,10 +34,23 @@ export interface Carried {
   readonly application_credential?: Readonly<Record<string, unknown>>;
 }
 
+/** What is carried over, and the restriction that is not everybody's to enforce. */
+export interface Restrictions {
+  readonly carried: Carried;
+  readonly hasAccessRules: boolean;
+}
+
 const restricted = (details: string): Omission => ({ reason: 'restricted', details });
 
 /** `accessRules`: whether the caller says that it enforces access rules (OpenStack-Identity-Access-Rules). */
-export function carryOver(body: unknown, accessRules: boolean): Carried | Omission {
+export function carryOver({ carried, hasAccessRules }: Restrictions, accessRules: boolean): Carried | Omission {
+  return hasAccessRules && !accessRules
+    ? restricted('The token has access rules, and the service does not say that it enforces them.')
+    : carried;
+}
+
+/** Reads them out of the parsed body, or says why the token has to be refused whoever asks. */
+export function readRestrictions(body: unknown): Restrictions | Omission {
   const result = carriedBody.safeParse(body);
   if (!result.success) return restricted('The body lacks what every token has, or has it in another form.');
   const { token } = result.data;
@@ -48,11 +61,12 @@ export function carryOver(body: unknown, accessRules: boolean): Carried | Omissi
 
   const { methods, audit_ids, expires_at, issued_at, application_credential: credential } = token;
   const carried = { methods, audit_ids, expires_at, issued_at };
-  if (!credential) return carried;
+  if (!credential) return { carried, hasAccessRules: false };
   const strange = Object.keys(credential).find((name) => !credentialMembers.includes(name));
   if (strange !== undefined)
     return restricted(`The application credential has ${strange.slice(0, 64)}, which cannot be carried over.`);
-  if (credential.access_rules !== undefined && !accessRules)
-    return restricted('The token has access rules, and the service does not say that it enforces them.');
-  return { ...carried, application_credential: credential };
+  return {
+    carried: { ...carried, application_credential: credential },
+    hasAccessRules: credential.access_rules !== undefined,
+  };
 }

@@ -38,6 +38,19 @@ describe("a partner's share of Keystone", () => {
     expect(await Promise.all(asked)).to.have.length(5);
   });
 
+  it('covers everything that a partner can have asked, and nothing else', () => {
+    const asking = new Set([
+      ...['validateToken', 'issueToken', 'revokeToken', 'createProject', 'projectsNamed', 'deleteProject'],
+      ...['listServices', 'listEndpoints', 'listRegions', 'listDomains', 'listRoles', 'roleInferences'],
+      ...['listProjects', 'findProject', 'listUsers', 'findUser', 'listGroups', 'listAssignments', 'findDomain'],
+    ]);
+    const names = [...asking, 'login', 'close'];
+    const keystone = Object.fromEntries(names.map((name) => [name, () => undefined])) as unknown as Keystone;
+    const share = partnerKeystones(keystone, () => 1)(partner('north'))!;
+    const limited = names.filter((name) => share[name as keyof Keystone] !== keystone[name as keyof Keystone]);
+    expect(limited).to.have.members([...asking]);
+  });
+
   it('is refused when too many wait', async () => {
     const { keystone, waiting } = createSlowKeystone();
     const share = partnerKeystones(keystone, () => 1)(partner('north'))!;

@@ -1,5 +1,6 @@
 /** Real time, and as much more as a test wants: time-outs of hours without waiting. */
 import type { Clock } from '../../src/core/clock.ts';
+import { testStart } from './store.ts';
 
 export interface ShiftedClock extends Clock {
   /** Sets the clock forward. */
@@ -19,6 +20,25 @@ export function createShiftedClock(): ShiftedClock {
     },
     elapse: (ms) => {
       elapsedMs += ms;
+    },
+  };
+}
+
+/** Stands still but for the test: `advance` is time that passes, `set` is what somebody does to the clock on the wall. */
+export type SteadyClock = Required<Clock> & { advance(ms: number): void; set(ms: number): void };
+
+export function createSteadyClock(at: number = testStart): SteadyClock {
+  let wall = at;
+  let elapsed = 0;
+  return {
+    now: () => wall,
+    monotonic: () => elapsed,
+    advance: (ms) => {
+      wall += ms;
+      elapsed += ms;
+    },
+    set: (ms) => {
+      wall += ms;
     },
   };
 }

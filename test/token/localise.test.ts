@@ -1,18 +1,23 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ClientPool } from '../../src/client/pool.ts';
+import { TrustView } from '../../src/client/trustView.ts';
 import { type Config, loadConfig, partnerConfig } from '../../src/core/config.ts';
+import { AllianceError } from '../../src/core/errors.ts';
+import { localiseLimits, trustLimits } from '../../src/core/limits.ts';
 import { silentLogger } from '../../src/core/log.ts';
 import { createKeystone, type Keystone } from '../../src/lproxy/keystone.ts';
+import { parseToken } from '../../src/lproxy/keystoneBodies.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import type { Store } from '../../src/model/store.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
 import { foreignDomain, foreignUserId } from '../../src/token/foreignUser.ts';
 import { createLocaliser, type Localised, type Localiser, type LocaliserOptions } from '../../src/token/localise.ts';
+import { createSteadyClock } from '../support/clock.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { rejection } from '../support/errors.ts';
 import { inDefault } from '../support/keystoneApi.ts';
-import { createTestClock, createTestFile, newPartner } from '../support/store.ts';
+import { createTestFile, newPartner } from '../support/store.ts';
 
 const domain = { id: 'd-east', name: 'East' };
 const foreignToken = (changes: object = {}): string =>
@@ -56,10 +61,11 @@ interface TokenBody {
 
 describe('token/localise', () => {
   const directory = temporaryDirectory();
-  let clock = createTestClock();
+  let clock = createSteadyClock();
   let keystone: SandboxKeystone;
   let client: Keystone;
   let store: Store;
+  let view: TrustView;
   let file: ReturnType<typeof createTestFile>;
   let partner: Partner;
   let config: Config;
@@ -68,7 +74,7 @@ describe('token/localise', () => {
 
   const roleId = (name: string) => [...keystone.state.roles.values()].find((role) => role.name === name)!.id;
   const make = (more: Partial<LocaliserOptions> = {}) =>
-    createLocaliser({ keystone: client, store, pool, config: () => config, clock, log: silentLogger, ...more });
+    createLocaliser({ keystone: client, store, view, pool, config: () => config, clock, log: silentLogger, ...more });
   // The only call that a localiser makes of a partner.
   const pool = {
     call: async () => {
@@ -86,7 +92,7 @@ describe('token/localise', () => {
   };
 
   beforeEach(async () => {
-    clock = createTestClock();
+    clock = createSteadyClock();
     keystone = await startSandboxKeystone({ region: 'west', clock });
     const user = inDefault('admin');
     client = createKeystone({
@@ -107,6 +113,8 @@ describe('token/localise', () => {
       url: 'http://image/$(tenant_id)s',
     });
     await store.mappings.set(partner.uid, JSON.stringify(guests));
+    view = new TrustView({ store, clock, log: silentLogger, loadIdentities: async () => [] });
+    await view.refresh();
     configure();
     localiser = make();
     remoteUrl = 'https://image.east.example/%(project_id)s';
@@ -134,7 +142,11 @@ describe('token/localise', () => {
     const outcome = await found;
     return outcome.kind === 'denied' ? outcome.reason : 'accepted';
   };
-  const setRules = (rules: unknown) => store.mappings.set(partner.uid, JSON.stringify(rules));
+  const setText = async (text: string | null) => {
+    await store.mappings.set(partner.uid, text);
+    await view.refresh();
+  };
+  const setRules = (rules: unknown) => setText(JSON.stringify(rules));
   const withLocal = (...local: object[]) => [
     { remote: [{ type: 'openstack_user' }], local: [{ user: { name: '{0}' } }, ...local] },
   ];
@@ -178,14 +190,115 @@ describe('token/localise', () => {
     expect(foreignDomain(partner).id).not.to.equal(foreignDomain(north).id);
   });
 
-  it('reads the mapping anew each time: a change counts at once, and without one nobody has access', async () => {
+  it('a change of the mapping counts as soon as the trust epoch shows it, and without one nobody has access', async () => {
     expect(await reasonOf(localise())).to.equal('accepted');
     await setRules([...guests, { remote: [{ type: 'openstack_user', any_one_of: ['ann'] }], deny: true }]);
     expect(await reasonOf(localise())).to.equal('deny_rule');
-    await store.mappings.set(partner.uid, null);
+    await setText(null);
     expect(await reasonOf(localise())).to.equal('no_mapping');
-    await store.mappings.set(partner.uid, '[{"remote":[]}]');
+    await setText('[{"remote":[]}]');
     expect(await reasonOf(localise())).to.equal('mapping_unreadable');
+  });
+
+  it('reads database and body once for many questions about a token that is remembered', async () => {
+    let reads = 0;
+    const mappings = {
+      get: (uid: Partner['uid']) => {
+        reads += 1;
+        return store.mappings.get(uid);
+      },
+    };
+    const extraProjects = async () => {
+      reads += 1;
+      return [];
+    };
+    localiser = make({ store: { mappings }, extraProjects });
+    const facts = parseToken(foreignToken());
+    const first = tokenOf(await localise(undefined, { facts }));
+    // The body is not looked at any more.
+    for (let n = 0; n < 9; n++) expect(tokenOf(await localise('{', { facts }))).to.deep.equal(first);
+    expect(reads).to.equal(2);
+    clock.advance(trustLimits.epochPollMs);
+    await localise(undefined, { facts });
+    expect(reads, 'projects from elsewhere').to.equal(3);
+    await setText(null);
+    expect(await reasonOf(localise(undefined, { facts }))).to.equal('no_mapping');
+    const north = await store.partners.add(newPartner('north', { role: 'provider' }));
+    expect(await reasonOf(localise(undefined, { partner: north }))).to.equal('no_mapping');
+  });
+
+  it('does not remember that the mapping could not be read', async () => {
+    let failing = true;
+    const get = async (uid: Partner['uid']) => {
+      if (failing) throw new AllianceError('database_locked');
+      return store.mappings.get(uid);
+    };
+    localiser = make({ store: { mappings: { get } } });
+    await rejection(localise(), 'database_locked');
+    failing = false;
+    expect(await reasonOf(localise())).to.equal('accepted');
+  });
+
+  it('looks up so many projects and groups for one token, and no more', async () => {
+    const groups = (count: number) =>
+      withLocal(...Array.from({ length: count }, (_, n) => ({ groups: `g${n}`, domain: { name: 'Default' } })));
+    const asked = () => keystone.requests.filter(({ path }) => path.startsWith('/v3/groups')).length;
+    const { places } = localiseLimits;
+    await setRules(groups(places + 1));
+    expect(await reasonOf(localise())).to.equal('too_many_places');
+    expect(asked()).to.equal(0);
+    await setRules(groups(places));
+    expect(await reasonOf(localise())).to.equal('group_missing');
+    expect(asked()).to.equal(places);
+    const group = keystone.state.addGroup('wide');
+    for (let n = 0; n <= places; n++) {
+      const { id } = keystone.state.addProject(`place ${n}`);
+      const target = { kind: 'project', id } as const;
+      keystone.state.groupAssignments.push({ groupId: group.id, roleId: roleId('member'), target });
+    }
+    await setRules(withLocal({ group_ids: group.id }));
+    const found = await localise();
+    expect(tokenOf(found).project.name).to.equal('place 0');
+    expect(found.trace.omissions.map(({ reason }) => reason)).to.deep.equal(['too_many_places']);
+  });
+
+  it('asks of Keystone what is the partner’s share, and remembers for each partner apart', async () => {
+    const users: string[] = [];
+    const busy = new AllianceError('overloaded');
+    localiser = make({
+      shareOf: ({ cloudId }) => {
+        users.push(cloudId);
+        return cloudId === 'north' ? { ...client, listRoles: () => Promise.reject(busy) } : client;
+      },
+    });
+    const north = await store.partners.add(newPartner('north', { role: 'provider' }));
+    await store.mappings.set(north.uid, JSON.stringify(guests));
+    await view.refresh();
+    await localise();
+    await rejection(localise(undefined, { partner: north }), 'overloaded');
+    await localise();
+    expect(users).to.deep.equal(['east', 'north']);
+  });
+
+  it('gives up a Keystone that takes too long in all, and asks it nothing more', async () => {
+    const asked: string[] = [];
+    let answer: () => void = () => undefined;
+    const share: Keystone = {
+      ...client,
+      listRoles: () =>
+        new Promise((resolve) => {
+          answer = () => resolve([{ id: 'r', name: 'member' }]);
+        }),
+      listProjects: async ({ name }) => {
+        asked.push(name);
+        return [];
+      },
+    };
+    localiser = make({ shareOf: () => share, deadlineMs: 50 });
+    await rejection(localise(), 'keystone_unreachable');
+    answer();
+    await turn();
+    expect(asked).to.deep.equal([]);
   });
 
   it('asks the partner to be an active provider', async () => {

@@ -2,11 +2,11 @@ import { expect } from 'chai';
 import { AllianceError } from '../../src/core/errors.ts';
 import { localiseLimits } from '../../src/core/limits.ts';
 import { Remembered } from '../../src/token/remembered.ts';
+import { createSteadyClock } from '../support/clock.ts';
 import { rejection } from '../support/errors.ts';
-import { createTestClock } from '../support/store.ts';
 
 describe('token/remembered', () => {
-  const clock = createTestClock();
+  const clock = createSteadyClock();
   let asked = 0;
   const answering = (answer: string | null) => async () => {
     asked += 1;
@@ -27,6 +27,19 @@ describe('token/remembered', () => {
     expect(await remembered.get('a', answering(null))).to.equal(null);
     clock.advance(localiseLimits.missingMs);
     expect(await remembered.get('a', answering('z'))).to.equal('z');
+  });
+
+  it('grows old by the time that passes, whatever is done to the clock', async () => {
+    const remembered = new Remembered<string>(clock);
+    await remembered.get('a', answering('x'));
+    clock.set(-3600_000);
+    clock.advance(localiseLimits.knownMs - 1);
+    expect(await remembered.get('a', answering('y'))).to.equal('x');
+    clock.set(7200_000);
+    expect(await remembered.get('a', answering('y'))).to.equal('x');
+    clock.set(-7200_000);
+    clock.advance(1);
+    expect(await remembered.get('a', answering('y'))).to.equal('y');
   });
 
   it('remembers no failure', async () => {

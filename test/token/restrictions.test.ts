@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { carryOver } from '../../src/token/restrictions.ts';
+import { carryOver, readRestrictions } from '../../src/token/restrictions.ts';
 
 const token = {
   methods: ['password'],
@@ -8,7 +8,10 @@ const token = {
   expires_at: '2030-01-01T01:00:00.000000Z',
   issued_at: '2030-01-01T00:00:00.000000Z',
 };
-const carry = (more: object, accessRules = false) => carryOver({ token: { ...token, ...more } }, accessRules);
+const carry = (more: object, accessRules = false) => {
+  const restrictions = readRestrictions({ token: { ...token, ...more } });
+  return 'reason' in restrictions ? restrictions : carryOver(restrictions, accessRules);
+};
 const reasonOf = (result: ReturnType<typeof carryOver>) => ('reason' in result ? result.reason : 'carried');
 
 describe('token/restrictions', () => {

@@ -103,8 +103,12 @@ const toOwner = ({ id, name, domain }: z.output<typeof owner>): ForeignOwner => 
 });
 
 /** Reads the body of a token as its issuer sent it. @throws AllianceError wire_malformed for what is none */
-export function foreignIdentity(body: string, cloudId: CloudId): ForeignIdentity {
-  const result = tokenSubject.safeParse(parseJson(body));
+export const foreignIdentity = (body: string, cloudId: CloudId): ForeignIdentity =>
+  identityInBody(parseBodyJson(body), cloudId);
+
+/** The same of a body that is parsed. */
+export function identityInBody(json: unknown, cloudId: CloudId): ForeignIdentity {
+  const result = tokenSubject.safeParse(json);
   if (!result.success)
     throw new AllianceError('wire_malformed', {
       field: result.error.issues[0]?.path.join('.') ?? 'token',
@@ -120,11 +124,11 @@ export function foreignIdentity(body: string, cloudId: CloudId): ForeignIdentity
   return identityOf(subject, cloudId);
 }
 
-function parseJson(text: string): unknown {
+/** Undefined for what is no JSON: it is refused as what is no token. */
+export function parseBodyJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // What is no JSON is refused as what is no token.
     return undefined;
   }
 }

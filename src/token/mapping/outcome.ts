@@ -60,6 +60,8 @@ export type DenialReason =
   | 'user_missing'
   | 'group_missing'
   | 'no_project'
+  /** It leads to more projects and groups than are looked up for one token. */
+  | 'too_many_places'
   | 'project_missing'
   | 'project_refused'
   | 'role_missing'
