@@ -1,9 +1,10 @@
 /** What an operator does with projects across clouds: asks partners for them, gives them back, and takes back those of partners. */
 import { AllianceError } from '../core/errors.ts';
+import type { CloudId } from '../core/ids.ts';
 import { provisionLimits } from '../core/limits.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
-import type { Provision, ProvisionContent, ProvisionDirection } from '../model/provision.ts';
+import { type Provision, type ProvisionContent, type ProvisionDirection, presentStates } from '../model/provision.ts';
 import { deprovision, provision } from '../rproxy/provision.ts';
 import { removeProject } from '../server/provisioning/projects.ts';
 import { sameContent } from '../server/provisioning/request.ts';
@@ -11,13 +12,15 @@ import type { Installation } from './installation.ts';
 
 /**
  * Asks a partner for a project. The request is stored before it is sent, so that with the same id it can be sent again when the answer
- * was lost; one that the partner has refused is forgotten.
+ * was lost, or could not be read or stored here; one that the partner has refused is forgotten. `onOpen` hears that nobody knows
+ * whether the project was made.
  */
 export async function askForProject(
   { store, pool }: Pick<Installation, 'store' | 'pool'>,
   partner: Partner,
   requestId: string,
   content: ProvisionContent,
+  onOpen: () => void = () => undefined,
 ): Promise<Provision> {
   const { provisions } = store;
   const roles = content.roles ?? [];
@@ -35,20 +38,27 @@ export async function askForProject(
     const made = await provision(pool, partner, requestId, content);
     return (await provisions.activate(stored.id, made)) ?? { ...stored, ...made, state: 'active' };
   } catch (thrown) {
-    if (thrown instanceof AllianceError && !thrown.retryable) await provisions.abandon(stored.id, 'refused');
+    if (thrown instanceof AllianceError && thrown.remote && !thrown.retryable)
+      await provisions.abandon(stored.id, 'refused');
+    else onOpen();
     throw thrown;
   }
 }
 
-/** Of one partner, by id or by name; ids first. @throws AllianceError project_not_found */
+/** The cloud that is called so: a partner, or one that was removed and whose projects are still here. */
+export async function cloudOfProjects({ store }: Pick<Installation, 'store'>, name: string): Promise<CloudId> {
+  const former = await store.provisions.list({ cloudId: name as CloudId, direction: 'in', states: presentStates });
+  return former[0]?.cloudId ?? (await store.partners.resolve(name)).cloudId;
+}
+
+/** Of one cloud, by id or by name; ids first. @throws AllianceError project_not_found */
 export async function findProvision(
   { store }: Pick<Installation, 'store'>,
-  partner: Partner,
+  cloudId: CloudId,
   direction: ProvisionDirection,
   project: string,
 ): Promise<Provision> {
-  const states = ['creating', 'active', 'off', 'removing'] as const;
-  const all = await store.provisions.list({ direction, partnerUid: partner.uid, states });
+  const all = await store.provisions.list({ direction, cloudId, states: presentStates });
   const found =
     all.find(({ projectId }) => projectId === project) ?? all.find(({ asked: { name } }) => name === project);
   if (!found) throw new AllianceError('project_not_found');

@@ -2,12 +2,18 @@
 import { type Command, Option } from 'commander';
 import { openKeystone } from '../broker/broker.ts';
 import type { Installation } from '../broker/installation.ts';
-import { askForProject, findProvision, giveBackProject, takeBackProject } from '../broker/provisions.ts';
+import {
+  askForProject,
+  cloudOfProjects,
+  findProvision,
+  giveBackProject,
+  takeBackProject,
+} from '../broker/provisions.ts';
 import { AllianceError } from '../core/errors.ts';
 import { newRequestId } from '../core/ids.ts';
 import { provisionLimits } from '../core/limits.ts';
-import { type Provision, type ProvisionDirection, provisionDirections } from '../model/provision.ts';
-import { type Cli, shown } from './cli.ts';
+import { type Provision, type ProvisionDirection, presentStates, provisionDirections } from '../model/provision.ts';
+import type { Cli } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
 import { formatFacts, formatTable, formatTime, isoTime, printable, shellWord } from './text.ts';
@@ -114,11 +120,9 @@ async function ask(cli: Cli, name: string, options: ProjectOptions): Promise<und
   const content = contentOf(name, options);
   const requestId = options.requestId ?? newRequestId();
   return cli.withPartner(options.partner, async (partner, installation) => {
-    const made = await askForProject(installation, partner, requestId, content).catch((thrown: unknown) => {
-      if (thrown instanceof AllianceError && thrown.retryable)
-        cli.note(`It may have been made. To repeat this request: --request-id ${shellWord(requestId)}`);
-      throw thrown;
-    });
+    const made = await askForProject(installation, partner, requestId, content, () =>
+      cli.note(`It may have been made. To repeat this request: --request-id ${shellWord(requestId)}`),
+    );
     const { projectId, domainId, roles, expiresAt } = made;
     cli.print(
       viewProvision(made),
@@ -136,11 +140,10 @@ async function ask(cli: Cli, name: string, options: ProjectOptions): Promise<und
 }
 
 async function list(cli: Cli, { store }: Installation, { partner: name, direction }: ListOptions): Promise<undefined> {
-  const partner = name === undefined ? undefined : await store.partners.resolve(name);
-  const states = ['creating', 'active', 'off', 'removing'] as const;
-  const found = await store.provisions.list({ direction, partnerUid: partner?.uid, states });
-  const rows = found.map(({ cloudId, direction: way, asked, state, roles, projectId, expiresAt, lastError }) => [
-    cloudId,
+  const cloudId = name === undefined ? undefined : await cloudOfProjects({ store }, name);
+  const found = await store.provisions.list({ direction, cloudId, states: presentStates });
+  const rows = found.map(({ direction: way, asked, state, roles, projectId, expiresAt, lastError, ...rest }) => [
+    rest.cloudId,
     way,
     asked.name,
     lastError === null ? state : `${state} (${lastError})`,
@@ -148,20 +151,24 @@ async function list(cli: Cli, { store }: Installation, { partner: name, directio
     roles.join(','),
     expiresAt === null ? '-' : formatTime(expiresAt),
     projectId ?? '-',
+    state === 'creating' ? rest.requestId : '-',
   ]);
-  const heading = ['PARTNER', 'DIRECTION', 'NAME', 'STATE', 'USER', 'ROLES', 'REMOVED', 'PROJECT'];
+  const heading = ['PARTNER', 'DIRECTION', 'NAME', 'STATE', 'USER', 'ROLES', 'REMOVED', 'PROJECT', 'REQUEST'];
   cli.print({ projects: found.map(viewProvision) }, formatTable(heading, rows));
   return undefined;
 }
 
+/** One that was made here needs no partner: it may have been removed since. */
 function remove(cli: Cli, project: string, name: string, direction: ProvisionDirection): Promise<undefined> {
-  return cli.withPartner(name, async (partner, installation) => {
-    const found = await findProvision(installation, partner, direction, project);
-    if (direction === 'out') await giveBackProject(installation, partner, found);
+  return cli.open(async (installation) => {
+    const partner = direction === 'out' ? await installation.store.partners.resolve(name) : undefined;
+    const cloudId = partner?.cloudId ?? (await cloudOfProjects(installation, name));
+    const found = await findProvision(installation, cloudId, direction, project);
+    if (partner) await giveBackProject(installation, partner, found);
     else await withKeystone(installation, (keystone) => takeBackProject(installation, keystone, found));
     cli.print(
-      { partner: partner.cloudId, direction, name: found.asked.name, project_id: found.projectId },
-      `project ${printable(found.asked.name)} of ${shown(partner)} removed`,
+      { partner: cloudId, direction, name: found.asked.name, project_id: found.projectId },
+      `project ${printable(found.asked.name)} of ${printable(cloudId)} removed`,
     );
     return undefined;
   });

@@ -70,7 +70,8 @@ export type ProvisionActor = 'partner' | 'operator' | 'broker';
 
 export interface ProvisionQuery {
   readonly direction?: ProvisionDirection | undefined;
-  readonly partnerUid?: PartnerUid | undefined;
+  /** Of this partner, and of former ones under its cloud_id. */
+  readonly cloudId?: CloudId | undefined;
   readonly states?: readonly ProvisionState[] | undefined;
 }
 

@@ -58,10 +58,10 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       return row ? toProvision(row) : null;
     },
 
-    list: async ({ direction, partnerUid, states } = {}) => {
+    list: async ({ direction, cloudId, states } = {}) => {
       let rows = db.reader.selectFrom('provisions').selectAll();
       if (direction !== undefined) rows = rows.where('direction', '=', direction);
-      if (partnerUid !== undefined) rows = rows.where('partner_uid', '=', partnerUid);
+      if (cloudId !== undefined) rows = rows.where('cloud_id', '=', cloudId);
       if (states !== undefined) rows = rows.where('state', 'in', [...states]);
       return (await rows.orderBy('created_at').orderBy('id').execute()).map(toProvision);
     },

@@ -1,4 +1,6 @@
 /** Projects across two brokers, and what becomes of them by themselves: announced, removed, finished, switched off. */
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
 import { endTrust } from '../../src/broker/partners.ts';
 import { askForProject, findProvision, giveBackProject } from '../../src/broker/provisions.ts';
@@ -74,10 +76,14 @@ describe('projects across clouds', function () {
     expect(await provisions.projectsFor(atEast.uid, 'u2', clock.now())).to.deep.equal([]);
     expect(await provisions.projectsFor(atWest.uid, 'u1', clock.now())).to.deep.equal([]);
 
-    await giveBackProject(west.installation, atWest, await findProvision(west.installation, atWest, 'out', 'web'));
+    await giveBackProject(
+      west.installation,
+      atWest,
+      await findProvision(west.installation, atWest.cloudId, 'out', 'web'),
+    );
     expect(projects()).to.deep.equal(['admin', 'demo']);
     expect(await provisions.projectsFor(atEast.uid, 'u1', clock.now())).to.deep.equal([]);
-    await rejection(findProvision(west.installation, atWest, 'out', 'web'), 'project_not_found');
+    await rejection(findProvision(west.installation, atWest.cloudId, 'out', 'web'), 'project_not_found');
     expect(await outcomes()).to.deep.equal(['asked', 'provisioned', 'removal_began', 'removed']);
   });
 
@@ -90,6 +96,21 @@ describe('projects across clouds', function () {
     keystone.faults.clear();
     expect((await ask({}, 'lost')).state).to.equal('active');
     expect(projects()).to.deep.equal(['admin', 'demo', 'web']);
+  });
+
+  it('are not forgotten where the answer came and cannot be stored', async () => {
+    const database = new Sqlite(join(west.home, 'alliance.db'));
+    try {
+      database.exec("create trigger full before update on provisions begin select raise(abort, 'full'); end");
+      await rejection(ask({}, 'unstored'), 'internal');
+      expect(projects()).to.include('web');
+      const [open] = await west.installation.store.provisions.list();
+      expect(open).to.deep.include({ state: 'creating', requestId: 'unstored' });
+      database.exec('drop trigger full');
+    } finally {
+      database.close();
+    }
+    expect((await ask({}, 'unstored')).projectId).to.equal((await made()).projectId);
   });
 
   it('are announced before they expire, and removed at their end', async () => {

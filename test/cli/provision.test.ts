@@ -1,5 +1,6 @@
 /** `alliance provision` between two clouds, and a foreign user in the project that was made for it. */
 import { expect } from 'chai';
+import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
 import { type Cloud, pairClouds, startCloud, stopClouds } from '../support/cloud.ts';
 import { runCommand } from '../support/commandLine.ts';
 import { checked } from '../support/jsonSchema.ts';
@@ -9,6 +10,7 @@ type View = Record<string, unknown>;
 
 describe('alliance provision', function () {
   this.timeout(30_000);
+  let keystone: SandboxKeystone;
   let east: Cloud;
   let west: Cloud;
 
@@ -18,10 +20,14 @@ describe('alliance provision', function () {
       ALLIANCE_PARTNERS__WEST__PROVISION__ROLES: 'member,reader',
       ALLIANCE_FACADE__LISTEN: '127.0.0.1:0',
     };
-    [east, west] = await Promise.all([startCloud({ cloudId: 'east', env }), startCloud({ cloudId: 'west' })]);
+    keystone = await startSandboxKeystone({ region: 'east' });
+    [east, west] = await Promise.all([startCloud({ cloudId: 'east', env, keystone }), startCloud({ cloudId: 'west' })]);
     await pairClouds(east, west, { role: 'both' });
   });
-  after(stopClouds);
+  after(async () => {
+    await stopClouds();
+    await keystone.stop();
+  });
 
   const run = ({ home, env }: Cloud, args: string) => runCommand(args.split(' '), { home, env });
   async function json<T = View>(cloud: Cloud, schema: string, args: string): Promise<T> {
@@ -106,5 +112,33 @@ describe('alliance provision', function () {
     expect(await list(west)).to.deep.equal([]);
     const again = await run(west, 'provision remove lab --partner east --json');
     expect(checked('error', JSON.parse(again.stderr)).code).to.equal(1407);
+  });
+
+  it('a request whose answer is missing says by which id it can be repeated', async () => {
+    keystone.faults.always('down', { match: { method: 'POST', path: /projects/ } });
+    const { code, stderr } = await run(west, 'provision project late --partner east --request-id later-1');
+    expect([code, stderr]).to.satisfy(
+      ([c, text]: [number, string]) => c === 1 && text.includes('--request-id later-1'),
+    );
+    keystone.faults.clear();
+    const rows = (await run(west, 'provision list')).stdout.split('\n');
+    expect(rows[0]).to.match(/REQUEST *$/);
+    expect(rows[1]).to.match(/late +creating .*later-1 *$/);
+    const done = await run(west, 'provision project late --partner east --request-id later-1');
+    expect(done.code, done.stderr).to.equal(0);
+    expect((await run(west, 'provision list')).stdout).not.to.contain('later-1');
+    const refused = await run(west, 'provision project admin --partner east');
+    expect(refused.stderr).not.to.contain('--request-id');
+  });
+
+  it('projects of a partner that was removed can still be seen and removed', async () => {
+    expect((await run(east, 'partner remove west --yes')).code).to.equal(0);
+    const [late] = await list(east, ' --partner west --direction in');
+    expect(late).to.deep.include({ name: 'late', partner: 'west' });
+    const gone = await json(east, 'provision-remove', 'provision remove late --partner west --direction in');
+    expect(gone).to.deep.include({ name: 'late', partner: 'west', direction: 'in' });
+    expect([...keystone.state.projects.values()].map(({ name }) => name)).not.to.include('late');
+    const none = await run(east, 'provision list --partner west --json');
+    expect(checked('error', JSON.parse(none.stderr)).name).to.equal('partner_not_found');
   });
 });

@@ -35,7 +35,13 @@ describe('projects for partners', () => {
       cloudId: 'east',
       clock,
       keystone,
-      env: { ...limits('PEER'), ...limits('NORTH'), ALLIANCE_PARTNERS__PEER__PROVISION__LIFE_DAYS: '30' },
+      env: {
+        ...limits('PEER'),
+        ...limits('NORTH'),
+        ...limits('LOST'),
+        ALLIANCE_PARTNERS__PEER__PROVISION__LIFE_DAYS: '30',
+        ALLIANCE_PARTNERS__LOST__PROVISION__DOMAIN: 'Nowhere',
+      },
     });
     peer = await PartnerPeer.join(cloud);
     raw = await peer.channel();
@@ -136,6 +142,13 @@ describe('projects for partners', () => {
     await ask({ name: 'd' });
     await ask({ name: 'e' }, other);
     expect(projects()).to.deep.equal(['admin', 'b', 'c', 'd', 'demo', 'e']);
+  });
+
+  it('makes none where the domain does not exist, and says no more of it to the partner', async () => {
+    const lost = await (await PartnerPeer.join(cloud, 'lost')).channel();
+    const { message, remote } = await rejection(ask({}, lost), 'provision_off');
+    expect([remote, message.includes('Nowhere')]).to.deep.equal([true, false]);
+    expect(await stored()).to.deep.equal([]);
   });
 
   it('holds the limit when many ask at once', async () => {

@@ -42,7 +42,7 @@ export async function provisionProject(
 }
 
 async function reserve(
-  { store, config, clock }: ServerContext,
+  { store, config, clock, log }: ServerContext,
   keystone: Keystone,
   partner: Partner,
   { requestId, content }: ReadProvision,
@@ -53,6 +53,12 @@ async function reserve(
   const grant = grantFor(limits, tokens, content, clock.now());
   const roles = await givenRoles(keystone, tokens, grant.roles, content.roles !== null);
   const domainId = await domainIdOf(keystone, limits.domain);
+  if (domainId === undefined) {
+    // The partner can do nothing about it, and learns no names of domains.
+    const details = `partners.${partner.cloudId}.provision.domain: there is no domain ${limits.domain}, or it is switched off.`;
+    log.warn({ partner: partner.cloudId }, `No projects can be made for a partner: ${details}`);
+    throw new AllianceError('provision_off', { details });
+  }
   const request = { direction: 'in', requestId, asked: content, roles, domainId, expiresAt: grant.expiresAt } as const;
   return store.provisions.reserve(partner, request, limits.projects);
 }

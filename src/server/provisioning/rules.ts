@@ -84,13 +84,7 @@ export async function givenRoles(
   return given;
 }
 
-/** Id of the domain that projects of the partner are made in. */
-export async function domainIdOf(keystone: Keystone, name: string): Promise<string> {
-  const found = (await keystone.listDomains({ name })).find((domain) => domain.name === name);
-  if (!found)
-    throw new AllianceError('configuration', {
-      field: 'partners.<cloud_id>.provision.domain',
-      details: `There is no domain ${name}, or it is switched off.`,
-    });
-  return found.id;
+/** Id of the domain that projects of the partner are made in; undefined where there is none of that name, or it is switched off. */
+export async function domainIdOf(keystone: Keystone, name: string): Promise<string | undefined> {
+  return (await keystone.listDomains({ name })).find((domain) => domain.name === name)?.id;
 }
