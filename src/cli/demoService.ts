@@ -68,9 +68,11 @@ export function tellServiceStory(east: DemoCloud, west: DemoCloud): Step[] {
     {
       title: "west's operator maps members in east to the project guests",
       run: async () => {
-        const { store } = west.broker.installation;
+        const { store, view } = west.broker.installation;
         const { uid } = await store.partners.resolve('east');
         await store.mappings.set(uid, JSON.stringify(rules));
+        // A running broker looks every half second.
+        await view.refresh();
         return 'one rule, in the language of Keystone mappings';
       },
     },

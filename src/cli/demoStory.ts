@@ -126,10 +126,13 @@ export function tellStory(east: DemoCloud, west: DemoCloud): Step[] {
     {
       title: 'west asks again, from what east knows (soft)',
       run: async () => {
-        const seenBefore = east.keystone.requests.length;
+        // East's broker asks for revocations all the time.
+        const validations = () =>
+          east.keystone.requests.filter(({ path }) => path.startsWith('/v3/auth/tokens')).length;
+        const seenBefore = validations();
         const answer = await validateToken(pool, partner, token, { soft: true });
         expect(answer.status === 'valid', answer.status);
-        expect(east.keystone.requests.length === seenBefore, 'Keystone was asked');
+        expect(validations() === seenBefore, 'Keystone was asked');
         return "VALID, east's Keystone was not asked";
       },
     },
