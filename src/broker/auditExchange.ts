@@ -3,6 +3,7 @@ import { toAllianceError } from '../core/errors.ts';
 import type { CloudId } from '../core/ids.ts';
 import type { Partner } from '../model/partner.ts';
 import { exchangeCheckpoint } from '../rproxy/audit.ts';
+import { isAuditWhole } from './audit.ts';
 import type { Installation } from './installation.ts';
 
 /** `refused`: the partner holds a head that our audit does not lead to any more. `distrusted`: its own audit is not what it was. */
@@ -25,12 +26,14 @@ export async function tellCheckpoint(installation: Installation, partner: Partne
   }
 }
 
-export type Answers = ReadonlyMap<CloudId, ExchangeOutcome | 'unreachable'>;
+/** `withheld`: our own audit is not whole, so the partner was told nothing. */
+export type Answers = ReadonlyMap<CloudId, ExchangeOutcome | 'unreachable' | 'withheld'>;
 
 /** Asks every active partner now. */
 export async function askPartners(installation: Installation): Promise<Answers> {
   const { view } = installation;
   const active = [...view.partners].filter((partner) => view.stateOf(partner) === 'active');
+  if (!(await isAuditWhole(installation))) return new Map(active.map(({ cloudId }) => [cloudId, 'withheld']));
   const answers = active.map(async (partner) => {
     const answer = await tellCheckpoint(installation, partner).catch(() => 'unreachable' as const);
     return [partner.cloudId, answer] as const;

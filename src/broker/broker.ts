@@ -6,7 +6,7 @@ import type { HostPort } from '../core/endpoint.ts';
 import { toAllianceError } from '../core/errors.ts';
 import { connectionLimits, revocationLimits } from '../core/limits.ts';
 import { hmacSha256 } from '../crypto/bytes.ts';
-import type { FacadeFace } from '../http/facade/facade.ts';
+import type { FacadeFace, FacadeTls } from '../http/facade/facade.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { startHttp } from '../http/server.ts';
 import { namesKeystone, resolveKeystone } from '../lproxy/credentials.ts';
@@ -71,7 +71,6 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   };
   try {
     const { config, view, clock, log } = installation;
-    await recordStart(installation, config);
     const watch = new KeystoneWatch(log);
     const keystone = openKeystone(installation, watch);
     if (keystone) {
@@ -123,6 +122,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       addresses.facade = facade.address;
       doors.push(() => facade.close());
     }
+    // A broker that could not open its doors has never run; one that cannot write what it does must not.
+    await recordStart(installation, config);
     return { installation, addresses, keystone, federation, reload: () => reload(installation, facade), stop };
   } catch (error) {
     await stop();
@@ -174,6 +175,7 @@ function createContext(
     softTokens: new SoftTokens(
       () => ({ entries: config().limits.softCacheEntries, ageMs: config().limits.softCacheMs }),
       (facts) => marks.isRevoked(ownTokens, facts),
+      clock,
     ),
     hints,
     notices,
@@ -201,14 +203,26 @@ async function readiness({ store, view }: Installation, watch: KeystoneWatch | u
   return { ready: database === 'ok' && !view.lost, checks };
 }
 
+/** What only the facade can tell: whether it can use a certificate. */
+async function renewTls(installation: Installation, facade: FacadeFace | null, tls: FacadeTls | null | undefined) {
+  if (!facade || !tls) return;
+  try {
+    facade.renewTls(tls);
+  } catch (error) {
+    await recordConfiguration(installation, 'reload_failed', {});
+    throw error;
+  }
+}
+
 async function reload(installation: Installation, facade: FacadeFace | null) {
   const { config: before, log } = installation;
   const after = loadConfig({ home: installation.home, env: installation.env });
   // The files that the running facade was started with: their content may be another.
   const tls = facade && readFacadeTls(before);
-  if (tls) facade.renewTls(tls);
   const { reloadable, needRestart } = compareConfigs(before, after);
-  await recordConfiguration(installation, 'reloaded', { applied: reloadable, need_restart: needRestart });
+  const details = { applied: reloadable, need_restart: needRestart };
+  await recordConfiguration(installation, 'reloaded', details);
+  await renewTls(installation, facade, tls);
   const { limits, exports, partners, dial, tokens, audit } = after;
   installation.config = {
     ...before,

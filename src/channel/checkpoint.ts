@@ -1,4 +1,4 @@
-/** What a cloud signs about its audit: how far it has come, and up to where retention removed it (docs/audit.md). */
+/** What a cloud signs about its audit: how far it has come, where retention cut it and where a restore left numbers out (docs/audit.md). */
 import { z } from 'zod';
 import { AllianceError } from '../core/errors.ts';
 import { sessionLimits, signatureLimits } from '../core/limits.ts';
@@ -18,7 +18,10 @@ const schemas = {
   /** For one partner. `seen` is what the sender holds of that partner's audit. */
   exchange: z.strictObject({ ...own, aud: z.string(), seen: z.strictObject(place).nullable() }),
   cut: z.strictObject({ ...own, cut: z.literal(true) }),
+  restore: z.strictObject({ ...own, restore: z.literal(true) }),
 };
+
+type SealKind = Exclude<keyof typeof schemas, 'exchange'>;
 
 export interface CheckpointFields {
   readonly payload: string;
@@ -49,11 +52,8 @@ async function sign(identity: Identity, members: Record<string, unknown>): Promi
 const membersOf = ({ seq, hash, at }: StatementFacts) => ({ seq, head: hash, at });
 
 /** For this cloud alone. */
-export const signStatement = (
-  kind: 'checkpoint' | 'cut',
-  identity: Identity,
-  facts: StatementFacts,
-): Promise<CheckpointFields> => sign(identity, { ...membersOf(facts), ...(kind === 'cut' && { cut: true }) });
+export const signStatement = (kind: SealKind, identity: Identity, facts: StatementFacts): Promise<CheckpointFields> =>
+  sign(identity, { ...membersOf(facts), ...(kind !== 'checkpoint' && { [kind]: true }) });
 
 /** For a partner. */
 export const signCheckpoint = (
@@ -79,7 +79,7 @@ const refused = (details: string): AllianceError =>
 
 /** Whether `issuer` signed exactly this about its chain. */
 export async function isStatement(
-  kind: 'checkpoint' | 'cut',
+  kind: SealKind,
   statement: CheckpointFields & StatementFacts,
   keys: readonly Omit<PinnedKey, 'fingerprint'>[],
   issuer: string,

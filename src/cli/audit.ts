@@ -6,7 +6,7 @@ import { type Answers, askPartners } from '../broker/auditExchange.ts';
 import type { Installation } from '../broker/installation.ts';
 import { type CloudId, parseCloudId } from '../core/ids.ts';
 import { auditLimits } from '../core/limits.ts';
-import { type AuditKind, type AuditQuery, auditKinds } from '../model/audit.ts';
+import { type AuditKind, type AuditQuery, type AuditRecord, auditKinds } from '../model/audit.ts';
 import { exportedRecord, exportedSeal, verifyFile } from './auditFile.ts';
 import { type AuditView, describeRecords, describeReport, exitOf, viewRecord, viewReport } from './auditView.ts';
 import type { Cli } from './cli.ts';
@@ -53,8 +53,8 @@ export function addAudit(program: Command, cli: Cli): void {
     usage: 'verify',
     summary: 'look whether every record is there, in its place and as it was written',
     more: `Compares the records with each other, with what this broker signed, and with what partners hold. Names the first record
-that is not right. Exit code 1 if there is one or a partner holds one that is not there, 3 if a partner's own audit is
-not right.`,
+that is not right. Exit code 1 if there is one or a partner holds one that is not there, 3 if a partner's own audit is not right, a
+partner knows of records that a restore has lost, or one that was to be asked was not reached.`,
     examples: ['audit verify', 'audit verify --ask', 'audit verify --file audit.jsonl'],
   })
     .option('--ask', 'exchange checkpoints with the partners first')
@@ -99,15 +99,29 @@ async function verify(cli: Cli, { file, part = false, ask = false }: VerifyOptio
   if (part && file === undefined) throw usageError('--part is about an exported file: give it with --file.', 'part');
   if (ask && file !== undefined) throw usageError('Partners are asked about the database, not about a file.', 'ask');
   return cli.open(async (installation) => {
-    const answers: Answers = ask ? await askPartners(installation) : new Map();
-    const report: AuditReport =
+    const isGenuine = await ownSeals(installation);
+    const { report, answers } =
       file === undefined
-        ? await verifyAudit(installation)
-        : { ...(await verifyFile(file, { part, isGenuine: await ownSeals(installation) })), partners: [] };
+        ? await verifyHere(installation, ask)
+        : { report: { ...(await verifyFile(file, { part, isGenuine })), partners: [], lost: false }, answers: none };
     const view: AuditView = viewReport(report, answers);
     cli.print(view, describeReport(view));
-    return exitOf(view);
+    return exitOf(report, answers);
   });
+}
+
+const none: Answers = new Map();
+
+/** Before partners are asked, for what they held until then may be gone afterwards, and again with what they say now. */
+async function verifyHere(
+  installation: Installation,
+  ask: boolean,
+): Promise<{ report: AuditReport; answers: Answers }> {
+  const before = await verifyAudit(installation);
+  if (!ask) return { report: before, answers: none };
+  const answers = await askPartners(installation);
+  const report = await verifyAudit(installation);
+  return { report: { ...report, broken: before.broken ?? report.broken }, answers };
 }
 
 async function exportAll(cli: Cli, installation: Installation, filter: Filter): Promise<undefined> {
@@ -121,12 +135,19 @@ async function exportAll(cli: Cli, installation: Installation, filter: Filter): 
   if (cut) await writeLine(cli, exportedSeal(cut));
   let page = await audit.list(query);
   while (page.length > 0) {
-    for (const record of page) if (!end || record.seq <= end.seq) await writeLine(cli, exportedRecord(record));
+    for (const record of page)
+      if (!end || record.seq <= end.seq) {
+        const restore = whole && isRestore(record) ? await audit.sealOf('restore', record.seq) : null;
+        if (restore) await writeLine(cli, exportedSeal(restore));
+        await writeLine(cli, exportedRecord(record));
+      }
     page = await audit.list({ ...query, after: page.at(-1)!.seq });
   }
   if (end) await writeLine(cli, exportedSeal(end));
   return undefined;
 }
+
+const isRestore = ({ kind, outcome }: AuditRecord): boolean => kind === 'configuration' && outcome === 'restored';
 
 /** Waits for a slow reader, so that only one page is ever in memory. */
 async function writeLine({ world: { stdout } }: Cli, value: object): Promise<void> {

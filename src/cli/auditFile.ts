@@ -3,9 +3,10 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { AllianceError } from '../core/errors.ts';
 import { auditLimits } from '../core/limits.ts';
-import type { AuditBreak, AuditHead, AuditRecord, Seal, SealKind } from '../model/audit.ts';
+import type { AuditBreak, AuditGap, AuditRecord, Seal, SealKind, Verification } from '../model/audit.ts';
 import { canonicalJson } from '../model/auditChain.ts';
 import { ChainCheck } from '../model/auditCheck.ts';
+import { explainGap } from '../model/auditVerify.ts';
 import type { AuditRow } from '../model/tables.ts';
 import { usageError } from './failure.ts';
 
@@ -28,7 +29,7 @@ type Line = { readonly row: AuditRow } | { readonly seal: Seal };
 function readLine(text: string): Line {
   const line = JSON.parse(text) as Record<string, unknown>;
   const bytes = (value: unknown): Buffer => Buffer.from(String(value), 'hex');
-  for (const kind of ['cut', 'checkpoint'] satisfies SealKind[])
+  for (const kind of ['cut', 'restore', 'checkpoint'] satisfies SealKind[])
     if (typeof line[kind] === 'object' && line[kind] !== null) {
       const { head, ...seal } = line[kind] as Record<string, unknown>;
       return { seal: { ...seal, kind, head: bytes(head) } as unknown as Seal };
@@ -39,29 +40,21 @@ function readLine(text: string): Line {
   return { row: row as unknown as AuditRow };
 }
 
-export interface FileVerification {
-  readonly broken: AuditBreak | null;
-  readonly records: number;
-  readonly head: AuditHead;
-  readonly cut: Seal | null;
-  readonly witnesses: number;
-  readonly gaps: readonly { readonly from: number; readonly till: number }[];
-}
-
 /** `part`: only some records were exported; then neither beginning nor end are looked for, and numbers may be left out. */
 export async function verifyFile(
   path: string,
   { part, isGenuine }: { readonly part: boolean; readonly isGenuine: (seal: Seal) => Promise<boolean> },
-): Promise<FileVerification> {
+): Promise<Verification> {
   let check = new ChainCheck(part ? null : { seq: 0, hash: Buffer.alloc(32) });
   let cut: Seal | null = null;
   let end: Seal | null = null;
-  const result = (broken: AuditBreak | null): FileVerification => {
-    const { records, head, gaps } = check;
+  let restore: Seal | null = null;
+  const gaps: AuditGap[] = [];
+  const result = (broken: AuditBreak | null): Verification => {
+    const { records, head } = check;
     return { broken, records, head, cut, witnesses: end ? 1 : 0, gaps };
   };
-  const unreadable = (details: string): FileVerification =>
-    result({ seq: check.head.seq + 1, reason: 'altered', details });
+  const unreadable = (details: string): Verification => result({ seq: check.head.seq + 1, reason: 'altered', details });
 
   for await (const text of linesOf(path)) {
     if (end) return result({ seq: end.seq, reason: 'reordered', details: 'Something comes after the checkpoint.' });
@@ -74,12 +67,18 @@ export async function verifyFile(
     if ('row' in line) {
       const broken = check.take(line.row);
       if (broken) return result(broken);
+      for (const gap of check.gaps.slice(gaps.length)) {
+        const explained = explainGap(gap, restore ? [restore] : [], { rows: [line.row] });
+        if ('reason' in explained) return result(explained);
+        gaps.push(explained);
+      }
       continue;
     }
     const { seal } = line;
     if (!(await isGenuine(seal)))
       return result({ seq: seal.seq, reason: 'unsigned', details: `The ${seal.kind} is not signed by this cloud.` });
     if (seal.kind === 'checkpoint') end = seal;
+    else if (seal.kind === 'restore') restore = seal;
     else if (check.records > 0 || cut) return unreadable('A cut stands only at the beginning.');
     else {
       cut = seal;

@@ -30,15 +30,20 @@ export function describeRecords(records: readonly AuditRecord[]): string[] {
 
 export type AuditView = ReturnType<typeof viewReport>;
 
-export function viewReport({ broken, records, head, cut, witnesses, gaps, partners }: AuditReport, answers: Answers) {
+export function viewReport(report: AuditReport, answers: Answers) {
+  const { broken, records, head, cut, witnesses, gaps, partners } = report;
   const silent = [...answers.keys()].filter((cloudId) => !partners.some((one) => one.cloudId === cloudId));
   return {
-    ok: broken === null,
+    ok: exitOf(report, answers) === exits.done,
     records,
     head: { seq: head.seq, hash: head.hash.toString('hex') },
     cut: cut && { seq: cut.seq, at: isoTime(cut.at) },
     checked_against: witnesses,
-    lost_by_restore: gaps,
+    lost_by_restore: gaps.map(({ from, till, witness }) => ({
+      from,
+      till,
+      known: witness && { seq: witness.seq, by: witness.by },
+    })),
     broken: broken && { ...broken },
     partners: [
       ...partners.map(({ cloudId, theirs, ours, alarm }) => ({
@@ -59,10 +64,12 @@ export function viewReport({ broken, records, head, cut, witnesses, gaps, partne
   };
 }
 
-/** What a partner holds against our audit is as bad as what we find ourselves; what we hold against theirs is not. */
-export function exitOf({ ok, partners }: AuditView): number {
-  if (!ok || partners.some(({ alarm, answer }) => alarm === 'disputed' || answer === 'refused')) return exits.failed;
-  return partners.some(({ alarm, answer }) => alarm !== null || answer === 'distrusted') ? exits.partly : exits.done;
+/** What a partner holds against our audit is as bad as what we find ourselves; what we hold against theirs, or do not know, is not. */
+export function exitOf({ broken, partners, lost }: AuditReport, answers: Answers): number {
+  const [said, found] = [[...answers.values()], partners.map(({ alarm }) => alarm)];
+  if (broken || found.includes('disputed') || said.includes('refused')) return exits.failed;
+  const isPartly = lost || found.some((alarm) => alarm !== null) || said.some((answer) => answer !== 'told');
+  return isPartly ? exits.partly : exits.done;
 }
 
 const alarms: Readonly<Record<string, string>> = {
@@ -73,14 +80,17 @@ const alarms: Readonly<Record<string, string>> = {
 };
 
 export function describeReport(view: AuditView): string[] {
-  const { ok, broken, records, head, cut, checked_against: checked, lost_by_restore: gaps, partners } = view;
-  const verdict = ok ? 'whole' : `BROKEN at record ${broken!.seq}, ${broken!.reason}: ${broken!.details}`;
+  const { broken, records, head, cut, checked_against: checked, lost_by_restore: gaps, partners } = view;
+  const verdict = broken ? `BROKEN at record ${broken.seq}, ${broken.reason}: ${broken.details}` : 'whole';
   return formatFacts([
     ['audit', verdict],
     ['records', `${records} in order, up to number ${head.seq}`],
     ['signed', `compared with ${checked} heads`],
     ...(cut ? ([['removed', `up to number ${cut.seq}, by retention, ${cut.at}`]] as const) : []),
-    ...gaps.map(({ from, till }) => ['restored', `numbers ${from} to ${till} are lost by a restore`] as const),
+    ...gaps.map(({ from, till, known }) => {
+      const last = known ? `; ${known.by} knows of ${known.seq}` : '';
+      return ['restored', `numbers ${from} to ${till} are lost by a restore${last}`] as const;
+    }),
     ...partners.map(
       (partner) => [`partner ${partner.cloud_id}`, describePartner(partner)] as readonly [string, string],
     ),
@@ -91,6 +101,6 @@ function describePartner({ theirs, ours, alarm, answer }: AuditView['partners'][
   const held = ours ? `holds our record ${ours.seq}` : 'holds none of our records';
   const shown = theirs ? `has shown ${theirs.seq} of its own at ${theirs.at}` : 'has shown nothing';
   const refused = answer === 'refused' ? '; IT REFUSES OUR AUDIT, having seen records that are not there' : '';
-  const silent = answer === 'unreachable' ? '; not reached now' : '';
+  const silent = answer === 'unreachable' ? '; NOT REACHED now' : answer === 'withheld' ? '; told nothing now' : '';
   return `${held}, ${shown}${alarm ? `; ${alarms[alarm]}` : ''}${refused}${silent}`;
 }

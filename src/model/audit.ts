@@ -60,8 +60,8 @@ export interface AuditQuery {
   readonly newest?: boolean | undefined;
 }
 
-/** `checkpoint`: so far the chain had come. `cut`: up to here, retention removed it. */
-export type SealKind = 'checkpoint' | 'cut';
+/** `checkpoint`: so far the chain had come. `cut`: up to here, retention removed it. `restore`: before this record numbers are left out. */
+export type SealKind = 'checkpoint' | 'cut' | 'restore';
 
 /** What this cloud signed about its chain. */
 export interface Seal {
@@ -84,6 +84,11 @@ export interface HeldCheckpoint extends NewCheckpoint {
   readonly receivedAt: number;
   readonly alarm: CheckpointAlarm | null;
   readonly alarmAt: number | null;
+}
+
+/** One that a partner signed earlier. */
+export interface HeldStatement extends NewCheckpoint {
+  readonly partnerUid: PartnerUid;
 }
 
 /** `overtaken`: an older one that came late, and was not kept. */
@@ -113,13 +118,24 @@ export interface Verification {
   /** Signed heads that were compared. */
   readonly witnesses: number;
   /** Numbers that a restore of a backup has skipped: what was recorded under them is lost. */
-  readonly gaps: readonly { readonly from: number; readonly till: number }[];
+  readonly gaps: readonly AuditGap[];
+}
+
+export interface AuditGap {
+  readonly from: number;
+  readonly till: number;
+  /** When this cloud signed the restore; null where no seals are looked at. */
+  readonly sealedAt: number | null;
+  /** Others who know of records in it, the one with the largest number. */
+  readonly witness: Witness | null;
 }
 
 export interface VerifyOptions {
   readonly witnesses?: readonly Witness[];
   /** Whether a seal is signed by this cloud. */
   readonly isGenuine: (seal: Seal) => Promise<boolean>;
+  /** Only what comes after the newest checkpoint of this cloud, and that one: the cost is then that of what is new. */
+  readonly recent?: boolean;
 }
 
 export interface Audit {
@@ -131,24 +147,30 @@ export interface Audit {
   append(entry: AuditEntry): Promise<void>;
   /**
    * The same for what others can provoke at will: of equal acts (kind, partner, outcome) one every auditLimits.repeatMs. `omitted` in
-   * its details is the number of those since the record before it.
+   * its details is the number of those since the record before it. False when there is such a record already.
    */
-  note(entry: AuditEntry): Promise<void>;
+  note(entry: AuditEntry): Promise<boolean>;
   /** In the order of the chain. */
   list(query?: AuditQuery): Promise<AuditRecord[]>;
-  /** Where the chain stands at `at`, taken under the lock, so that of two heads the one with the later time is never the shorter chain. */
+  /** Where the chain stands at `at`; that far it is on the disk, and no power failure takes it. Taken under the lock, so that of two heads the one with the later time is never the shorter chain. */
   head(): Promise<AuditHead & { readonly at: number }>;
   /** Hash of a record; null when it is not there. */
   hashOf(seq: number): Promise<Buffer | null>;
   /** Newest of its kind. */
   seal(kind: SealKind): Promise<Seal | null>;
+  sealOf(kind: SealKind, seq: number): Promise<Seal | null>;
   addCheckpoint(checkpoint: NewCheckpoint): Promise<void>;
+  /** Records of restores that this cloud may sign. */
+  restores(): Promise<AuditHead[]>;
+  sealRestore(statement: NewCheckpoint): Promise<void>;
   /** The newest record that may go when all from `keepFrom` on are kept, at most auditLimits.cutRows from the beginning; null: none. */
   cutPoint(keepFrom: number): Promise<AuditHead | null>;
   /** Removes every record up to the one that the seal names, and leaves the seal. */
   cut(seal: NewCheckpoint): Promise<void>;
-  /** Keeps a checkpoint of a partner's, if it follows the one that is held. */
-  receive(partnerUid: PartnerUid, checkpoint: NewCheckpoint): Promise<Reception>;
+  /** Keeps a checkpoint of a partner's, if it follows the one that is held. `disputed`: it contradicts our own audit. */
+  receive(partnerUid: PartnerUid, checkpoint: NewCheckpoint, disputed?: boolean): Promise<Reception>;
+  /** The first of each partner, the first of each day, and those that contradict our audit; never replaced. */
+  statements(): Promise<HeldStatement[]>;
   held(): Promise<HeldCheckpoint[]>;
   raiseAlarm(partnerUid: PartnerUid, alarm: CheckpointAlarm): Promise<void>;
   /** Reads the whole chain. */

@@ -1,5 +1,5 @@
 /** Whether records follow one another, one at a time, so that a chain of any length is checked in little memory. */
-import type { AuditBreak, AuditHead } from './audit.ts';
+import type { AuditBreak, AuditGap, AuditHead } from './audit.ts';
 import { beforeFirst, hashRow } from './auditChain.ts';
 import type { AuditRow } from './tables.ts';
 
@@ -7,7 +7,7 @@ export class ChainCheck {
   /** The last record that was in order. */
   head: AuditHead;
   records = 0;
-  readonly gaps: { readonly from: number; readonly till: number }[] = [];
+  readonly gaps: AuditGap[] = [];
   readonly #part: boolean;
 
   /** `start` is what the first record follows. Of a part of a chain (some records of a time, a partner or a kind) null: there numbers may be left out. */
@@ -32,7 +32,7 @@ export class ChainCheck {
         return { seq: row.seq, reason: 'reordered', details: `In the place of record ${row.seq} is ${place.seq}.` };
       return { seq: row.seq, reason: 'altered', details: `Record ${row.seq} is not as it was written.` };
     }
-    if (gap) this.gaps.push({ from: seq + 1, till: row.seq - 1 });
+    if (gap) this.gaps.push({ from: seq + 1, till: row.seq - 1, sealedAt: null, witness: null });
     this.head = { seq: row.seq, hash: row.hash };
     this.records++;
     return undefined;

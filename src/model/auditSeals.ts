@@ -1,47 +1,57 @@
 /** What was signed: by this cloud about its own chain, and by partners about theirs. */
-import type { Kysely } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
+import type { PartnerUid } from '../core/ids.ts';
 import { auditLimits } from '../core/limits.ts';
+import type { Keyring } from '../crypto/keyring.ts';
 import type { Audit, HeldCheckpoint, NewCheckpoint, Reception, Seal, SealKind } from './audit.ts';
+import { unsignedRestores } from './auditRestores.ts';
 import type { Database } from './database.ts';
 import type { AuditCheckpointRow, Tables } from './tables.ts';
 
-type Seals = Pick<Audit, 'seal' | 'addCheckpoint' | 'cutPoint' | 'cut' | 'receive' | 'held' | 'raiseAlarm'>;
+const dayMs = 86_400_000;
 
-export function createSeals(db: Database, clock: Clock): Seals {
+type Seals = Omit<Audit, 'append' | 'note' | 'list' | 'head' | 'hashOf' | 'verify'>;
+
+export function createSeals(db: Database, clock: Clock, keyring: Keyring): Seals {
+  const addSeal = async ({ kind, seq, head, at, payload, signature }: Seal): Promise<void> => {
+    await db.writer
+      .insertInto('audit_seals')
+      .values({ kind, seq, head, at, payload, signature })
+      .onConflict((oc) => oc.columns(['kind', 'seq']).doNothing())
+      .execute();
+  };
+
   return {
     seal: (kind) => findSeal(db.reader, kind),
 
-    addCheckpoint: async ({ seq, head, at, payload, signature }) => {
-      await db.writer
-        .insertInto('audit_seals')
-        .values({ kind: 'checkpoint', seq, head, at, payload, signature })
-        .onConflict((oc) => oc.columns(['kind', 'seq']).doNothing())
-        .execute();
+    addCheckpoint: (checkpoint) => addSeal({ kind: 'checkpoint', ...checkpoint }),
+
+    sealRestore: (statement) => addSeal({ kind: 'restore', ...statement }),
+
+    sealOf: async (kind, seq) => {
+      const seals = db.reader.selectFrom('audit_seals').selectAll();
+      return (await seals.where('kind', '=', kind).where('seq', '=', seq).executeTakeFirst()) ?? null;
     },
 
+    restores: () => unsignedRestores(db.reader, keyring),
+
     cutPoint: async (keepFrom) => {
-      const edge = async (which: 'first' | 'kept') => {
-        const row = await db.reader
-          .selectFrom('audit')
-          .select((eb) => eb.fn.min('seq').as('seq'))
-          .where('at', '>=', which === 'kept' ? keepFrom : 0)
-          .executeTakeFirst();
-        return row?.seq == null ? null : Number(row.seq);
-      };
-      const first = await edge('first');
+      const { first } = await db.reader
+        .selectFrom('audit')
+        .select((eb) => eb.fn.min('seq').as('first'))
+        .executeTakeFirstOrThrow();
       if (first === null) return null;
-      // Everything older: when nothing is to be kept, all of it.
-      const before = (await edge('kept')) ?? Number.MAX_SAFE_INTEGER;
-      const row = await db.reader
+      // However many are due: no round looks at more than it may remove.
+      const near = db.reader
         .selectFrom('audit')
         .select(['seq', 'hash'])
-        .where('seq', '<', Math.min(before, first + auditLimits.cutRows))
-        .orderBy('seq', 'desc')
-        .limit(1)
-        .executeTakeFirst();
-      return row ?? null;
+        .where('seq', '>=', Number(first))
+        .where('seq', '<', Number(first) + auditLimits.cutRows);
+      const kept = await near.where('at', '>=', keepFrom).orderBy('seq').limit(1).executeTakeFirst();
+      const due = kept ? near.where('seq', '<', kept.seq) : near;
+      return (await due.orderBy('seq', 'desc').limit(1).executeTakeFirst()) ?? null;
     },
 
     cut: ({ seq, head, at, payload, signature }) =>
@@ -54,7 +64,7 @@ export function createSeals(db: Database, clock: Clock): Seals {
         await trx.insertInto('audit_seals').values({ kind: 'cut', seq, head, at, payload, signature }).execute();
       }),
 
-    receive: (partnerUid, checkpoint) =>
+    receive: (partnerUid, checkpoint, disputed = false) =>
       db.write(async (trx) => {
         const held = await trx
           .selectFrom('audit_checkpoints')
@@ -62,6 +72,8 @@ export function createSeals(db: Database, clock: Clock): Seals {
           .where('partner_uid', '=', partnerUid)
           .executeTakeFirst();
         const reception = held ? compare(held, checkpoint) : 'kept';
+        const isFit = reception === 'kept' || reception === 'overtaken';
+        if (isFit) await keepStatement(trx, partnerUid, checkpoint, { disputed, now: clock.now() });
         if (reception !== 'kept') return reception;
         const { seq, head, at, payload, signature } = checkpoint;
         const columns = { seq, head, at, payload, signature, received_at: clock.now() };
@@ -73,6 +85,13 @@ export function createSeals(db: Database, clock: Clock): Seals {
         return reception;
       }),
 
+    statements: async () => {
+      const rows = await db.reader.selectFrom('audit_statements').selectAll().orderBy('day').execute();
+      return rows.map(({ partner_uid: partnerUid, seq, head, at, payload, signature }) => {
+        return { partnerUid, seq, head, at, payload, signature };
+      });
+    },
+
     held: async () => (await db.reader.selectFrom('audit_checkpoints').selectAll().execute()).map(toHeld),
 
     raiseAlarm: async (partnerUid, alarm) => {
@@ -83,6 +102,34 @@ export function createSeals(db: Database, clock: Clock): Seals {
         .execute();
     },
   };
+}
+
+/**
+ * What is kept of a partner besides its latest statement, and never replaced: the first one, the first of each day, and the first of
+ * each day that contradicts our audit.
+ */
+async function keepStatement(
+  trx: Transaction<Tables>,
+  partnerUid: PartnerUid,
+  { seq, head, at, payload, signature }: NewCheckpoint,
+  { disputed, now }: { readonly disputed: boolean; readonly now: number },
+): Promise<void> {
+  const day = Math.floor(now / dayMs);
+  const row = { partner_uid: partnerUid, disputed: disputed ? 1 : 0, day, seq, head, at, payload, signature };
+  const { numInsertedOrUpdatedRows: added } = await trx
+    .insertInto('audit_statements')
+    .values(row)
+    .onConflict((oc) => oc.columns(['partner_uid', 'disputed', 'day']).doNothing())
+    .executeTakeFirstOrThrow();
+  if (!added) return;
+  const ofPartner = trx.selectFrom('audit_statements').where('partner_uid', '=', partnerUid);
+  const { first } = await ofPartner.select((eb) => eb.fn.min('day').as('first')).executeTakeFirstOrThrow();
+  await trx
+    .deleteFrom('audit_statements')
+    .where('partner_uid', '=', partnerUid)
+    .where('day', '<=', day - auditLimits.statementDays)
+    .where('day', '>', Number(first))
+    .execute();
 }
 
 /** A shorter chain at a later time went back; one of an earlier time is only an older statement. */

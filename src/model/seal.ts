@@ -4,6 +4,7 @@ import { AllianceError } from '../core/errors.ts';
 import { storeLimits } from '../core/limits.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { appendChecked, checkEntry, restoredEntry } from './auditChain.ts';
+import { noteRestore } from './auditRestores.ts';
 import { increase, setCounter } from './counters.ts';
 import type { Database } from './database.ts';
 
@@ -52,6 +53,7 @@ export async function startAnew(db: Database, keyring: Keyring, now: number): Pr
     // Partners may hold heads of records that the backup does not have; a later one must not take their numbers.
     const { seq } = await trx.selectFrom('audit_head').select('seq').where('id', '=', 1).executeTakeFirstOrThrow();
     await appendChecked(trx, [checkEntry(restoredEntry(seq), now)], storeLimits.feedRestoreLeap);
+    await noteRestore(trx, keyring);
   });
 }
 

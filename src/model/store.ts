@@ -92,8 +92,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
   const feed = createFeed(db, clock);
   const replays = createReplays(db.light);
-  // What a power failure takes of it are records of acts that it takes as well, or of answers that were given.
-  const audit = createAudit(db.light, clock);
+  const audit = createAudit(db, clock, keyring);
   const provisions = createProvisions(db, clock);
   return {
     partners: createPartners(db, clock),

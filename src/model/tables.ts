@@ -152,6 +152,15 @@ export interface AuditCheckpointRow extends Omit<AuditSealRow, 'kind'> {
   alarm_at: number | null;
 }
 
+/** What a partner said of both audits, kept besides its latest one. */
+export interface AuditStatementRow extends Omit<AuditSealRow, 'kind'> {
+  partner_uid: PartnerUid;
+  /** 1: it names a head of ours that we do not have. */
+  disputed: number;
+  /** Days since 1970, UTC, when it came. */
+  day: number;
+}
+
 export interface ProvisionRow {
   id: string;
   direction: ProvisionDirection;
@@ -192,6 +201,7 @@ export interface Tables {
   audit_head: { id: number; seq: number; hash: Buffer };
   audit_seals: AuditSealRow;
   audit_checkpoints: AuditCheckpointRow;
+  audit_statements: AuditStatementRow;
   settings: { key: string; value: string };
   counters: { name: 'trust_epoch' | 'feed_head' | 'feed_cut'; value: number };
   schema_version: { version: number; applied_at: number };

@@ -1,4 +1,4 @@
-/** Audits between partners: each keeps the latest signed head of the other's, so that neither can shorten or rewrite its own unseen. */
+/** Audits between partners: each keeps signed heads of the other's, so that neither can shorten or rewrite its own unseen. */
 import { readCheckpoint, signCheckpoint } from '../channel/checkpoint.ts';
 import type { ClientPool } from '../client/pool.ts';
 import type { TrustView } from '../client/trustView.ts';
@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import type { CheckpointAlarm } from '../model/audit.ts';
+import type { AuditHead, CheckpointAlarm } from '../model/audit.ts';
 import type { Partner } from '../model/partner.ts';
 import type { Store } from '../model/store.ts';
 import { AuditCheckpoint } from '../wire/types.ts';
@@ -20,11 +20,22 @@ export interface AuditParty {
   readonly telemetry: Telemetry;
 }
 
-/** Our checkpoint for one partner. */
-export async function makeCheckpoint({ store, view }: AuditParty, partner: Partner): Promise<AuditCheckpoint> {
-  const held = (await store.audit.held()).find(({ partnerUid }) => partnerUid === partner.uid);
+/** What we hold of a partner's audit. */
+export async function heldOf({ store }: Pick<AuditParty, 'store'>, { uid }: Partner): Promise<AuditHead | null> {
+  const held = (await store.audit.held()).find(({ partnerUid }) => partnerUid === uid);
+  return held ? { seq: held.seq, hash: held.head } : null;
+}
+
+/**
+ * Our checkpoint for one partner, and `seen` of its audit. An answer says what was held before the question came, for that the
+ * partner's audit leads to what it said itself is no news to it.
+ */
+export async function makeCheckpoint(
+  { store, view }: AuditParty,
+  partner: Partner,
+  seen: AuditHead | null,
+): Promise<AuditCheckpoint> {
   const head = await store.audit.head();
-  const seen = held ? { seq: held.seq, hash: held.head } : null;
   return new AuditCheckpoint(await signCheckpoint(view.identityFor(partner), partner.cloudId, { ...head, seen }));
 }
 
@@ -43,11 +54,12 @@ export async function receiveCheckpoint(party: AuditParty, partner: Partner, mes
   const { payload, signature } = message;
   const parties = { issuer: partner.cloudId, audience: view.cloudId, now: clock.now() };
   const { seq, hash: head, at, seen } = await readCheckpoint({ payload, signature }, view.pinsOf(partner), parties);
-  const reception = await store.audit.receive(partner.uid, { seq, head, at, payload, signature });
+  const disputed = seen !== null && (await isDisputed(store, seen));
+  const reception = await store.audit.receive(partner.uid, { seq, head, at, payload, signature }, disputed);
   if (reception === 'backwards' || reception === 'forked') await raise(party, partner, reception, seq);
   if (reception !== 'kept' && reception !== 'overtaken')
     throw new AllianceError('ticket_refused', { details: `The checkpoint of record ${seq} is ${reception}.` });
-  if (seen && (await isDisputed(store, seen))) await raise(party, partner, 'disputed', seen.seq);
+  if (disputed) await raise(party, partner, 'disputed', seen.seq);
 }
 
 /** Whether a head that was ours is ours no more. One that retention has removed, or a restore has skipped, cannot be compared. */
@@ -64,9 +76,8 @@ async function raise(
   seq: number,
 ): Promise<void> {
   telemetry.refusal('checkpoint');
-  log.error({ partner: cloudId, seq }, warnings[alarm]);
-  await store.audit.raiseAlarm(uid, alarm);
-  await store.audit.note({
+  // A partner can say so as often as it likes.
+  const isNews = await store.audit.note({
     kind: 'trust',
     actor: 'broker',
     partner: cloudId,
@@ -76,10 +87,14 @@ async function raise(
     requestId: null,
     details: {},
   });
+  if (!isNews) return;
+  log.error({ partner: cloudId, seq }, warnings[alarm]);
+  await store.audit.raiseAlarm(uid, alarm);
 }
 
 /** Tells a partner how far our audit has come, and keeps what it answers about its own. */
 export async function exchangeCheckpoint(party: AuditParty & { readonly pool: ClientPool }, partner: Partner) {
-  const answer = await party.pool.call(partner, 'exchangeCheckpoint', await makeCheckpoint(party, partner));
+  const question = await makeCheckpoint(party, partner, await heldOf(party, partner));
+  const answer = await party.pool.call(partner, 'exchangeCheckpoint', question);
   await receiveCheckpoint(party, partner, answer);
 }

@@ -161,6 +161,35 @@ describe('tampered audit', () => {
     }
   });
 
+  it('what is new, from the last checkpoint on and with it', async () => {
+    const recently = async (work: () => void) => {
+      let found: AuditBreak | null = null;
+      db.exec('create temp table kept as select * from audit');
+      try {
+        work();
+        found = (await store.audit.verify({ ...genuine, recent: true })).broken;
+      } finally {
+        db.exec('delete from audit; insert into audit select * from kept; drop table kept');
+      }
+      return found;
+    };
+    expect(await recently(() => undefined)).to.equal(null);
+    expect(await store.audit.verify({ ...genuine, recent: true })).to.deep.include({ records: records - 8 });
+    const alter = (seq: number) => () => db.prepare("update audit set outcome = 'denied' where seq = ?").run(seq);
+    expect(await recently(alter(9))).to.deep.include({ seq: 9, reason: 'altered' });
+    expect(await recently(alter(3)), 'of what was signed only the end').to.equal(null);
+    expect(
+      await recently(() => db.prepare('update audit set hash = zeroblob(32) where seq = 8').run()),
+    ).to.deep.include({
+      seq: 8,
+      reason: 'altered',
+    });
+    expect(await recently(() => db.prepare('delete from audit where seq > 10').run())).to.deep.include({
+      seq: 11,
+      reason: 'truncated',
+    });
+  });
+
   it('a head that was put back, or is gone', async () => {
     const back = () => db.prepare('update audit_head set seq = 4, hash = (select hash from audit where seq = 4)').run();
     expect(await broken(back)).to.deep.include({ seq: 5, reason: 'reordered' });
@@ -191,12 +220,30 @@ describe('audit after a restore', () => {
     expect(record).to.deep.include({ kind: 'configuration', outcome: 'restored', details: { after: 3 } });
     expect(record!.seq).to.be.greaterThan(2 ** 40);
     expect(next!.seq).to.equal(record!.seq + 1);
-    const found = await restored.audit.verify({ ...genuine, witnesses: [lost] });
-    expect(found).to.deep.include({ broken: null, gaps: [{ from: 4, till: record!.seq - 1 }] });
-
+    const unsigned = await restored.audit.verify(genuine);
+    expect(unsigned.broken).to.deep.include({ seq: 4, reason: 'truncated' });
+    expect(await restored.audit.restores()).to.deep.equal([{ seq: record!.seq, hash: record!.hash }]);
+    const seal = { head: record!.hash, at: 7, payload: 'p', signature: 's' };
+    await restored.audit.sealRestore({ seq: record!.seq, ...seal, head: Buffer.alloc(32) });
+    expect((await restored.audit.verify(genuine)).broken?.reason).to.equal('truncated');
     const db = new Sqlite(target);
+    db.prepare('delete from audit_seals').run();
+    await restored.audit.sealRestore({ seq: record!.seq, ...seal });
+    const found = await restored.audit.verify({ ...genuine, witnesses: [lost] });
+    const gap = { from: 4, till: record!.seq - 1, sealedAt: 7, witness: lost };
+    expect(found).to.deep.include({ broken: null, gaps: [gap] });
+    expect((await restored.audit.verify({ isGenuine: async () => false })).broken?.reason).to.equal('unsigned');
+
+    // What this cloud has signed itself is lost by no restore of it.
+    await restored.audit.addCheckpoint({ seq: 4, ...seal, head: lost.hash });
+    expect((await restored.audit.verify(genuine)).broken).to.deep.include({ seq: 4, reason: 'truncated' });
+    db.prepare("delete from audit_seals where kind = 'checkpoint'").run();
+
     db.prepare('delete from audit where seq = 3').run();
-    db.close();
     expect((await restored.audit.verify(genuine)).broken).to.deep.include({ seq: 3, reason: 'missing' });
+    // A note of a restore that nobody sealed is none.
+    db.prepare("update settings set value = 'AAAA' where key like 'audit_restored_%'").run();
+    expect(await restored.audit.restores()).to.deep.equal([]);
+    db.close();
   });
 });

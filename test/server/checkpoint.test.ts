@@ -46,9 +46,11 @@ describe('exchangeCheckpoint', () => {
     const answer = await send({ seq: 5, hash: a });
     const parties = { issuer: 'east', audience: 'peer', now: clock.now() };
     const facts = await readCheckpoint(answer, [pinOf(view.current.identity)], parties);
-    expect(facts.seen).to.deep.equal({ seq: 5, hash: a });
+    expect(facts.seen).to.equal(null);
+    const next = await readCheckpoint(await send({ seq: 6, hash: b }), [pinOf(view.current.identity)], parties);
+    expect(next.seen, 'what was held before the question').to.deep.equal({ seq: 5, hash: a });
     expect(await store.audit.hashOf(facts.seq)).to.deep.equal(facts.hash);
-    expect(await held()).to.deep.include({ partnerUid: peer.partner.uid, seq: 5, head: a, alarm: null });
+    expect(await held()).to.deep.include({ partnerUid: peer.partner.uid, seq: 6, head: b, alarm: null });
     await send({ seq: 9, hash: b, at: clock.now() + 1, seen: { seq: facts.seq, hash: facts.hash } });
     expect(await held()).to.deep.include({ seq: 9, head: b, alarm: null });
     expect(await alarms()).to.equal(0);
@@ -111,8 +113,20 @@ describe('exchangeCheckpoint', () => {
     expect((await held())?.alarm).to.equal(null);
     await send({ seq: 6, seen: { seq: 1, hash: b } });
     expect((await held())?.alarm).to.equal('disputed');
+    const { receivedAt, alarmAt } = (await held())!;
+    clock.advance(1000);
     await send({ seq: 7, seen: { seq: 10_000, hash: b } });
     expect(await alarms()).to.equal(2);
+    // What it says so often is not written so often.
+    expect((await held())!.alarmAt).to.equal(alarmAt);
+    expect((await held())!.receivedAt).to.be.greaterThan(receivedAt);
+    expect(await audit.list({ kind: 'trust', newest: true, limit: 5 })).to.satisfy(
+      (records: { outcome: string }[]) =>
+        records.filter(({ outcome }) => outcome === 'checkpoint_disputed').length === 1,
+    );
+    clock.advance(auditLimits.repeatMs);
+    await send({ seq: 8, seen: { seq: 10_000, hash: b } });
+    expect((await held())!.alarmAt).to.be.greaterThan(alarmAt!);
   });
 
   it('is for active partners', async () => {

@@ -3,11 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
-import { cutAudit, ownSeals, signAudit, verifyAudit } from '../../src/broker/audit.ts';
-import { tellCheckpoint } from '../../src/broker/auditExchange.ts';
+import { cutAudit, isAuditWhole, ownSeals, signAudit, verifyAudit } from '../../src/broker/audit.ts';
+import { askPartners, tellCheckpoint } from '../../src/broker/auditExchange.ts';
 import { accept, approve, invite, refreshPairing } from '../../src/broker/partners.ts';
+import { hashRow } from '../../src/model/auditChain.ts';
 import type { Partner } from '../../src/model/partner.ts';
+import type { AuditRow } from '../../src/model/tables.ts';
 import { authenticate, validateToken } from '../../src/rproxy/auth.ts';
+import { auditEntry } from '../support/audit.ts';
 import { createShiftedClock } from '../support/clock.ts';
 import { type Cloud, pairClouds, startCloud, stopClouds } from '../support/cloud.ts';
 import { runCommand } from '../support/commandLine.ts';
@@ -207,7 +210,7 @@ describe('audit of two clouds', () => {
     await cutAudit(east.installation);
     const report = await verify(east);
     const [first] = await east.installation.store.audit.list({ limit: 1 });
-    expect([report.ok, report.cut?.seq]).to.deep.equal([true, (oldest ?? first)!.seq - 1]);
+    expect([report.broken, report.cut?.seq]).to.deep.equal([null, (oldest ?? first)!.seq - 1]);
     expect(report.cut!.seq).to.be.greaterThan(3);
     const { file, lines } = await exported(east, 'cut.jsonl');
     expect(lines[0]).to.match(/^\{"cut"/);
@@ -239,5 +242,130 @@ describe('a running broker', () => {
     const seal = await east!.installation.store.audit.seal('checkpoint');
     expect(await (await ownSeals(east!.installation))(seal!)).to.equal(true);
     expect(await (await ownSeals(west!.installation))(seal!)).to.equal(false);
+  });
+});
+
+describe('an audit that somebody rewrites', () => {
+  let east: Cloud;
+  let west: Cloud;
+  let db: Sqlite.Database;
+
+  beforeEach(async () => {
+    const pauses = { checkpointMs: 100_000_000 };
+    [east, west] = (await Promise.all(['east', 'west'].map((cloudId) => startCloud({ cloudId, pauses })))) as [
+      Cloud,
+      Cloud,
+    ];
+    await pairClouds(east, west, { role: 'both' });
+    for (let i = 0; i < 2; i++) await askPartners(east.installation);
+    await signAudit(east.installation);
+    db = new Sqlite(join(east.home, 'alliance.db'));
+  });
+  afterEach(async () => {
+    db.close();
+    await stopClouds();
+  });
+
+  const verify = async (more: string) => {
+    const { code, stdout } = await runCommand(['audit', 'verify', ...more.split(' '), '--json'], {
+      home: east.home,
+      env: east.env,
+    });
+    const { ok, broken, partners } = checked<Report & Record<string, unknown>>('audit-verify', JSON.parse(stdout));
+    expect(ok, 'as the exit code says').to.equal(code === 0);
+    return {
+      code,
+      reason: broken?.reason,
+      answers: partners.map(({ answer }) => answer),
+      alarms: partners.map(({ alarm }) => alarm),
+    };
+  };
+
+  /** Another history with hashes that fit, without our seals, and longer than the one that the partner knows. */
+  const rewrite = async () => {
+    const rows = db.prepare('select * from audit order by seq').all() as AuditRow[];
+    let previous: Buffer = Buffer.alloc(32);
+    for (const row of rows) {
+      const outcome = row.outcome === 'stored' ? 'nothing' : row.outcome;
+      const hash = hashRow({ ...row, outcome, previous });
+      db.prepare('update audit set outcome = ?, previous = ?, hash = ? where seq = ?').run(
+        outcome,
+        previous,
+        hash,
+        row.seq,
+      );
+      previous = hash;
+    }
+    db.prepare('update audit_head set hash = ?').run(previous);
+    db.prepare('delete from audit_seals').run();
+    await east.installation.store.audit.append(auditEntry());
+  };
+
+  it('is named before and after partners were asked, as often as they are', async () => {
+    await rewrite();
+    for (let i = 0; i < 3; i++) {
+      const { code, reason } = await verify('--ask');
+      expect([code, reason]).to.deep.equal([1, 'altered']);
+    }
+  });
+
+  it('is named by what the partner held before, also where all that it said is deleted', async () => {
+    await rewrite();
+    for (const table of ['audit_checkpoints', 'audit_statements']) db.prepare(`delete from ${table}`).run();
+    expect((await verifyAudit(east.installation)).broken).to.equal(null);
+    for (let i = 0; i < 3; i++) {
+      const { code, reason, alarms } = await verify('--ask');
+      expect([code, reason, alarms]).to.deep.equal([1, 'altered', ['disputed']]);
+    }
+  });
+
+  it('is neither signed nor told by the broker, while its seals are there', async () => {
+    const seals = db.prepare('select * from audit_seals').all() as { seq: number }[];
+    const before = await west.installation.store.audit.held();
+    await rewrite();
+    const insert = 'insert into audit_seals values (@kind, @seq, @head, @at, @payload, @signature)';
+    for (const seal of seals) db.prepare(insert).run(seal);
+    expect(await isAuditWhole(east.installation)).to.equal(false);
+    expect([...(await askPartners(east.installation)).values()]).to.deep.equal(['withheld']);
+    expect(await west.installation.store.audit.held()).to.deep.equal(before);
+  });
+
+  it('is not made shorter by the record of a restore that never was', async () => {
+    const kept = db.prepare('select * from audit where seq = 2').get() as AuditRow;
+    const made = {
+      ...kept,
+      seq: 1003,
+      kind: 'configuration' as const,
+      actor: 'operator',
+      partner: null,
+      subject: null,
+    };
+    const row = {
+      ...made,
+      outcome: 'restored',
+      rule: null,
+      request_id: null,
+      details: '{"after":2}',
+      previous: kept.hash,
+    };
+    const hash = hashRow(row);
+    db.prepare('delete from audit where seq > 2').run();
+    const columns = Object.keys(row);
+    db.prepare(`insert into audit (${columns}, hash) values (${columns.map((name) => `@${name}`)}, @hash)`).run({
+      ...row,
+      hash,
+    });
+    db.prepare('update audit_head set seq = 1003, hash = ?').run(hash);
+    for (const table of ['audit_checkpoints', 'audit_seals', 'audit_statements']) {
+      db.prepare(`delete from ${table}`).run();
+      const { code, reason } = await verify('--ask');
+      expect([code, reason], table).to.deep.equal([1, 'truncated']);
+    }
+  });
+
+  it('is not called confirmed when the partner that was to be asked cannot be reached', async () => {
+    await west.broker.stop();
+    const { code, answers } = await verify('--ask');
+    expect([code, answers]).to.deep.equal([3, ['unreachable']]);
   });
 });

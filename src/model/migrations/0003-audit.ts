@@ -55,4 +55,17 @@ export async function up<T>(db: Kysely<T>, { binary }: ColumnTypes): Promise<voi
     .addColumn('alarm', 'text')
     .addColumn('alarm_at', 'bigint')
     .execute();
+
+  await schema
+    .createTable('audit_statements')
+    .addColumn('partner_uid', 'text', (c) => c.notNull().references('partners.uid').onDelete('cascade'))
+    .addColumn('disputed', 'integer', (c) => c.notNull())
+    .addColumn('day', 'bigint', (c) => c.notNull())
+    .addColumn('seq', 'bigint', (c) => c.notNull())
+    .addColumn('head', binary, (c) => c.notNull())
+    .addColumn('at', 'bigint', (c) => c.notNull())
+    .addColumn('payload', 'text', (c) => c.notNull())
+    .addColumn('signature', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('audit_statements_key', ['partner_uid', 'disputed', 'day'])
+    .execute();
 }
