@@ -96,8 +96,13 @@ function parse(path: string, text: string) {
   try {
     return parseOsloFile(text);
   } catch (thrown) {
-    const { details } = thrown as AllianceError;
-    throw usageError(`--conf: ${path}: ${details}`, '--conf');
+    const { field, details } = thrown as AllianceError;
+    // Nothing is wrong with what was typed, nor with the broker's own configuration.
+    throw new AllianceError('configuration', {
+      field: `${path}, ${field}`,
+      details: `${path}: ${details}`,
+      remedy: 'Correct that line of the service: it does not start with it.',
+    });
   }
 }
 
@@ -192,7 +197,9 @@ function changeOf(
 function describeChange({ file, section, line, before, after }: Change): string[] {
   const where = `${printable(file)}, line ${line}, in [${printable(section)}]`;
   const [minus, plus] = [before === null ? [] : [`  - ${printable(before)}`], `  + ${printable(after)}`];
-  const back = before === null ? [] : [`  + ${printable(before)}`];
+  const hidden = before?.includes('***@');
+  const back =
+    before === null ? [] : [`  + ${hidden ? 'your former line, with its user and password' : printable(before)}`];
   return [
     '',
     `The change: ${where}`,

@@ -178,19 +178,29 @@ describe('check auth-token', () => {
     const result = await check([...plugin(`http://nova:${secret}@127.0.0.1:1/v3`), ...good]);
     expect(result.text).to.contain('http://***@127.0.0.1:1/v3');
     await check([...plugin(keystone.url), `memcache_secret_key = ${secret}`]);
+    for (const password of [`p@${secret}`, `${secret}@p`, `p/${secret}`, `p@/${secret}@p`])
+      await check([...plugin(`http://nova:${password}@127.0.0.1:1/v3`), ...good]);
+    expect(result.text).to.match(/The way back:\n {2}- .*\n {2}\+ your former line, with its user and password\n/);
+  });
+
+  it('shows a value of several lines in one', async () => {
+    const result = await check([...plugin(`${root}/v3`), ...good, 'memcached_servers =', '  a:11211,', '  b:11211']);
+    const { value } = result.findings.find(({ setting }) => setting === 'memcached_servers')!;
+    expect(value).to.equal('a:11211, b:11211');
+    expect(result.text).to.contain('a:11211, b:11211');
   });
 
   it('files that are none', async () => {
     const home = directory.path;
     const bad = directory.file('bad.conf');
     writeFileSync(bad, `[keystone_authtoken]\npassword ${secret}\n`);
-    for (const [path, says] of [
-      [bad, /Line 2/],
-      ['/nonexistent', /ENOENT/],
-      [home, /EISDIR/],
+    for (const [path, says, exit] of [
+      [bad, /bad\.conf: Line 2/, 1],
+      ['/nonexistent', /ENOENT/, 2],
+      [home, /EISDIR/, 2],
     ] as const) {
       const { code, stderr } = await runCommand(['check', 'auth-token', '--conf', path], { home });
-      expect([code, says.test(stderr)], stderr).to.deep.equal([2, true]);
+      expect([code, says.test(stderr)], stderr).to.deep.equal([exit, true]);
       expect(stderr).not.to.contain(secret);
     }
   });

@@ -31,8 +31,11 @@ export const pluginSection = (settings: OsloSettings): string =>
 export const authUrlOf = (settings: OsloSettings): OsloSetting | undefined =>
   settings.find(pluginSection(settings), 'auth_url');
 
-/** Without a user and password that somebody wrote into it. */
-export const withoutUserinfo = (text: string): string => text.replace(/(\/\/)[^/@\s]*@/g, '$1***@');
+/** Without a user and password that somebody wrote into it; a password may have an @ or / in it, too. */
+export const withoutUserinfo = (text: string): string => text.replace(/(\/\/)\S*@/g, '$1***@');
+
+/** Lines of one value, as one. */
+export const inOneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ');
 
 type Finder = (settings: OsloSettings, around: Surroundings) => Finding | undefined;
 
@@ -259,7 +262,9 @@ const finders: readonly Finder[] = [
 
 /** In a fixed order, the reachability first. */
 export const judgeAuthToken = (settings: OsloSettings, around: Surroundings): Finding[] =>
-  finders.flatMap((find) => find(settings, around) ?? []);
+  finders
+    .flatMap((find) => find(settings, around) ?? [])
+    .map((finding) => ({ ...finding, value: finding.value && inOneLine(finding.value) }));
 
 /** `auth_url` as it should be: the facade's, with the version where the former one had it, and where there was none. */
 export function wantedAuthUrl(former: string | undefined, facadeUrl: string): string {
