@@ -3,6 +3,7 @@
  * a token itself is never kept, only a hash under a key that dies with the process.
  */
 import { createHmac, randomBytes } from 'node:crypto';
+import { type Clock, monotonic } from '../core/clock.ts';
 import { tokenLimits } from '../core/limits.ts';
 import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
 
@@ -15,6 +16,12 @@ export type TokenKnowledge =
       readonly facts: KeystoneToken;
     }
   | { readonly status: 'invalid'; readonly checkedAt: number };
+
+interface Known {
+  readonly knowledge: TokenKnowledge;
+  /** By a clock that nobody sets: only time makes knowledge old. */
+  readonly askedAt: number;
+}
 
 export interface SoftTokensOptions {
   readonly entries: number;
@@ -33,23 +40,26 @@ function outweighs(learned: TokenKnowledge, known: TokenKnowledge): boolean {
 
 export class SoftTokens {
   readonly #key = randomBytes(32);
-  readonly #known = new Map<string, TokenKnowledge>();
+  readonly #known = new Map<string, Known>();
   readonly #options: () => SoftTokensOptions;
   readonly #isRevoked: (facts: KeystoneToken) => boolean;
+  readonly #clock: Clock;
 
-  constructor(options: () => SoftTokensOptions, isRevoked: (facts: KeystoneToken) => boolean) {
+  constructor(options: () => SoftTokensOptions, isRevoked: (facts: KeystoneToken) => boolean, clock: Clock) {
     this.#options = options;
     this.#isRevoked = isRevoked;
+    this.#clock = clock;
   }
 
   /** `checkedAt` is when Keystone was asked. */
   learn(token: string, knowledge: TokenKnowledge): void {
     const id = this.#idOf(token);
     const known = this.#known.get(id);
-    if (known && !outweighs(knowledge, known)) return;
+    if (known && !outweighs(knowledge, known.knowledge)) return;
     // Taken out and put in again, it is the youngest of the Map, and the oldest is the first to go.
     this.#known.delete(id);
-    this.#known.set(id, knowledge);
+    const spentMs = Math.max(0, this.#clock.now() - knowledge.checkedAt);
+    this.#known.set(id, { knowledge, askedAt: monotonic(this.#clock) - spentMs });
     const { entries } = this.#options();
     while (this.#known.size > entries) {
       const [oldest] = this.#known.keys();
@@ -59,17 +69,15 @@ export class SoftTokens {
   }
 
   /** What is known and still counts; a token past its expiry, or revoked since, is known to be invalid. */
-  recall(token: string, now: number): TokenKnowledge | undefined {
-    const id = this.#idOf(token);
-    const known = this.#known.get(id);
-    if (!known) return undefined;
+  recall(token: string): TokenKnowledge | undefined {
+    const entry = this.#known.get(this.#idOf(token));
+    if (!entry) return undefined;
+    const { knowledge: known, askedAt } = entry;
     const { ageMs } = this.#options();
     const limitMs = known.status === 'valid' ? ageMs : Math.min(ageMs, tokenLimits.negativeCacheMs);
-    const ageOfAnswerMs = now - known.checkedAt;
-    // Kept all the same: a refusal that is too old to be told still outweighs what was asked before it. In the future lies what was
-    // learned before the clock was set back.
-    if (ageOfAnswerMs < 0 || ageOfAnswerMs > limitMs) return undefined;
-    if (known.status === 'valid' && (known.expiresAt <= now || this.#isRevoked(known.facts)))
+    // Kept all the same: a refusal that is too old to be told still outweighs what was asked before it.
+    if (monotonic(this.#clock) - askedAt > limitMs) return undefined;
+    if (known.status === 'valid' && (known.expiresAt <= this.#clock.now() || this.#isRevoked(known.facts)))
       return { status: 'invalid', checkedAt: known.checkedAt };
     return known;
   }

@@ -137,7 +137,7 @@ describe('token calls of a partner', () => {
       const seen = keystone.requests.length;
       for (let n = 0; n < 20; n++) expect((await soft(token)).status).to.equal(TokenStatus.VALID);
       expect((await soft(token, stranger)).status).to.equal(TokenStatus.VALID);
-      clock.advance(tokenLimits.softCacheMs + 1);
+      clock.elapse(tokenLimits.softCacheMs + 1);
       expect((await soft(token)).reason).to.equal(IndeterminateReason.NOT_KNOWN);
       expect(keystone.requests.length).to.equal(seen);
     });

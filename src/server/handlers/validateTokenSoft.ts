@@ -4,9 +4,9 @@ import { assertIssuedForm } from './tokens.ts';
 
 /** From what Keystone said lately; Keystone itself is not asked. */
 export const validateTokenSoft: PartnerHandler<'validateTokenSoft'> = (context, { token }) => {
-  const { softTokens, clock, revocations } = context;
+  const { softTokens, revocations } = context;
   assertIssuedForm(token);
-  const known = softTokens.recall(token, clock.now());
+  const known = softTokens.recall(token);
   const revocation_head = toInt64(revocations.head);
   if (!known)
     return new TokenValidation({
