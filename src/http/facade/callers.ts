@@ -3,7 +3,7 @@
  * would tell anybody what any token is worth.
  */
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../../core/clock.ts';
+import { type Clock, monotonic } from '../../core/clock.ts';
 import { AllianceError } from '../../core/errors.ts';
 import { facadeLimits } from '../../core/limits.ts';
 import { hmacSha256 } from '../../crypto/bytes.ts';
@@ -19,6 +19,7 @@ export type Caller =
 
 interface Known {
   readonly caller: Extract<Caller, { kind: 'may' }>;
+  /** By the monotonic clock. */
   readonly checkedAt: number;
 }
 
@@ -60,8 +61,8 @@ export class Callers {
 
   #fresh(id: string): Known['caller'] | undefined {
     const known = this.#known.get(id);
-    const age = known === undefined ? Number.NaN : this.#options.clock.now() - known.checkedAt;
-    return known && age >= 0 && age < facadeLimits.callerMs ? known.caller : undefined;
+    const age = known === undefined ? Number.NaN : monotonic(this.#options.clock) - known.checkedAt;
+    return known && age < facadeLimits.callerMs ? known.caller : undefined;
   }
 
   #askOnce(id: string, token: string): Promise<Caller> {
@@ -74,7 +75,7 @@ export class Callers {
 
   async #ask(id: string, token: string): Promise<Caller> {
     const { keystone, clock } = this.#options;
-    const checkedAt = clock.now();
+    const checkedAt = monotonic(clock);
     const own = await keystone.ownToken();
     let answer = await this.#probe(token, own);
     // Our own token may be gone at Keystone before its time.
