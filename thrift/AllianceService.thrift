@@ -504,7 +504,7 @@ struct DeprovisionRequest {
 struct AuditCheckpoint {
   /**
    * base64url(JSON {v, iss, aud, seq, head, at, seen}): number and hash of the latest record, UTC epoch milliseconds, and number and
-   * hash of what the sender holds of the receiver's audit (null: nothing yet).
+   * hash of what the sender holds of the receiver's audit, in an answer of what it held before the question came (null: nothing yet).
    */
   1: string payload
   /** Detached JWS (typ alliance-checkpoint) of the identity; at most 4 KiB with the payload. */

@@ -218,6 +218,42 @@ export function describeAudit(bench: Bench): void {
       expect((await audit.verify({ isGenuine: async () => false })).broken?.reason).to.equal('unsigned');
     });
 
+    it('is cut in rounds, each of which looks at no more than it removes', async () => {
+      const { store, clock } = bench;
+      const { audit } = store;
+      const rows = auditLimits.cutRows + 5;
+      for (let i = 0; i < rows; i += 1000)
+        await Promise.all(Array.from({ length: Math.min(1000, rows - i) }, () => audit.append(auditEntry())));
+      clock.advance(10);
+      await audit.append(auditEntry());
+      const first = (await audit.cutPoint(testStart + 5))!;
+      expect(first.seq).to.equal(auditLimits.cutRows);
+      await audit.cut(seal(first.seq, first.hash, 1));
+      const second = (await audit.cutPoint(testStart + 5))!;
+      expect(second.seq).to.equal(rows);
+      await audit.cut(seal(second.seq, second.hash, 2));
+      expect(await audit.cutPoint(testStart + 5)).to.equal(null);
+    });
+
+    it('keeps the first statement of a partner, one a day and those that contradict us', async () => {
+      const { store, clock } = bench;
+      const { uid } = await store.partners.add(newPartner('east'));
+      const say = (seq: number, disputed = false) =>
+        store.audit.receive(uid, seal(seq, Buffer.alloc(32, seq), clock.now()), disputed);
+      const kept = async () => (await store.audit.statements()).map(({ seq }) => seq).sort((a, b) => a - b);
+      const day = 86_400_000;
+      await say(1);
+      await say(2);
+      await say(3, true);
+      await say(4, true);
+      clock.advance(day);
+      await say(5);
+      expect(await kept()).to.deep.equal([1, 3, 5]);
+      clock.advance(auditLimits.statementDays * day);
+      await say(6);
+      expect(await kept(), 'the first day stays').to.deep.equal([1, 3, 6]);
+    });
+
     it('keeps the latest checkpoint of a partner, and tells what does not follow it', async () => {
       const { store, clock } = bench;
       const { uid } = await store.partners.add(newPartner('east'));
