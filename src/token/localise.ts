@@ -87,10 +87,16 @@ export interface LocaliserOptions extends MappingsOptions {
 }
 
 /** How the configuration bounds what a mapping yields. */
-export const mappingOptions = ({ tokens }: Pick<Config, 'tokens'>): MappingOptions => ({
-  privileged: privilegedNames(tokens),
-  allowLocalUsers: tokens.allowLocalUsers,
-});
+export function mappingOptions({ tokens }: Pick<Config, 'tokens'>): MappingOptions {
+  const known = optionsOf.get(tokens);
+  if (known) return known;
+  const made = { privileged: privilegedNames(tokens), allowLocalUsers: tokens.allowLocalUsers };
+  optionsOf.set(tokens, made);
+  return made;
+}
+
+/** Made once for each configuration that is loaded. */
+const optionsOf = new WeakMap<Config['tokens'], MappingOptions>();
 
 /** Whose local half is looked for, and whether somebody still waits for it. */
 interface Wanted {
