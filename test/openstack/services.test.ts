@@ -8,7 +8,7 @@ import { revocationCases } from './revocationCases.ts';
 import { authTokenSection, type Service, startService } from './service.ts';
 
 describe('real services behind a facade', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let federation: Federation | undefined;
   let services: Service[] = [];
   let glance: Glance | undefined;
@@ -19,7 +19,7 @@ describe('real services behind a facade', function () {
   };
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(240_000);
     const [tables, started] = await Promise.all([prepareGlance(), startFederation()]);
     federation = started;
     const user = serviceUser('stock');
