@@ -94,7 +94,7 @@ export function createAudit(db: Database, clock: Clock, keyring: Keyring): Audit
         // A transaction that changes nothing writes nothing to the disk; this one takes all before it along.
         const head = await trx
           .updateTable('audit_head')
-          .set((eb) => ({ seq: eb.ref('seq') }))
+          .set((eb) => ({ settled: eb('settled', '+', 1) }))
           .where('id', '=', 1)
           .returning(['seq', 'hash'])
           .executeTakeFirstOrThrow();

@@ -198,7 +198,8 @@ export interface Tables {
   provisions: ProvisionRow;
   audit: AuditRow;
   /** One row: number and hash of the latest record. */
-  audit_head: { id: number; seq: number; hash: Buffer };
+  /** `settled` counts how often it was brought to the disk. */
+  audit_head: { id: number; seq: number; hash: Buffer; settled: number };
   audit_seals: AuditSealRow;
   audit_checkpoints: AuditCheckpointRow;
   audit_statements: AuditStatementRow;

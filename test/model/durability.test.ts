@@ -1,9 +1,12 @@
 /** What a power failure may take: nothing that trust depends on, and the last second of what costs only a handshake. */
+import { statSync } from 'node:fs';
 import { expect } from 'chai';
 import { sql } from 'kysely';
+import { createAudit } from '../../src/model/audits.ts';
 import { type Database, openDatabase } from '../../src/model/database.ts';
 import { createPartners } from '../../src/model/partners.ts';
-import { createTestClock, createTestFile, newPartner, type TestFile } from '../support/store.ts';
+import { auditEntry } from '../support/audit.ts';
+import { createTestClock, createTestFile, newPartner, type TestFile, testKeyring } from '../support/store.ts';
 
 const full = 2;
 const normal = 1;
@@ -73,5 +76,33 @@ describe('durability', () => {
     const error = { at: 6, code: 1004, name: 'unreachable', message: 'gone' };
     expect(await usedBy(() => partners.recordError(uid, error))).to.deep.equal(['light']);
     expect(await usedBy(() => partners.remove(uid))).to.deep.equal(['disk']);
+  });
+
+  it('records of the audit are notes until their head is signed', async () => {
+    const used: string[] = [];
+    const watched = (face: Database, name: string, light = face.light): Database => ({
+      ...face,
+      light,
+      write: (work) => {
+        used.push(name);
+        return face.write(work);
+      },
+      get writer() {
+        used.push(name);
+        return face.writer;
+      },
+    });
+    const audit = createAudit(watched(db, 'disk', watched(db.light, 'light')), clock, testKeyring);
+    await audit.append(auditEntry());
+    expect(used.splice(0)).to.deep.equal(['light']);
+    const log = `${file.path}-wal`;
+    const before = statSync(log).size;
+    const { seq, hash } = await audit.head();
+    expect(used.splice(0)).to.deep.equal(['disk']);
+    expect(statSync(log).size, 'something is written, or nothing would reach the disk').to.be.greaterThan(before);
+    await audit.addCheckpoint({ seq, head: hash, at: 1, payload: 'p', signature: 's' });
+    await audit.cut({ seq, head: hash, at: 1, payload: 'p', signature: 's' });
+    expect(used).to.deep.equal(['disk', 'disk']);
+    await audit.close();
   });
 });

@@ -5,6 +5,7 @@ import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
 import { cutAudit, isAuditWhole, ownSeals, signAudit, verifyAudit } from '../../src/broker/audit.ts';
 import { askPartners, tellCheckpoint } from '../../src/broker/auditExchange.ts';
+import { startBroker } from '../../src/broker/broker.ts';
 import { accept, approve, invite, refreshPairing } from '../../src/broker/partners.ts';
 import { hashRow } from '../../src/model/auditChain.ts';
 import type { Partner } from '../../src/model/partner.ts';
@@ -226,6 +227,16 @@ describe('audit of two clouds', () => {
 
 describe('a running broker', () => {
   afterEach(stopClouds);
+
+  it('says that it was loaded only once its doors are open', async () => {
+    const [east, west] = await Promise.all(['east', 'west'].map((cloudId) => startCloud({ cloudId })));
+    const { home, env, broker } = east!;
+    await broker.stop();
+    const taken = west!.broker.addresses.tls!;
+    await rejection(startBroker({ home, env, listen: { tls: taken } }), 'configuration');
+    const { stdout } = await runCommand(['audit', 'list', '--kind', 'configuration', '--json'], { home, env });
+    expect((JSON.parse(stdout) as { records: object[] }).records).to.have.length(1);
+  });
 
   it('signs its audit and exchanges checkpoints by itself', async () => {
     const pauses = { checkpointMs: 50 };

@@ -28,9 +28,10 @@ export async function up<T>(db: Kysely<T>, { binary }: ColumnTypes): Promise<voi
     .addColumn('id', 'integer', (c) => c.primaryKey().notNull())
     .addColumn('seq', 'bigint', (c) => c.notNull())
     .addColumn('hash', binary, (c) => c.notNull())
+    .addColumn('settled', 'bigint', (c) => c.notNull())
     .execute();
   const zeros = Buffer.alloc(32);
-  await sql`insert into audit_head (id, seq, hash) values (1, 0, ${zeros})`.execute(db);
+  await sql`insert into audit_head (id, seq, hash, settled) values (1, 0, ${zeros}, 0)`.execute(db);
 
   await schema
     .createTable('audit_seals')
