@@ -1,4 +1,4 @@
 import { describeFacade } from '../support/facadeContract.ts';
 import { lendKeystone } from './support.ts';
 
-describeFacade('a facade before a real Keystone', () => lendKeystone({ region: 'east' }));
+describeFacade('a facade before a real Keystone', () => lendKeystone({ region: 'contract' }));
