@@ -76,6 +76,7 @@ describe('a service behind the facade', function () {
 
   it('gets a foreign user in the mapped project, with local ids and roles', async () => {
     await west.installation.store.mappings.set(atWest.uid, rules);
+    await west.installation.view.refresh();
     const token = await loginInEast();
     const answer = await ask(`a1.east.${token}`);
     expect(answer.status, answer.text).to.equal(200);

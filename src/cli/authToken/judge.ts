@@ -35,7 +35,7 @@ export const authUrlOf = (settings: OsloSettings): OsloSetting | undefined =>
 export const withoutUserinfo = (text: string): string => text.replace(/(\/\/)\S*@/g, '$1***@');
 
 /** Lines of one value, as one. */
-export const inOneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ');
+const inOneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ');
 
 type Finder = (settings: OsloSettings, around: Surroundings) => Finding | undefined;
 
