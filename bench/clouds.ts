@@ -1,9 +1,6 @@
 /** Two paired clouds: the home of a broker that serves, the home of one that calls it, and a Keystone behind the first. */
 
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +8,7 @@ import { initHome } from '../src/broker/init.ts';
 import { openInstallation } from '../src/broker/installation.ts';
 import { accept, approve, invite, refreshPairing } from '../src/broker/partners.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../src/sandbox/keystone.ts';
+import { findFreePort } from '../src/server/freePort.ts';
 import { clientCloudId, serverCloudId } from './message.ts';
 import { type Serving, startServing } from './serving.ts';
 
@@ -24,15 +22,6 @@ export interface Clouds {
   /** Starts the serving broker. */
   serve(): Promise<Serving>;
   stop(): Promise<void>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 interface Ports {
@@ -84,7 +73,7 @@ export async function createClouds(): Promise<Clouds> {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const ports = { tls: await freePort(), tcp: await freePort(), http: await freePort() };
+    const ports = { tls: await findFreePort(), tcp: await findFreePort(), http: await findFreePort() };
     const [home, callerHome] = [join(folder, 'east'), join(folder, 'west')];
     await createHome(home, serverConfig(ports, keystone));
     await createHome(callerHome, callerConfig);

@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openInstallation } from '../src/broker/installation.ts';
+import { findFreePort } from '../src/server/freePort.ts';
 import type { RunningKeystone } from '../test/support/keystoneApi.ts';
-import { createHome, freePort, pair } from './clouds.ts';
+import { createHome, pair } from './clouds.ts';
 import { adminOf, createMember, type Member, startKeystone } from './keystones.ts';
 import { clientCloudId, serverCloudId } from './message.ts';
 import { startServing } from './serving.ts';
@@ -46,7 +47,7 @@ interface HomeOptions {
 
 /** The limit on a partner's calls would be what is measured, so it is off; everything else is as installed. */
 async function configOf({ cloudId, partner, keystone, httpPort, facadePort }: HomeOptions): Promise<string> {
-  const [tls, tcp] = [await freePort(), await freePort()];
+  const [tls, tcp] = [await findFreePort(), await findFreePort()];
   return `
 cloud_id: ${cloudId}
 advertise: ['tls://127.0.0.1:${tls}']
@@ -82,9 +83,9 @@ export async function createTokenClouds(real: boolean): Promise<TokenClouds> {
   };
   try {
     const [atEast, atWest] = await Promise.all([start('east'), start('west')]);
-    const east = { keystone: atEast, member: await createMember(atEast, 'members'), httpPort: await freePort() };
-    const west = { keystone: atWest, member: await createMember(atWest, 'guests'), httpPort: await freePort() };
-    const facadePort = await freePort();
+    const east = { keystone: atEast, member: await createMember(atEast, 'members'), httpPort: await findFreePort() };
+    const west = { keystone: atWest, member: await createMember(atWest, 'guests'), httpPort: await findFreePort() };
+    const facadePort = await findFreePort();
     const [home, westHome] = [join(folder, 'east'), join(folder, 'west')];
     await createHome(home, await configOf({ ...east, cloudId: serverCloudId, partner: clientCloudId }));
     await createHome(westHome, await configOf({ ...west, cloudId: clientCloudId, partner: serverCloudId, facadePort }));

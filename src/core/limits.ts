@@ -46,6 +46,13 @@ export const wireLimits = {
   messagesPerTurn: 256,
 } as const;
 
+/** Where `findFreePort` looks: above what services are used to, below what systems take for outgoing connections. */
+export const freePortLimits = {
+  first: 20_000,
+  last: 32_767,
+  attempts: 50,
+} as const;
+
 export const connectionLimits = {
   total: 4096,
   perAddress: 128,

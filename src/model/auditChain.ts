@@ -72,14 +72,8 @@ export async function appendChecked(
   entries: readonly CheckedEntry[],
   leap = 0,
 ): Promise<void> {
-  // The row stays locked until the transaction ends, so no two transactions continue from the same head.
-  const head = await trx
-    .updateTable('audit_head')
-    .set((eb) => ({ seq: eb('seq', '+', entries.length + leap) }))
-    .where('id', '=', 1)
-    .returning(['seq', 'hash'])
-    .executeTakeFirstOrThrow();
-  let [seq, previous] = [head.seq - entries.length, head.hash];
+  const head = await trx.selectFrom('audit_head').select(['seq', 'hash']).where('id', '=', 1).executeTakeFirstOrThrow();
+  let [seq, previous] = [head.seq + leap, head.hash];
   const rows = entries.map((entry): AuditRow => {
     seq++;
     const row = { ...entry, seq, previous };
@@ -87,7 +81,14 @@ export async function appendChecked(
     return { ...row, hash: previous };
   });
   await trx.insertInto('audit').values(rows).execute();
-  await trx.updateTable('audit_head').set({ hash: previous }).where('id', '=', 1).execute();
+  // Where a database lets two transactions read the same head, only one of them can move it on.
+  const { numUpdatedRows } = await trx
+    .updateTable('audit_head')
+    .set({ seq, hash: previous })
+    .where('id', '=', 1)
+    .where('seq', '=', head.seq)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows !== 1n) throw new AllianceError('database_locked', { details: 'The audit went on meanwhile.' });
 }
 
 /** What the record of a restore looks like; it alone may skip numbers. */

@@ -1,5 +1,5 @@
 /** The pinned keys of partners, and how they change by rotation. */
-import type { Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
@@ -53,12 +53,20 @@ export function createPartnerKeys(
       }),
 
     retireOldKey: async (uid, usedFingerprint) => {
-      const isNext = (fingerprint: Buffer, keys: Partner['keys']): boolean =>
-        keys.some((key) => key.state === 'next' && key.fingerprint.equals(fingerprint));
+      const isNext = async (reader: Kysely<Tables>): Promise<boolean> => {
+        const key = await reader
+          .selectFrom('partner_keys')
+          .select('state')
+          .where('fingerprint', '=', usedFingerprint)
+          .where('partner_uid', '=', uid)
+          .where('state', '=', 'next')
+          .executeTakeFirst();
+        return key !== undefined;
+      };
       // Most calls find no rotation, and need no lock.
-      if (!isNext(usedFingerprint, (await loadPartner(db.reader, uid)).keys)) return false;
+      if (!(await isNext(db.reader))) return false;
       return db.write(async (trx) => {
-        if (!isNext(usedFingerprint, (await loadPartner(trx, uid)).keys)) return false;
+        if (!(await isNext(trx))) return false;
         await promoteNext(trx, uid, clock.now());
         await bumpTrustEpoch(trx);
         return true;

@@ -50,7 +50,8 @@ export interface Sessions {
     sid: SessionId | null,
     now: number,
   ): Promise<Continuity | null>;
-  countLive(partnerUid: PartnerUid, direction: Direction, now: number): Promise<number>;
+  /** Whether any session with it, or the continuity of one, is still good. */
+  isKnown(partnerUid: PartnerUid, direction: Direction, now: number): Promise<boolean>;
   /** First confirmation only; later ones change nothing. */
   confirm(sid: SessionId, at: number, direction?: Direction): Promise<void>;
   list(partnerUid?: PartnerUid): Promise<SessionFacts[]>;

@@ -13,6 +13,8 @@ import type { SessionRow, Tables } from './tables.ts';
 
 type KeyColumn = 'secret' | 'continuity';
 type RowId = Pick<SessionRow, 'sid' | 'direction' | 'partner_uid'>;
+/** What tells which sessions have to make room for others. */
+type Standing = Pick<SessionRow, 'sid' | 'direction' | 'created_at' | 'confirmed_at'>;
 
 /** What binds a sealed key to its place. */
 const sessionAad = ({ direction, sid, partner_uid }: RowId, column: KeyColumn): string[] => [
@@ -72,8 +74,22 @@ export function createSessions(db: Database, keyring: Keyring, clock: Clock): Se
       return row ? { sid: row.sid, key: open(row, 'continuity') } : null;
     },
 
-    countLive: async (partnerUid, direction, now) =>
-      (await live(db.reader, direction, now).where('partner_uid', '=', partnerUid).execute()).length,
+    isKnown: async (partnerUid, direction, now) => {
+      const row = await db.reader
+        .selectFrom('sessions')
+        .select('sid')
+        .where('partner_uid', '=', partnerUid)
+        .where('direction', '=', direction)
+        .where((eb) =>
+          eb.or([
+            eb.and([eb('secret', 'is not', null), eb('valid_till', '>', now)]),
+            eb.and([eb('continuity', 'is not', null), eb('continuity_till', '>', now)]),
+          ]),
+        )
+        .limit(1)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
 
     confirm: async (sid, at, direction) => {
       const update = db.writer
@@ -149,7 +165,15 @@ async function takeContinuityGrant(trx: Transaction<Tables>, { partnerUid, creat
  */
 async function keepWithinLimits(trx: Transaction<Tables>, added: SessionRow): Promise<void> {
   const now = added.created_at;
-  const rows = (await ofPartner(trx, added.partner_uid, added.direction).execute()).sort(worthKeeping);
+  // Without the keys themselves: there can be many rows, and this is asked at every handshake.
+  const rows = await trx
+    .selectFrom('sessions')
+    .select(['direction', 'sid', 'created_at', 'valid_till', 'confirmed_at', 'continuity_till'])
+    .select((eb) => [eb('secret', 'is not', null).as('secret'), eb('continuity', 'is not', null).as('continuity')])
+    .where('partner_uid', '=', added.partner_uid)
+    .where('direction', '=', added.direction)
+    .execute();
+  rows.sort(worthKeeping);
   const live = rows.filter((row) => row.secret && row.valid_till > now);
   const continuous = rows.filter((row) => row.continuity && row.continuity_till > now);
   await wipe(trx, 'secret', beyond(sessionLimits.livePerPartner, live, added));
@@ -158,26 +182,26 @@ async function keepWithinLimits(trx: Transaction<Tables>, added: SessionRow): Pr
 }
 
 /** What must go of these, best first; never the one that was added. */
-function beyond(limit: number, rows: readonly SessionRow[], added: SessionRow): SessionRow[] {
+function beyond(limit: number, rows: readonly Standing[], added: Standing): Standing[] {
   const pending = rows.filter((row) => isPending(row, added.created_at));
   const settled = rows.filter((row) => !pending.includes(row));
-  const room = (ofThese: readonly SessionRow[], most: number) => {
+  const room = (ofThese: readonly Standing[], most: number) => {
     const others = ofThese.filter(({ sid }) => sid !== added.sid);
     return others.slice(most - (ofThese.length - others.length));
   };
   return [...room(settled, limit), ...room(pending, sessionLimits.pendingPerPartner)];
 }
 
-const isPending = (row: SessionRow, now: number): boolean =>
+const isPending = (row: Standing, now: number): boolean =>
   row.confirmed_at === null && row.created_at > now - sessionLimits.pendingMs;
 
 /** Order: confirmed ones first, newer ones first. */
-function worthKeeping(a: SessionRow, b: SessionRow): number {
+function worthKeeping(a: Standing, b: Standing): number {
   const confirmed = Number(b.confirmed_at !== null) - Number(a.confirmed_at !== null);
   return confirmed || b.created_at - a.created_at || (a.sid < b.sid ? -1 : 1);
 }
 
-async function wipe(trx: Transaction<Tables>, column: KeyColumn, rows: readonly SessionRow[]): Promise<void> {
+async function wipe(trx: Transaction<Tables>, column: KeyColumn, rows: readonly Standing[]): Promise<void> {
   for (const { direction, sid } of rows)
     await trx
       .updateTable('sessions')

@@ -104,7 +104,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     provisions,
     tokenKeys: createTokenKeys(db, clock),
     followers: createFollowers(db),
-    settings: createSettings(db),
+    settings: createSettings(db.light),
     audit,
     feed,
     replays,

@@ -22,7 +22,8 @@ import { rotateIdentity } from '../../src/broker/identity.ts';
 import { initHome } from '../../src/broker/init.ts';
 import { openInstallation } from '../../src/broker/installation.ts';
 import { silentLogger } from '../../src/core/log.ts';
-import { type Cloud, freePort, startCloud, stopClouds } from '../support/cloud.ts';
+import { findFreePort } from '../../src/server/freePort.ts';
+import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
 import { type TemporaryDirectory, temporaryDirectory } from '../support/directory.ts';
 import { rejection } from '../support/errors.ts';
 import { makeIdentity } from '../support/identity.ts';
@@ -231,7 +232,7 @@ describe('a broker', () => {
 
   it('opens no door that is off', async () => {
     await cloud.stopBroker();
-    const port = await freePort();
+    const port = await findFreePort();
     const { home, env } = cloud;
     const listen = { tls: null, tcp: { host: '127.0.0.1', port }, http: null };
     const broker = await startBroker({ home, env, listen, log: silentLogger });

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
-import { freePort } from '../support/cloud.ts';
+import { findFreePort } from '../../src/server/freePort.ts';
+
 import { runCommand } from '../support/commandLine.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { openFacade, type TestFacade } from '../support/facade.ts';
@@ -119,7 +120,7 @@ describe('check auth-token', () => {
   });
 
   it('nothing answers, or the configuration names nothing', async () => {
-    const dead = await check([...plugin(`http://127.0.0.1:${await freePort()}/v3`), ...good]);
+    const dead = await check([...plugin(`http://127.0.0.1:${await findFreePort()}/v3`), ...good]);
     expect([dead.code, levelOf(dead, 'auth_url')]).to.deep.equal([1, 'error']);
     const none = await check(['identity_uri = http://keystone:35357', ...good]);
     expect(troubles(none)).to.include({ auth_url: 'error', auth_type: 'error', identity_uri: 'warning' });

@@ -3,7 +3,8 @@ import type { TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import { dial, exportBinding, serverNameFor } from '../../src/client/dial.ts';
 import { createDialPolicy } from '../../src/client/dialPolicy.ts';
-import { freePort } from '../support/cloud.ts';
+import { findFreePort } from '../../src/server/freePort.ts';
+
 import { rejection } from '../support/errors.ts';
 import { makeIdentity } from '../support/identity.ts';
 import { startRawServer, stopRawServers } from '../support/rawServer.ts';
@@ -78,7 +79,7 @@ describe('dial', () => {
   });
 
   it('says why a place cannot be reached', async () => {
-    const endpoint = { scheme: 'tcp', host: '127.0.0.1', port: await freePort() } as const;
+    const endpoint = { scheme: 'tcp', host: '127.0.0.1', port: await findFreePort() } as const;
     expect((await rejection(dial({ endpoint, policy, pins: [] }), 'unreachable')).details).to.match(/ECONNREFUSED/);
     const nowhere = { ...endpoint, host: 'nowhere.invalid' };
     expect((await rejection(dial({ endpoint: nowhere, policy, pins: [] }), 'unreachable')).details).to.match(

@@ -3,7 +3,8 @@
  * tokens, east2 JWS tokens.
  */
 import type { Partner } from '../../src/model/partner.ts';
-import { type Cloud, freePort, pairClouds, startCloud, stopClouds } from '../support/cloud.ts';
+import { findFreePort } from '../../src/server/freePort.ts';
+import { type Cloud, pairClouds, startCloud, stopClouds } from '../support/cloud.ts';
 import { createKeystoneApi, inDefault, type KeystoneApi, passwordLogin } from '../support/keystoneApi.ts';
 import { until } from '../support/until.ts';
 import type { ServiceUser } from './service.ts';
@@ -11,8 +12,8 @@ import { lendKeystone, type RealKeystone } from './support.ts';
 
 const password = 'correct horse battery staple';
 
-/** Members of lab are members of guests here, and readers of library are readers there; nobody else is anybody. */
-const rules = ['lab', 'library'].map((project) => ({
+/** Members of lab are members of guests here, and readers of archive are readers there; nobody else is anybody. */
+const rules = ['lab', 'archive'].map((project) => ({
   remote: [{ type: 'openstack_user' }, { type: 'openstack_project', any_one_of: [project] }],
   local: [
     { user: { name: '{0}' } },
@@ -51,7 +52,7 @@ async function populate(keystone: RealKeystone, people: People): Promise<Realm> 
 const peopleOfEast: People = [
   ['ann', 'lab', 'member'],
   ['bob', 'lab', 'member'],
-  ['rae', 'library', 'reader'],
+  ['rae', 'archive', 'reader'],
   ['eve', 'closed', 'member'],
 ];
 const peopleOfWest: People = [
@@ -78,7 +79,7 @@ const startRealm = async (region: string, people: People, provider: 'fernet' | '
   populate(await lendKeystone({ region, provider }), people);
 
 export async function startFederation(): Promise<Federation> {
-  const facade = `127.0.0.1:${await freePort()}`;
+  const facade = `127.0.0.1:${await findFreePort()}`;
   const [eastRealm, east2Realm, westRealm] = await Promise.all([
     startRealm('east', peopleOfEast),
     startRealm('east2', peopleOfEast.slice(0, 1), 'jws'),

@@ -1,7 +1,8 @@
 /** A real Glance of this machine's packages; what it knows of tokens is one line, its auth_url. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '../support/cloud.ts';
+import { findFreePort } from '../../src/server/freePort.ts';
+
 import { run, serverDirectory, startServer, switchToWal } from './servers.ts';
 import { type AuthTokenOptions, authTokenSection } from './service.ts';
 
@@ -55,7 +56,7 @@ export async function prepareGlance(): Promise<string> {
 /** `dir` is of `prepareGlance`. */
 export async function startGlance(dir: string, options: AuthTokenOptions): Promise<Glance> {
   const conf = join(dir, 'glance-api.conf');
-  const port = await freePort();
+  const port = await findFreePort();
   writeFileSync(conf, configuration(dir, port, authTokenSection(options)));
   const url = `http://127.0.0.1:${port}`;
   const stop = await startServer({ dir, command: '/usr/bin/glance-api', args: ['--config-file', conf], url });

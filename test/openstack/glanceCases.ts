@@ -87,7 +87,7 @@ export function glanceCases(setting: () => { readonly federation: Federation; re
     const { east, west } = setting().federation;
     const owner = await create(ann, { name: 'given', owner: west.projects.private, ...raw });
     expect(owner.status, 'give away').to.equal(403);
-    const rae = `a1.east.${await east.login('rae', 'library')}`;
+    const rae = `a1.east.${await east.login('rae', 'archive')}`;
     expect(await names(rae)).to.include('of ann');
     expect((await create(rae, { name: 'of rae', ...raw })).status, 'create as a reader').to.equal(403);
     expect((await call(rae, 'DELETE', `/v2/images/${image.id}`)).status, 'delete as a reader').to.equal(403);

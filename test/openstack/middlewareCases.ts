@@ -73,7 +73,7 @@ export function middlewareCases(setting: () => Setting): void {
     expect(answer.headers!['x-service-catalog']).to.include('"identity"');
     const another = await service.ask(`a1.east.${await federation.east.login('ann', 'lab')}`);
     expect(another.headers!['x-user-id']).to.equal(answer.headers!['x-user-id']);
-    const reader = await service.ask(`a1.east.${await federation.east.login('rae', 'library')}`);
+    const reader = await service.ask(`a1.east.${await federation.east.login('rae', 'archive')}`);
     expectGuest(federation, reader, 'reader');
     expect(reader.headers!['x-roles']).to.equal('reader');
   });

@@ -57,13 +57,13 @@ export function outageCases(setting: () => Setting): void {
     try {
       const [ofAnn, ofRae] = [
         `a1.east.${await east.login('ann', 'lab')}`,
-        `a1.east.${await east.login('rae', 'library')}`,
+        `a1.east.${await east.login('rae', 'archive')}`,
       ];
       for (const token of [ofAnn, ofRae]) await untilGood(service, token);
       const member = await api.roleId(admin, 'member');
       await api.must('DELETE', `/projects/${projects.lab}/users/${users.ann}/roles/${member}`, { token: admin });
       const off = { project: { enabled: false } };
-      await api.must('PATCH', `/projects/${projects.library}`, { token: admin, body: off });
+      await api.must('PATCH', `/projects/${projects.archive}`, { token: admin, body: off });
       for (const token of [ofAnn, ofRae])
         await until('the refusal', async () => (await service.ask(token)).status === 401, 10_000);
     } finally {

@@ -1,7 +1,8 @@
 /** Services of west behind the real keystonemiddleware. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '../support/cloud.ts';
+import { findFreePort } from '../../src/server/freePort.ts';
+
 import { projectPath } from '../support/project.ts';
 import { serverDirectory, startServer } from './servers.ts';
 
@@ -50,7 +51,7 @@ export async function startService(configuration: string): Promise<Service> {
   const dir = serverDirectory('service');
   const conf = join(dir, 'service.conf');
   writeFileSync(conf, configuration);
-  const port = await freePort();
+  const port = await findFreePort();
   const url = `http://127.0.0.1:${port}/`;
   const args = ['-B', '-W', 'ignore', projectPath('test', 'openstack', 'service.py'), conf, String(port)];
   const stop = await startServer({ dir, command: '/usr/bin/python3', args, url });

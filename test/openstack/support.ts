@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '../support/cloud.ts';
+import { findFreePort } from '../../src/server/freePort.ts';
+
 import type { RunningKeystone } from '../support/keystoneApi.ts';
 import { run, serverDirectory, startServer, switchToWal } from './servers.ts';
 
@@ -99,7 +100,7 @@ async function prepare(
 /** Takes about 10 s; the first request of a kind after that is slow as well. */
 export async function startRealKeystone(options: RealKeystoneOptions): Promise<RealKeystone> {
   const dir = serverDirectory('keystone');
-  const port = await freePort();
+  const port = await findFreePort();
   const url = `http://127.0.0.1:${port}/v3`;
   const adminPassword = randomBytes(18).toString('hex');
   await prepare(dir, url, options, adminPassword);

@@ -1,7 +1,6 @@
 /** Clouds for tests: a home directory, a Keystone, and a broker in this process, on free ports of 127.0.0.1. */
-import { once } from 'node:events';
+
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { type Broker, type BrokerOptions, startBroker } from '../../src/broker/broker.ts';
 import { initHome } from '../../src/broker/init.ts';
@@ -12,6 +11,7 @@ import type { HostPort } from '../../src/core/endpoint.ts';
 import type { Logger } from '../../src/core/log.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import { startSandboxKeystone } from '../../src/sandbox/keystone.ts';
+import { findFreePort } from '../../src/server/freePort.ts';
 import { temporaryDirectory } from './directory.ts';
 import { type KeyKind, makeIdentity } from './identity.ts';
 import type { RunningKeystone } from './keystoneApi.ts';
@@ -51,15 +51,6 @@ export interface Cloud {
   stop(): Promise<void>;
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 const running = new Set<Cloud>();
 
 /** For `afterEach` (or `after`): ends whatever clouds were started. */
@@ -85,7 +76,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const directory = temporaryDirectory();
   const home = directory.path;
   const keystone = options.keystone ?? (await startSandboxKeystone({ region: cloudId }));
-  const ports = { tls: await freePort(), tcp: await freePort() };
+  const ports = { tls: await findFreePort(), tcp: await findFreePort() };
   const env: Record<string, string> = {
     ALLIANCE_KEYSTONE__USERNAME: 'admin',
     ALLIANCE_KEYSTONE__PASSWORD: keystone.adminPassword,

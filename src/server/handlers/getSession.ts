@@ -120,10 +120,7 @@ async function followAttempt(
     return { previousContinuity: previous.key, usesGrant: false };
   }
   if (payload.attempt === 'fallback') await limitFallback(context, partner);
-  const known =
-    (await store.sessions.countLive(partner.uid, 'responder', now)) > 0 ||
-    (await store.sessions.findContinuity(partner.uid, 'responder', null, now)) !== null;
-  if (!known) return { usesGrant: false };
+  if (!(await store.sessions.isKnown(partner.uid, 'responder', now))) return { usesGrant: false };
 
   telemetry.refusal('new_start');
   log.warn({ partner: partner.cloudId, attempt: payload.attempt }, 'Security: a partner with a session starts anew.');

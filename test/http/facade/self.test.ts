@@ -5,8 +5,9 @@ import { silentLogger } from '../../../src/core/log.ts';
 import { assertOtherAddress, rootOf } from '../../../src/http/facade/self.ts';
 import { createKeystone } from '../../../src/lproxy/keystone.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../../src/sandbox/keystone.ts';
+import { findFreePort } from '../../../src/server/freePort.ts';
 import { makeCertificate, toPem } from '../../support/certificate.ts';
-import { freePort } from '../../support/cloud.ts';
+
 import { refusal, rejection } from '../../support/errors.ts';
 import { openFacade, sendRaw, statusOf } from '../../support/facade.ts';
 import { inDefault } from '../../support/keystoneApi.ts';
@@ -27,7 +28,7 @@ describe('facade: where it stands', () => {
   after(() => keystone.stop());
 
   it('does not start before itself, by whatever name', async () => {
-    const port = await freePort();
+    const port = await findFreePort();
     const address = { host: '127.0.0.1', port };
     for (const authUrl of [`http://127.0.0.1:${port}/v3`, `http://localhost:${port}`, `http://127.1:${port}/v3/`]) {
       const error = await rejection(openFacade(keystone, { address, authUrl }), 'configuration');
@@ -97,7 +98,7 @@ describe('facade: where it stands', () => {
 
   it('starts while Keystone is down, and says 503 meanwhile', async () => {
     const facade = await openFacade(keystone, {
-      authUrl: `http://127.0.0.1:${await freePort()}/v3`,
+      authUrl: `http://127.0.0.1:${await findFreePort()}/v3`,
       log: silentLogger,
     });
     const answer = await facade.api.call('GET', '/users');

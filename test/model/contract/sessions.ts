@@ -37,7 +37,7 @@ export function describeSessions(bench: Bench): void {
       expect(await sessions.newest(east.uid, 'initiator', testStart + 100)).to.equal(null);
       expect(await sessions.findLive(session.sid, 'responder', testStart)).to.equal(null);
       expect(await sessions.newest(east.uid, 'responder', testStart)).to.equal(null);
-      expect(await sessions.countLive(east.uid, 'initiator', testStart)).to.equal(1);
+      expect(await sessions.list(east.uid)).to.have.length(1);
     });
 
     it('are not replaced by one with the same id, whoever chose it', async () => {
@@ -100,7 +100,8 @@ export function describeSessions(bench: Bench): void {
       const [last] = await insert(1, { createdAt: testStart, confirmedAt: testStart });
       expect(await live([last!])).to.deep.equal([true]);
       expect(await live(others)).to.deep.equal(others.map(() => true));
-      expect(await sessions.countLive(east.uid, 'responder', testStart)).to.equal(livePerPartner);
+      const left = (await sessions.list(east.uid)).filter((one) => one.hasSecret);
+      expect(left.filter((one) => one.direction === 'responder')).to.have.length(livePerPartner);
     });
 
     it('just agreed do not push each other out before they can attach: up to 16 are counted apart, for 5 s', async () => {
@@ -172,7 +173,23 @@ export function describeSessions(bench: Bench): void {
       const [session] = await insert(1);
       expect(await sessions.findContinuity(west.uid, 'responder', session!.sid, testStart)).to.equal(null);
       expect(await sessions.findContinuity(east.uid, 'initiator', session!.sid, testStart)).to.equal(null);
-      expect(await sessions.countLive(west.uid, 'responder', testStart)).to.equal(0);
+      expect(await sessions.isKnown(east.uid, 'responder', testStart)).to.equal(true);
+      expect(await sessions.isKnown(west.uid, 'responder', testStart)).to.equal(false);
+      expect(await sessions.isKnown(east.uid, 'initiator', testStart)).to.equal(false);
+    });
+
+    it('make their partner known as long as they, or their continuity, are good', async () => {
+      const { sessions } = bench.store;
+      const [session] = await insert(1, { validTill: testStart + 100, continuityTill: testStart + 200 });
+      const known = (now: number) => sessions.isKnown(east.uid, 'responder', now);
+      expect(await Promise.all([99, 100, 199, 200].map((after) => known(testStart + after)))).to.deep.equal([
+        true,
+        true,
+        true,
+        false,
+      ]);
+      await sessions.close(session!.sid);
+      expect(await known(testStart)).to.equal(false);
     });
 
     it('end for good, and bump the trust epoch when there was something to end', async () => {
