@@ -1,25 +1,7 @@
 /** The command line as one tree of commands, and what holds for all of them: help, exit codes, errors. */
 import { Command } from 'commander';
-import { addAudit } from './audit.ts';
-import { addBackup } from './backup.ts';
-import { addCheck } from './checkAuthToken.ts';
 import { Cli, type World } from './cli.ts';
-import { addCompletion } from './completion.ts';
-import { addConfig } from './config.ts';
-import { addDemo } from './demo.ts';
 import { reportFailure } from './failure.ts';
-import { addIdentity } from './identity.ts';
-import { addInit } from './init.ts';
-import { addMapping } from './mapping.ts';
-import { addPartner } from './partner.ts';
-import { addPing } from './ping.ts';
-import { addProvision } from './provision.ts';
-import { addRevocations } from './revocations.ts';
-import { addServe } from './serve.ts';
-import { addServices } from './services.ts';
-import { addSession } from './session.ts';
-import { addStatus } from './status.ts';
-import { addToken } from './token.ts';
 import { packageVersion } from './version.ts';
 
 const overview = `
@@ -32,8 +14,46 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done in part.
 Secrets are read from files, prompts and standard input rather than from the command line.`;
 
-/** The whole tree; `written` gets what commander writes for people to stderr. */
-export function buildProgram(cli: Cli, written: (text: string) => void = () => undefined): Command {
+type Add = (program: Command, cli: Cli) => void;
+
+const addServices = async (): Promise<Add> => (await import('./services.ts')).addServices;
+const addBackup = async (): Promise<Add> => (await import('./backup.ts')).addBackup;
+
+/** Who adds each command, in the order of the help. Only what a command line names is loaded, for a broker keeps what it loads. */
+const commands: Readonly<Record<string, () => Promise<Add>>> = {
+  init: async () => (await import('./init.ts')).addInit,
+  serve: async () => (await import('./serve.ts')).addServe,
+  status: async () => (await import('./status.ts')).addStatus,
+  partner: async () => (await import('./partner.ts')).addPartner,
+  ping: async () => (await import('./ping.ts')).addPing,
+  session: async () => (await import('./session.ts')).addSession,
+  token: async () => (await import('./token.ts')).addToken,
+  revocations: async () => (await import('./revocations.ts')).addRevocations,
+  mapping: async () => (await import('./mapping.ts')).addMapping,
+  services: addServices,
+  endpoints: addServices,
+  provision: async () => (await import('./provision.ts')).addProvision,
+  identity: async () => (await import('./identity.ts')).addIdentity,
+  audit: async () => (await import('./audit.ts')).addAudit,
+  check: async () => (await import('./checkAuthToken.ts')).addCheck,
+  config: async () => (await import('./config.ts')).addConfig,
+  backup: addBackup,
+  restore: addBackup,
+  demo: async () => (await import('./demo.ts')).addDemo,
+};
+
+/** Help and completion need the whole tree, and so does whoever mistyped a command. */
+const completion = async (): Promise<Add> => (await import('./completion.ts')).addCompletion;
+
+/** What has to be loaded for this command line. */
+function loadersFor(argv: readonly string[]): (() => Promise<Add>)[] {
+  const word = argv.find((argument, i) => !argument.startsWith('-') && argv[i - 1] !== '--home');
+  const named = word !== undefined && Object.hasOwn(commands, word) ? commands[word] : undefined;
+  return named ? [named] : [...new Set(Object.values(commands)), completion];
+}
+
+/** The tree of commands, or as much of it as this command line needs; `written` gets what commander writes for people to stderr. */
+export async function buildProgram(cli: Cli, written: (text: string) => void = () => undefined): Promise<Command> {
   const program = new Command('alliance');
   program
     .description('Broker that federates OpenStack clouds: pairing, sealed sessions, token validation across clouds.')
@@ -55,12 +75,7 @@ export function buildProgram(cli: Cli, written: (text: string) => void = () => u
     .exitOverride()
     .helpCommand('help [command]', 'show help')
     .hook('preAction', (_program, command) => cli.take(command));
-  const groups = [
-    [addInit, addServe, addStatus],
-    [addPartner, addPing, addSession, addToken, addRevocations, addMapping, addServices, addProvision],
-    [addIdentity, addAudit, addCheck, addConfig, addBackup, addCompletion, addDemo],
-  ];
-  for (const add of groups.flat()) add(program, cli);
+  for (const load of loadersFor(cli.world.argv)) (await load())(program, cli);
   return program;
 }
 
@@ -68,7 +83,7 @@ export function buildProgram(cli: Cli, written: (text: string) => void = () => u
 export async function runCli(world: World): Promise<number> {
   const cli = new Cli(world);
   let typed = '';
-  const program = buildProgram(cli, (text) => {
+  const program = await buildProgram(cli, (text) => {
     typed += text;
   });
   try {

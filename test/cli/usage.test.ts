@@ -10,7 +10,7 @@ import { runCommand } from '../support/commandLine.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { checked, schemaNames } from '../support/jsonSchema.ts';
 
-const program = buildProgram(
+const program = await buildProgram(
   new Cli({ argv: [], env: {}, stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }),
 );
 
@@ -23,6 +23,22 @@ describe('command line', () => {
   const directory = temporaryDirectory();
   const home = directory.file('home');
   after(() => directory.remove());
+
+  it('loads the command that is named, and all of them for help, completion and whoever mistyped', async () => {
+    const namesFor = async (line: string) => {
+      const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+      const tree = await buildProgram(new Cli({ argv: line.split(' '), env: {}, stdin, stdout, stderr }));
+      return tree.commands.map((command) => command.name()).filter((name) => name !== 'help');
+    };
+    const all = program.commands.map((command) => command.name()).filter((name) => name !== 'help');
+    for (const name of all.filter((each) => each !== 'completion'))
+      for (const line of [name, `${name} serve`, `--json --home status ${name} --help`, `--home=status ${name}`])
+        expect(await namesFor(line), line)
+          .to.include(name)
+          .and.have.lengthOf.at.most(2);
+    for (const line of ['--help', 'help serve', 'completion bash', 'sevre', '--home serve', 'constructor'])
+      expect(await namesFor(line), line).to.deep.equal(all);
+  });
 
   it('has every command that the manual names', () => {
     const names = commands.map((path) => path.join(' '));

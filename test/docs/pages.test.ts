@@ -14,7 +14,7 @@ import { faultOf, invocationsOf, leavesOf, type Page, readPages, spansOf } from 
 import { projectPath } from '../support/project.ts';
 
 const { stdin, stdout, stderr } = process;
-const program = buildProgram(new Cli({ argv: [], env: {}, stdin, stdout, stderr }));
+const program = await buildProgram(new Cli({ argv: [], env: {}, stdin, stdout, stderr }));
 const pages = readPages();
 const readme = pages.find(({ path }) => path === 'README.md')!;
 
