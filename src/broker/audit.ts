@@ -1,5 +1,6 @@
 /** The audit as a whole: what this cloud signs about it, what retention removes, and whether all is still there. */
 import { isStatement, readCheckpoint, signStatement } from '../channel/checkpoint.ts';
+import { dayMs } from '../core/clock.ts';
 import type { Config } from '../core/config.ts';
 import { namesOfChanged } from '../core/configView.ts';
 import type { CloudId } from '../core/ids.ts';
@@ -16,8 +17,6 @@ import type {
 } from '../model/audit.ts';
 import type { NewPartnerKey, Partner } from '../model/partner.ts';
 import type { Installation } from './installation.ts';
-
-const dayMs = 86_400_000;
 
 /** Signs how far the audit has come, for the log and the database; nothing when there is nothing new. */
 export async function signAudit(installation: Installation): Promise<void> {

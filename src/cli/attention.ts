@@ -1,4 +1,5 @@
 /** What needs an operator's hands; pure. */
+import { dayMs } from '../core/clock.ts';
 import { identityLimits } from '../core/limits.ts';
 import type { CheckpointAlarm } from '../model/audit.ts';
 import { type Partner, usableKeys } from '../model/partner.ts';
@@ -41,8 +42,6 @@ interface Seen {
   /** What was lately wrong between audits. */
   readonly auditAlarms: readonly { readonly cloudId: string; readonly alarm: CheckpointAlarm }[];
 }
-
-const dayMs = 86_400_000;
 
 export const daysLeft = (till: number, now: number): number => Math.floor((till - now) / dayMs);
 

@@ -26,6 +26,7 @@ import { type Cli, exits } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
 import { formatTable, printable } from './text.ts';
+import { collect } from './values.ts';
 
 interface Options {
   readonly conf: readonly string[];
@@ -57,8 +58,6 @@ is changed. Exit code 0: all is well, 1: it does not reach the facade or cannot 
     .option('--no-probe', 'only read: do not ask what answers at auth_url')
     .action((options: Options) => finish(cli, check(cli, options)));
 }
-
-const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
 async function check(cli: Cli, { conf, probe }: Options): Promise<number> {
   const config = loadConfig(cli);

@@ -17,7 +17,7 @@ import type { Cli } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
 import { formatFacts, formatTable, formatTime, isoTime, printable, shellWord } from './text.ts';
-import { endOfTrust, parseTill, type Till } from './values.ts';
+import { collect, endOfTrust, parseTill, type Till } from './values.ts';
 
 interface ProjectOptions {
   readonly partner: string;
@@ -84,8 +84,6 @@ keep in it (servers, volumes, images) is not Keystone's to remove.`,
       finish(cli, remove(cli, project, options.partner, options.direction ?? 'out')),
     );
 }
-
-const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
 export const viewProvision = (provision: Provision) => ({
   partner: provision.cloudId,

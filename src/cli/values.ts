@@ -91,7 +91,11 @@ export const parseListen = (text: string): HostPort | 'off' =>
   text === 'off' ? text : checked(() => parseHostPort(text, 0));
 
 /** For options that may be given several times. */
-export const collectEndpoints = (text: string, before: readonly string[] = []): string[] => [
-  ...before,
-  checked(() => formatEndpoint(parseEndpoint(text))),
-];
+export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
+
+/** The same, for addresses to dial. */
+export const collectEndpoints = (text: string, before: readonly string[] = []): string[] =>
+  collect(
+    checked(() => formatEndpoint(parseEndpoint(text))),
+    before,
+  );

@@ -5,6 +5,8 @@ export interface Clock {
   monotonic?(): number;
 }
 
+export const dayMs = 86_400_000;
+
 export const systemClock: Clock = { now: () => Date.now() };
 
 export const monotonic = (clock: Clock): number => clock.monotonic?.() ?? performance.now();

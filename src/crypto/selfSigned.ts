@@ -2,6 +2,7 @@
 import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
 import type forgeTypes from 'node-forge';
+import { dayMs } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import { identityLimits } from '../core/limits.ts';
 
@@ -18,8 +19,6 @@ interface SelfSignedOptions {
 
 /** The clocks of partners may be a little behind ours. */
 const backdateMs = 5 * 60_000;
-const dayMs = 86_400_000;
-
 const hostForm = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
 const hostBytes = 253;
 

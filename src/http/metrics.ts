@@ -1,7 +1,7 @@
 /** Prometheus metrics: what the floors below report, and what is known at the moment of asking. Names are pinned by etc/alliance.rules.yml. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { TrustView } from '../client/trustView.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, dayMs } from '../core/clock.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { trustStates } from '../model/trust.ts';
@@ -23,8 +23,6 @@ export interface Observed {
   /** `ok`, the name of an error, or `unknown`; absent: no Keystone is configured. */
   readonly keystone?: () => string;
 }
-
-const dayMs = 86_400_000;
 /**
  * Reasons why peers are refused, other than names of errors. They count from 0, because `increase` of a series that begins with 1 is 0: an
  * alert would sleep through the first one.

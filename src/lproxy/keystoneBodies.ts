@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import { foreignLimits } from '../core/limits.ts';
 
+/** Ids of Keystone's; anything else is none, and must not become part of a path. */
+export const idForm = /^[A-Za-z0-9_-]{1,64}$/;
+
 /** A domain by id or by name. */
 export type DomainReference = { readonly id: string } | { readonly name: string };
 /** A user or project by id, or by name within a domain. */

@@ -1,5 +1,5 @@
 /** What is looked up in Keystone about people: the local halves of foreign users. */
-import { isKeystoneError, parseMember, type RowSchema } from './keystoneBodies.ts';
+import { idForm, isKeystoneError, parseMember, type RowSchema } from './keystoneBodies.ts';
 import { type KeystoneCalls, unexpected } from './keystoneCalls.ts';
 import {
   assignmentRow,
@@ -26,9 +26,6 @@ type Lookups = Pick<
   | 'roleInferences'
   | 'listAssignments'
 >;
-
-/** Ids of Keystone's; anything else is none, and must not become part of a path. */
-const idForm = /^[A-Za-z0-9_-]{1,64}$/;
 
 export function createLookups(calls: KeystoneCalls): Lookups {
   function find<T>(operation: KeystoneOperation, key: string, id: string, row: RowSchema<T>): Promise<T | null> {

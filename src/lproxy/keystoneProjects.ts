@@ -1,6 +1,6 @@
 /** Projects of this cloud's Keystone, as those who make them need them. */
 import { z } from 'zod';
-import { isKeystoneError, parseMember } from './keystoneBodies.ts';
+import { idForm, isKeystoneError, parseMember } from './keystoneBodies.ts';
 import { type KeystoneCalls, unexpected } from './keystoneCalls.ts';
 
 export interface NewProject {
@@ -41,9 +41,6 @@ const row = z
     enabled: true,
     item: { id, name, domainId: domainId ?? '', tags: tags ?? [] },
   }));
-
-/** Ids of Keystone's; anything else must not become part of a path. */
-const idForm = /^[A-Za-z0-9_-]{1,64}$/;
 
 export function createProjects(calls: KeystoneCalls): KeystoneProjects {
   async function change(id: string, request: { method: 'PATCH' | 'DELETE'; body?: string }): Promise<boolean> {

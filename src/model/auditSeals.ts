@@ -1,6 +1,7 @@
 /** What was signed: by this cloud about its own chain, and by partners about theirs. */
 import type { Kysely, Transaction } from 'kysely';
 import type { Clock } from '../core/clock.ts';
+import { dayMs } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { auditLimits } from '../core/limits.ts';
@@ -9,8 +10,6 @@ import type { Audit, HeldCheckpoint, NewCheckpoint, Reception, Seal, SealKind } 
 import { unsignedRestores } from './auditRestores.ts';
 import type { Database } from './database.ts';
 import type { AuditCheckpointRow, Tables } from './tables.ts';
-
-const dayMs = 86_400_000;
 
 type Seals = Omit<Audit, 'append' | 'note' | 'list' | 'head' | 'hashOf' | 'verify'>;
 

@@ -1,4 +1,5 @@
 /** The limits that this side sets to projects for partners. */
+import { dayMs } from '../../core/clock.ts';
 import type { Config, PartnerConfig } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
 import { wholeMatcher } from '../../core/pattern.ts';
@@ -6,8 +7,6 @@ import type { Keystone } from '../../lproxy/keystone.ts';
 import type { ProvisionContent } from '../../model/provision.ts';
 import { RoleBook } from '../../token/localDirectory.ts';
 import { comparable, privilegedNames } from '../../token/mapping/privilege.ts';
-
-const dayMs = 86_400_000;
 
 /** What is granted, still by names. */
 export interface Grant {
