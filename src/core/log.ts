@@ -23,15 +23,22 @@ export const redacted = '[redacted]';
 /** How deep log objects are followed; what lies deeper is left out, which also ends cycles. */
 const maxDepth = 6;
 
-/** Key names without case, `-`, `_` and a plural s. A name that ends in one of these holds a secret. */
+/** Key names without case, `-` and `_`. A name that ends in one of these, or in its plural, holds a secret. */
 const secretEndings = [
   'password',
   'passphrase',
+  'passwd',
+  'pwd',
+  // Also Nova's `adminPass`. Of a `bypass` a log says less than it could, and no more than that.
+  'pass',
+  'credential',
   'secret',
   'token',
   'authorization',
   'cookie',
   'privatekey',
+  'secretkey',
+  'apikey',
   'keypem',
   'mac',
   'proof',
@@ -39,8 +46,8 @@ const secretEndings = [
 
 /** Whether a property of this name holds a secret, however it is written: `X-Auth-Token`, `user_password`, `keyPem`. */
 export function isSecretName(name: string): boolean {
-  const plain = name.toLowerCase().replace(/[-_]|s$/g, '');
-  return secretEndings.some((ending) => plain.endsWith(ending));
+  const plain = name.toLowerCase().replace(/[-_]/g, '');
+  return secretEndings.some((ending) => plain.endsWith(ending) || plain.endsWith(`${ending}s`));
 }
 
 /** A copy of `value` for the log: secrets replaced, bytes as their length, Maps as objects, errors in our own form. */

@@ -36,6 +36,7 @@ describe('log', () => {
     'tokens',
   ];
   secrets.push('Authorization', 'set-cookie', 'passphrase', 'hmac');
+  secrets.push('passwd', 'DB_PWD', 'adminPass', 'credential', 'Credentials', 'memcache_secret_key', 'X-API-Key');
   for (const name of secrets)
     it(`takes ${name} out at every depth`, () => {
       const { logger, text } = listening();
@@ -49,7 +50,15 @@ describe('log', () => {
     });
 
   it('keeps what only sounds like a secret', () => {
-    const entry = { tokenBytes: 5, partner: 'east', password: undefined, secret: null, token: true };
+    const entry = {
+      tokenBytes: 5,
+      passedAt: 5,
+      credentialId: 'c1',
+      partner: 'east',
+      password: undefined,
+      secret: null,
+      token: true,
+    };
     expect(withoutSecrets(entry)).to.deep.equal(entry);
   });
 
