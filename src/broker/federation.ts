@@ -1,6 +1,5 @@
 /** Tokens across clouds: what this broker knows of its own revocations and of its partners', and how it answers about partners' tokens. */
 import { AllianceError } from '../core/errors.ts';
-import type { PartnerUid } from '../core/ids.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
 import { partnerKeystones } from '../server/partnerKeystones.ts';
@@ -53,11 +52,11 @@ export async function startFederation(installation: Installation, keystone: Keys
     followers,
     ownTokenKeys,
   });
-  const extraProjects = (uid: PartnerUid, userId: string) => store.provisions.projectsFor(uid, userId, clock.now());
   const shares = partnerKeystones(keystone, () => config().limits.keystoneConcurrencyPerPartner);
   const shareOf = (partner: Partner) => shares(partner) ?? missingKeystone();
+  const { provisions } = store;
   const localiser =
-    keystone && createLocaliser({ keystone, shareOf, store, view, pool, config, clock, log, extraProjects });
+    keystone && createLocaliser({ keystone, shareOf, store, provisions, view, pool, config, clock, log });
   return {
     marks,
     hints,

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import { openKeystone } from '../broker/broker.ts';
 import type { Installation } from '../broker/installation.ts';
-import type { PartnerUid } from '../core/ids.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
 import { foreignDomain, foreignUserId } from '../token/foreignUser.ts';
@@ -115,12 +114,11 @@ interface Attempt {
 
 async function tryWith(keystone: Keystone, { installation, partner, body, rules }: Attempt): Promise<Trial> {
   const { clock } = installation;
+  const { provisions } = installation.store;
   const stored = rules === null ? null : { partnerUid: partner.uid, rules, updatedAt: clock.now() };
   const store = { mappings: { get: async () => stored } };
-  const extraProjects = (uid: PartnerUid, userId: string) =>
-    installation.store.provisions.projectsFor(uid, userId, clock.now());
   const config = () => installation.config;
-  const localiser = createLocaliser({ ...installation, keystone, store, config, extraProjects });
+  const localiser = createLocaliser({ ...installation, keystone, store, provisions, config });
   // Access rules are the service's to enforce; here they only have to be carried over.
   const found = await localiser.localise({ partner, body, source: 'live' }, { catalog: false, accessRules: true });
   const common = { rules: found.trace.rules, omissions: found.trace.omissions, keystone: true };

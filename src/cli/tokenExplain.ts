@@ -7,7 +7,7 @@ import type { Keystone } from '../lproxy/keystone.ts';
 import type { Explanation } from '../token/explain.ts';
 import { createForeignTokens, type ForeignVerdict } from '../token/foreign.ts';
 import { Hints } from '../token/hints.ts';
-import { createLocaliser, type Localised, type LocaliserOptions } from '../token/localise.ts';
+import { createLocaliser, type Localised } from '../token/localise.ts';
 import { RevocationMarks } from '../token/revocation/marks.ts';
 import { type Cli, exits } from './cli.ts';
 import { addCommand, finish } from './group.ts';
@@ -89,11 +89,9 @@ async function mapOf(
   verdict: ForeignVerdict | null,
 ): Promise<Mapped | null> {
   if (!keystone || verdict?.kind !== 'valid') return null;
-  const { store, clock } = installation;
-  const extraProjects: LocaliserOptions['extraProjects'] = (uid, userId) =>
-    store.provisions.projectsFor(uid, userId, clock.now());
+  const { provisions } = installation.store;
   const config = () => installation.config;
-  const localiser = createLocaliser({ ...installation, keystone, config, extraProjects });
+  const localiser = createLocaliser({ ...installation, keystone, config, provisions });
   const startedAt = performance.now();
   const since = () => performance.now() - startedAt;
   try {

@@ -6,17 +6,19 @@ export interface KeystoneDomain {
   readonly name: string;
 }
 
-export interface KeystoneProject {
+export interface KeystoneGroup {
   readonly id: string;
   readonly name: string;
   readonly domainId: string;
 }
 
-export interface KeystoneUser extends KeystoneProject {
+export interface KeystoneUser extends KeystoneGroup {
   readonly defaultProjectId: string | null;
 }
 
-export type KeystoneGroup = KeystoneProject;
+export interface KeystoneProject extends KeystoneGroup {
+  readonly tags: readonly string[];
+}
 
 export interface KeystoneRole {
   readonly id: string;
@@ -36,10 +38,15 @@ export const domainRow = z
   .transform(({ id, name, enabled: on }) => ({ enabled: on !== false, item: { id, name } }));
 
 export const projectRow = z
-  .object({ ...owned, domain_id: z.string().nullish(), is_domain: z.boolean().nullish() })
+  .object({
+    ...owned,
+    domain_id: z.string().nullish(),
+    is_domain: z.boolean().nullish(),
+    tags: z.array(z.string()).nullish(),
+  })
   .transform((row) => ({
     enabled: row.enabled !== false && row.is_domain !== true && typeof row.domain_id === 'string',
-    item: { id: row.id, name: row.name, domainId: row.domain_id ?? '' },
+    item: { id: row.id, name: row.name, domainId: row.domain_id ?? '', tags: row.tags ?? [] },
   }));
 
 export const userRow = z.object({ ...owned, default_project_id: z.string().nullish() }).transform((row) => ({

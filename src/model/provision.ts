@@ -65,6 +65,12 @@ export interface GrantedProject {
   readonly roles: readonly string[];
 }
 
+/** Whom a project here was made for. */
+export type MadeFor = Pick<Provision, 'cloudId'> & Pick<ProvisionContent, 'userId'>;
+
+/** Begins the tag of each project that was made here for a partner. */
+export const requestTagPrefix = 'alliance-request:';
+
 /** Who acts, for the audit: the partner, an operator of ours, or this broker by itself. */
 export type ProvisionActor = 'partner' | 'operator' | 'broker';
 
@@ -112,6 +118,8 @@ export interface Provisions {
   fail(id: string, error: string): Promise<void>;
   /** Projects of one user of a partner: only active ones that have not expired. */
   projectsFor(partnerUid: PartnerUid, userId: string, now: number): Promise<GrantedProject[]>;
+  /** By Keystone's id, until it is gone; null: it is none of those that were made here for partners. */
+  madeFor(projectId: string): Promise<MadeFor | null>;
   /** Forgets what was removed long ago. */
   prune(now: number): Promise<void>;
 }

@@ -190,6 +190,17 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       );
     },
 
+    madeFor: async (projectId) => {
+      const row = await db.reader
+        .selectFrom('provisions')
+        .select(['cloud_id', 'user_id'])
+        .where('project_id', '=', projectId)
+        .where('direction', '=', 'in')
+        .where('state', 'in', presentStates)
+        .executeTakeFirst();
+      return row ? { cloudId: row.cloud_id, userId: row.user_id } : null;
+    },
+
     prune: (now) =>
       db.write(async (trx) => {
         await trx

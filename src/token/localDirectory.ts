@@ -4,10 +4,12 @@ import type {
   Keystone,
   KeystoneAssignment,
   KeystoneDomain,
+  KeystoneGroup,
   KeystoneProject,
   KeystoneRole,
   KeystoneUser,
 } from '../lproxy/keystone.ts';
+import { type MadeFor, type Provisions, requestTagPrefix } from '../model/provision.ts';
 import type { MappedDomain } from './mapping/outcome.ts';
 import { comparable } from './mapping/privilege.ts';
 import { Remembered } from './remembered.ts';
@@ -48,6 +50,9 @@ export class RoleBook {
   }
 }
 
+/** What is asked of provisioning about a project. */
+export type MadeProjects = Pick<Provisions, 'madeFor'>;
+
 /** Every method throws what the Keystone throws that cannot be asked. */
 export class LocalDirectory {
   readonly #keystone: Keystone;
@@ -55,17 +60,21 @@ export class LocalDirectory {
   readonly #domains: Remembered<KeystoneDomain>;
   readonly #projects: Remembered<KeystoneProject>;
   readonly #users: Remembered<KeystoneUser>;
-  readonly #groups: Remembered<KeystoneProject>;
+  readonly #groups: Remembered<KeystoneGroup>;
   readonly #assignments: Remembered<readonly KeystoneAssignment[]>;
+  readonly #provisions: MadeProjects;
+  readonly #made: Remembered<MadeFor>;
 
-  constructor(keystone: Keystone, clock: Clock) {
+  constructor(keystone: Keystone, provisions: MadeProjects, clock: Clock) {
     this.#keystone = keystone;
+    this.#provisions = provisions;
     this.#roles = new Remembered(clock);
     this.#domains = new Remembered(clock);
     this.#projects = new Remembered(clock);
     this.#users = new Remembered(clock);
     this.#groups = new Remembered(clock);
     this.#assignments = new Remembered(clock);
+    this.#made = new Remembered(clock);
   }
 
   async roles(): Promise<RoleBook> {
@@ -97,6 +106,16 @@ export class LocalDirectory {
     return this.#projects.get(`id ${id}`, () => this.#keystone.findProject(id));
   }
 
+  /**
+   * Whom provisioning made a project for, in words; null where it made it for nobody. The tag counts, too: the project is there before
+   * this is noted, and is still there where a restore has lost the note.
+   */
+  async madeFor({ id, tags }: KeystoneProject): Promise<string | null> {
+    const made = await this.#made.get(id, () => this.#provisions.madeFor(id));
+    if (made) return made.userId === null ? `users of ${made.cloudId}` : `user ${made.userId} of ${made.cloudId}`;
+    return tags.some((tag) => tag.startsWith(requestTagPrefix)) ? 'a partner, as its tags say' : null;
+  }
+
   user(of: { readonly name: string; readonly domainId: string }): Promise<KeystoneUser | null> {
     return this.#users.get(`of ${of.domainId} ${of.name}`, async () =>
       exactly(of.name, await this.#keystone.listUsers(of)),
@@ -107,7 +126,7 @@ export class LocalDirectory {
     return this.#users.get(`id ${id}`, () => this.#keystone.findUser(id));
   }
 
-  group(of: { readonly name: string; readonly domainId: string }): Promise<KeystoneProject | null> {
+  group(of: { readonly name: string; readonly domainId: string }): Promise<KeystoneGroup | null> {
     return this.#groups.get(`of ${of.domainId} ${of.name}`, async () =>
       exactly(of.name, await this.#keystone.listGroups(of)),
     );

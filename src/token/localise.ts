@@ -12,6 +12,7 @@ import type { Logger } from '../core/log.ts';
 import type { Keystone, KeystoneRole } from '../lproxy/keystone.ts';
 import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
 import type { Partner } from '../model/partner.ts';
+import type { Provisions } from '../model/provision.ts';
 import { effectiveState } from '../model/trust.ts';
 import { type CatalogService, injectEndpoints, type LocalCatalog, localCatalog } from './catalog.ts';
 import { readBody } from './foreignBody.ts';
@@ -82,8 +83,8 @@ export interface LocaliserOptions extends MappingsOptions {
   readonly log: Logger;
   /** Instead of `localiseLimits.deadlineMs`. */
   readonly deadlineMs?: number;
-  /** Projects of the user beyond those of the mapping. */
-  readonly extraProjects?: (partnerUid: PartnerUid, userId: string) => Promise<readonly ExtraProject[]>;
+  /** Projects that were made for users of partners: theirs beyond those of the mapping, and nobody else's. */
+  readonly provisions: Pick<Provisions, 'projectsFor' | 'madeFor'>;
 }
 
 /** How the configuration bounds what a mapping yields. */
@@ -125,13 +126,13 @@ const tooManyPlaces: Omission = {
 };
 
 export function createLocaliser(options: LocaliserOptions): Localiser {
-  const { keystone, shareOf, config, clock, extraProjects, deadlineMs = localiseLimits.deadlineMs } = options;
+  const { keystone, shareOf, config, clock, provisions, deadlineMs = localiseLimits.deadlineMs } = options;
   // Each partner has its own, so that none pushes out what is remembered for the others.
   const shares = new Map<PartnerUid, Share>();
   const shareFor = (partner: Partner): Share => {
     const known = shares.get(partner.uid);
     if (known) return known;
-    const directory = new LocalDirectory(shareOf?.(partner) ?? keystone, clock);
+    const directory = new LocalDirectory(shareOf?.(partner) ?? keystone, provisions, clock);
     const made = { directory, extras: new Remembered<readonly ExtraProject[]>(clock, trustLimits.epochPollMs) };
     shares.set(partner.uid, made);
     return made;
@@ -153,7 +154,7 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
     const local = outcome.user.type === 'local' ? await resolution.localUser(outcome.user) : null;
     if (outcome.user.type === 'local' && !local) return { found: null, omissions };
     const { id: userId } = identity.subject.user;
-    const extra = (extraProjects && (await extras.get(userId, () => extraProjects(partner.uid, userId)))) ?? [];
+    const extra = (await extras.get(userId, () => provisions.projectsFor(partner.uid, userId, clock.now()))) ?? [];
     const place = await resolution.collect(outcome, local, extra);
     const user = local
       ? { id: local.id, name: local.name, domain: local.domain }

@@ -1,6 +1,6 @@
 /** The local half: what a mapping yields by name, looked up in this cloud. The first project counts in which the user has a role. */
 import { localiseLimits } from '../core/limits.ts';
-import type { KeystoneAssignment, KeystoneRole } from '../lproxy/keystone.ts';
+import type { KeystoneAssignment, KeystoneProject, KeystoneRole } from '../lproxy/keystone.ts';
 import { defaultDomain, type LocalDirectory, type RoleBook } from './localDirectory.ts';
 import type {
   MappedDomain,
@@ -39,7 +39,7 @@ export interface LocalUser extends Named {
   readonly defaultProjectId: string | null;
 }
 
-/** Projects that are the user's by other means than the mapping. */
+/** Projects that are the user's, and perhaps nobody else's, by other means than the mapping. */
 export interface ExtraProject {
   readonly projectId: string;
   /** Names of roles; privileged ones are left out. */
@@ -73,6 +73,8 @@ export class Resolution {
   readonly #places = new Map<string, Place>();
   /** Projects that were looked up by their ids. */
   readonly #looked = new Set<string>();
+  /** Projects that were made for the user. */
+  readonly #own = new Set<string>();
 
   constructor({ directory, privileged, signal }: ResolveOptions) {
     this.#directory = directory;
@@ -101,6 +103,7 @@ export class Resolution {
     localUser: LocalUser | null,
     extra: readonly ExtraProject[],
   ): Promise<{ readonly project: LocalProject; readonly roles: readonly KeystoneRole[] } | null> {
+    for (const { projectId } of extra) this.#own.add(projectId);
     const book = await this.#directory.roles();
     const assignments = await Promise.all(outcome.groups.map((group) => this.#assignmentsOf(group)));
     for (const { name, domain, roles } of outcome.projects) {
@@ -183,6 +186,7 @@ export class Resolution {
     this.#signal.throwIfAborted();
     const domain = await this.#directory.domain(of ?? defaultDomain);
     const found = domain && (await this.#directory.project({ name, domainId: domain.id }));
+    if (found && (await this.#isOthers(found))) return null;
     if (found && domain) return { id: found.id, name: found.name, domain };
     const where = (of ?? defaultDomain).name ?? of?.id;
     this.#omit('project_missing', `There is no project ${name} in domain ${where}, or it is switched off.`);
@@ -202,9 +206,18 @@ export class Resolution {
       return;
     }
     const found = await this.#directory.projectById(id);
+    if (found && (await this.#isOthers(found))) return;
     const domain = found && (await this.#directory.domain({ id: found.domainId }));
     if (found && domain) this.#add({ id: found.id, name: found.name, domain }, grants);
     else this.#omit('project_missing', `There is no project ${id}, or it is switched off.`);
+  }
+
+  /** One that was made for somebody is nobody else's, whatever names, groups or roles lead to it. */
+  async #isOthers(project: KeystoneProject): Promise<boolean> {
+    if (this.#own.has(project.id)) return false;
+    const madeFor = await this.#directory.madeFor(project);
+    if (madeFor !== null) this.#omit('project_taken', `Project ${project.name} was made for ${madeFor}.`);
+    return madeFor !== null;
   }
 
   #add(project: LocalProject, grants: readonly Grant[]): void {

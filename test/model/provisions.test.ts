@@ -66,6 +66,12 @@ describe('model/provisions', () => {
       const [step] = inDatabase((db) => db.prepare(`explain query plan ${query}`).all()) as { detail: string }[];
       expect(step!.detail)
         .to.contain(`USING INDEX ${index}`)
-        .and.match(/\(partner_uid=\? AND direction=\? AND \w+=\?\)/);
+        .and.match(/\((\w+=\? AND ){2}\w+=\?\)/);
     });
+
+  it('whom a project was made for is found by an index, whoever the partner', () => {
+    const query = `select * from provisions where project_id = 'p' and direction = 'in' and state in ('active', 'off')`;
+    const [step] = inDatabase((db) => db.prepare(`explain query plan ${query}`).all()) as { detail: string }[];
+    expect(step!.detail).to.contain('USING INDEX provisions_project (project_id=? AND direction=?)');
+  });
 });

@@ -62,6 +62,7 @@ export function describeLocalise(bench: () => Bench): void {
       const localiser = createLocaliser({
         keystone,
         store,
+        provisions: store.provisions,
         view: { epoch: 0 },
         // No partner is asked, as no endpoints of it are to be shown.
         pool: {} as ClientPool,

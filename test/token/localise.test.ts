@@ -9,6 +9,7 @@ import { silentLogger } from '../../src/core/log.ts';
 import { createKeystone, type Keystone } from '../../src/lproxy/keystone.ts';
 import { parseToken } from '../../src/lproxy/keystoneBodies.ts';
 import type { Partner } from '../../src/model/partner.ts';
+import { requestTagPrefix } from '../../src/model/provision.ts';
 import type { Store } from '../../src/model/store.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
 import { foreignDomain, foreignUserId } from '../../src/token/foreignUser.ts';
@@ -74,7 +75,11 @@ describe('token/localise', () => {
 
   const roleId = (name: string) => [...keystone.state.roles.values()].find((role) => role.name === name)!.id;
   const make = (more: Partial<LocaliserOptions> = {}) =>
-    createLocaliser({ keystone: client, store, view, pool, config: () => config, clock, log: silentLogger, ...more });
+    createLocaliser({
+      ...{ keystone: client, store, provisions: store.provisions, view, pool, config: () => config, clock },
+      log: silentLogger,
+      ...more,
+    });
   // The only call that a localiser makes of a partner.
   const pool = {
     call: async () => {
@@ -208,19 +213,20 @@ describe('token/localise', () => {
         return store.mappings.get(uid);
       },
     };
-    const extraProjects = async () => {
+    const counted = async <T>(answer: T) => {
       reads += 1;
-      return [];
+      return answer;
     };
-    localiser = make({ store: { mappings }, extraProjects });
+    const provisions = { projectsFor: () => counted([]), madeFor: () => counted(null) };
+    localiser = make({ store: { mappings }, provisions });
     const facts = parseToken(foreignToken());
     const first = tokenOf(await localise(undefined, { facts }));
     // The body is not looked at any more.
     for (let n = 0; n < 9; n++) expect(tokenOf(await localise('{', { facts }))).to.deep.equal(first);
-    expect(reads).to.equal(2);
+    expect(reads).to.equal(3);
     clock.advance(trustLimits.epochPollMs);
     await localise(undefined, { facts });
-    expect(reads, 'projects from elsewhere').to.equal(3);
+    expect(reads, 'projects from elsewhere').to.equal(4);
     await setText(null);
     expect(await reasonOf(localise(undefined, { facts }))).to.equal('no_mapping');
     const north = await store.partners.add(newPartner('north', { role: 'provider' }));
@@ -430,16 +436,65 @@ describe('token/localise', () => {
     expect(tokenOf(await localise(limited, { accessRules: true })).application_credential).to.deep.equal(credential);
   });
 
-  it('adds projects from elsewhere after those of the mapping, under the same rules', async () => {
-    const extra = keystone.state.addProject('provisioned');
-    localiser = make({
-      extraProjects: async (uid, userId) =>
-        uid === partner.uid && userId === 'u-east' ? [{ projectId: extra.id, roles: ['admin', 'reader'] }] : [],
+  describe('provisioned projects', () => {
+    const day = 86_400_000;
+    /** One that was made for a user of a partner, or for all of them. */
+    async function provision(of: Partner, userId: string | null, name = 'provisioned') {
+      const { id: projectId } = keystone.state.addProject(name);
+      const asked = { name, userId, roles: null, expiresAt: clock.now() + day };
+      const request = { direction: 'in', requestId: name, roles: ['admin', 'reader'], domainId: 'default' } as const;
+      const { id } = await store.provisions.reserve(of, { ...request, asked, expiresAt: asked.expiresAt }, 9);
+      await store.provisions.activate(id, { projectId, domainId: 'default' });
+      return { id, projectId };
+    }
+    const named = (name: string) => setRules(withLocal({ projects: [project(name, 'member')] }));
+    const denial = async () => {
+      const found = await localise();
+      return found.kind === 'denied' ? [found.reason, found.details] : [found.kind];
+    };
+
+    it('are given to their user after those of the mapping, under the same rules', async () => {
+      const { projectId } = await provision(partner, 'u-east');
+      expect(tokenOf(await localise()).project.name).to.equal('guests');
+      await setRules(withLocal({}));
+      const token = tokenOf(await localise());
+      expect([token.project.id, token.roles.map(({ name }) => name)]).to.deep.equal([projectId, ['reader']]);
     });
-    expect(tokenOf(await localise()).project.name).to.equal('guests');
-    await setRules(withLocal({}));
-    const token = tokenOf(await localise());
-    expect([token.project.id, token.roles.map(({ name }) => name)]).to.deep.equal([extra.id, ['reader']]);
+
+    it('are reached by their names by those they were made for, while they last', async () => {
+      const { projectId } = await provision(partner, null);
+      await named('provisioned');
+      expect(tokenOf(await localise()).project.id).to.equal(projectId);
+      clock.advance(day);
+      expect(await denial()).to.deep.equal(['project_taken', 'Project provisioned was made for users of east.']);
+    });
+
+    it('are reached by nobody of another partner, whatever names them', async () => {
+      const north = await store.partners.add(newPartner('north', { role: 'provider' }));
+      const { projectId } = await provision(north, null);
+      const taken = ['project_taken', 'Project provisioned was made for users of north.'];
+      await named('provisioned');
+      expect(await denial()).to.deep.equal(taken);
+      const group = keystone.state.addGroup('ops');
+      const target = { kind: 'project', id: projectId } as const;
+      keystone.state.groupAssignments.push({ groupId: group.id, roleId: roleId('member'), target });
+      await setRules(withLocal({ group: { name: 'ops', domain: { name: 'Default' } } }));
+      expect(await denial()).to.deep.equal(taken);
+      await setRules(withLocal({ projects: [project('provisioned', 'member'), project('guests', 'member')] }));
+      expect(tokenOf(await localise()).project.name, 'the next one that a rule names').to.equal('guests');
+    });
+
+    it('are reached by no other user of the same partner', async () => {
+      await provision(partner, 'u-other');
+      await named('provisioned');
+      expect(await denial()).to.deep.equal(['project_taken', 'Project provisioned was made for user u-other of east.']);
+    });
+
+    it('are told by their tags before it is noted that they are made, and when the note is lost', async () => {
+      keystone.state.addProject('provisioned', { tags: ['alliance', `${requestTagPrefix}${'0'.repeat(32)}`] });
+      await named('provisioned');
+      expect((await denial())[0]).to.equal('project_taken');
+    });
   });
 
   describe('catalog of the partner', () => {

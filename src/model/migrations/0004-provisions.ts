@@ -34,7 +34,7 @@ export async function up<T>(db: Kysely<T>, _types: ColumnTypes): Promise<void> {
   await schema
     .createIndex('provisions_project')
     .on('provisions')
-    .columns(['partner_uid', 'direction', 'project_id'])
+    .columns(['project_id', 'direction', 'partner_uid'])
     .execute();
   // What counts is counted by this one, however many are remembered besides.
   await schema

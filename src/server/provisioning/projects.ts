@@ -6,7 +6,7 @@
 import { AllianceError, toAllianceError } from '../../core/errors.ts';
 import { lengthPrefixed, sha256 } from '../../crypto/bytes.ts';
 import type { Keystone, TaggedProject } from '../../lproxy/keystone.ts';
-import type { Provision, ProvisionActor } from '../../model/provision.ts';
+import { type Provision, type ProvisionActor, requestTagPrefix } from '../../model/provision.ts';
 import type { Store } from '../../model/store.ts';
 
 type Stored = Pick<Store, 'provisions'>;
@@ -14,7 +14,7 @@ type Stored = Pick<Store, 'provisions'>;
 /** The tag by which we know our own. Nobody outside can say it beforehand: the uid of a partner is random and told to nobody. */
 export const originTag = ({ partnerUid, requestId }: Pick<Provision, 'partnerUid' | 'requestId'>): string => {
   const origin = sha256('alliance/1 provision', lengthPrefixed(partnerUid), lengthPrefixed(requestId));
-  return `alliance-request:${origin.toString('hex').slice(0, 32)}`;
+  return `${requestTagPrefix}${origin.toString('hex').slice(0, 32)}`;
 };
 
 /** The project of a request, if there is one. */

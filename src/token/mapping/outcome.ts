@@ -1,5 +1,4 @@
 /** What a mapping makes of a foreign user: names only, not yet looked up in this cloud. */
-
 export interface MappedDomain {
   readonly id?: string;
   readonly name?: string;
@@ -64,6 +63,8 @@ export type DenialReason =
   | 'too_many_places'
   | 'project_missing'
   | 'project_refused'
+  /** It was provisioned, and not for this user. */
+  | 'project_taken'
   | 'role_missing'
   | 'role_refused'
   | 'no_roles'
