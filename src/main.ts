@@ -4,16 +4,9 @@ import { holdYoungGeneration } from './core/youngGeneration.ts';
 
 // Imported only now, so that it loads into a young generation that is held.
 holdYoungGeneration();
+const { guardOutput, openOutput } = await import('./cli/output.ts');
 const { runCli } = await import('./cli/program.ts');
 
-const { argv, env, stdin, stdout, stderr } = process;
-let outlives = false;
-const outliveReader = () => {
-  outlives = true;
-};
-// A reader that has seen enough (`alliance partner list | head -1`) is no error.
-stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  if (!outlives) process.exit(0);
-});
-process.exitCode = await runCli({ argv: argv.slice(2), env, stdin, stdout, stderr, outliveReader });
+const { argv, env, stdin, stderr } = process;
+const world = { argv: argv.slice(2), env, stdin, stdout: openOutput(process.stdout), stderr };
+process.exitCode = await runCli(guardOutput(world, process.exit));

@@ -1,9 +1,10 @@
 /** The program itself, as a process. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { runAlliance, startAlliance } from './support/alliance.ts';
+import { alliancePath, runAlliance, startAlliance } from './support/alliance.ts';
 import { temporaryDirectory } from './support/directory.ts';
 import { checked } from './support/jsonSchema.ts';
 import { projectPath } from './support/project.ts';
@@ -45,5 +46,44 @@ describe('main', function () {
     child.stderr.setEncoding('utf8').on('data', (text: string) => errors.push(text));
     const [code] = await once(child, 'close');
     expect([code, errors.join('')]).to.deep.equal([0, '']);
+  });
+
+  /** In a shell, which leads its standard output to where nothing goes. */
+  const inShell = (script: string, ...args: string[]) => {
+    const [program, ...first] = alliancePath();
+    return spawnSync('bash', ['-c', script, 'bash', program, ...first, ...args], { encoding: 'utf8' });
+  };
+
+  it('an output that takes no more is an error of one line, for every command', function () {
+    if (process.platform !== 'linux') return this.skip();
+    for (const args of [['--help'], ['completion', 'bash']]) {
+      const { status, stderr } = inShell('exec "$@" > /dev/full', ...args);
+      expect([status, stderr.match(/\n/g)], `${args}: ${stderr}`).to.deep.equal([1, ['\n']]);
+      expect(stderr).to.match(/^error: Standard output takes no more.* ENOSPC\. Make room/);
+    }
+    const { status, stderr } = inShell('exec "$@" > /dev/full', 'completion', 'bash', '--json');
+    expect(status).to.equal(1);
+    expect(checked('error', JSON.parse(stderr))).to.include({ code: 1610, name: 'output_lost' });
+  });
+
+  it('a result of which a part fits is none', function () {
+    if (process.platform !== 'linux') return this.skip();
+    const file = directory.file('part');
+    // As on a disk with one block left; a process that does not ignore SIGXFSZ would end by it.
+    const { status, stderr } = inShell(`trap '' XFSZ; ulimit -f 1; exec "$@" > '${file}'`, 'completion', 'bash');
+    expect([status, statSync(file).size], stderr).to.deep.equal([1, 1024]);
+    expect(stderr).to.match(/^error: Standard output takes no more.* EFBIG\./);
+  });
+
+  it('a result in a file is there whole, also behind another one', () => {
+    const file = directory.file('whole');
+    expect(inShell(`"$@" > '${file}' && "$@" >> '${file}'`, 'completion', 'bash').status).to.equal(0);
+    const { stdout } = inShell('"$@"', 'completion', 'bash');
+    expect(readFileSync(file, 'utf8')).to.equal(stdout + stdout);
+  });
+
+  it('errors that nobody takes leave the exit code', function () {
+    if (process.platform !== 'linux') return this.skip();
+    expect(inShell('exec "$@" 2> /dev/full', 'no-such-command').status).to.equal(2);
   });
 });

@@ -318,6 +318,13 @@ const table = {
     'The database file was replaced while this process had it open.',
     'Restart the broker.',
   ),
+  output_lost: entry(
+    1610,
+    500,
+    false,
+    'Standard output takes no more; what is there is not whole.',
+    'Make room, or write it elsewhere; if the command changes something, look first whether it has.',
+  ),
 
   // Partners
   partner_not_found: entry(2404, 404, false, 'There is no such partner.', 'See `alliance partner list`.'),
