@@ -16,6 +16,8 @@ interface Noted {
   /** Equal acts since then, which have no record. */
   omitted: number;
   readonly stored: Promise<void>;
+  /** What they have in common. */
+  readonly act: Pick<AuditEntry, 'kind' | 'partner' | 'outcome'>;
 }
 
 interface Waiting {
@@ -24,8 +26,15 @@ interface Waiting {
   readonly failed: (error: unknown) => void;
 }
 
-/** Appends to `db.light`, for an fsync with every answer would be the bottleneck. `close` stores what waits. */
-export function createAudit(db: Database, clock: Clock, keyring: Keyring): Audit & { close(): Promise<void> } {
+interface StoredAudit extends Audit {
+  /** Stores how many acts `note` has left out where none of their kind followed that could tell: those of `auditLimits.repeatMs` before `now`. */
+  settle(now: number): Promise<void>;
+  /** Stores what waits, and all that was left out. */
+  close(): Promise<void>;
+}
+
+/** Appends to `db.light`, for an fsync with every answer would be the bottleneck. */
+export function createAudit(db: Database, clock: Clock, keyring: Keyring): StoredAudit {
   const waiting: Waiting[] = [];
   const repeats = new Map<string, Noted>();
   let draining: Promise<void> | undefined;
@@ -57,6 +66,30 @@ export function createAudit(db: Database, clock: Clock, keyring: Keyring): Audit
     });
   };
 
+  /** Counts acts without a record with the last one of their kind, whichever that is by now. */
+  const leaveOut = (key: string, noted: Noted, count: number): void => {
+    const last = repeats.get(key) ?? noted;
+    last.omitted += count;
+    repeats.set(key, last);
+  };
+
+  /** Gives those that were left out a record together. */
+  const sumUp = async (key: string, noted: Noted): Promise<void> => {
+    const { omitted, act } = noted;
+    if (omitted === 0) return;
+    noted.omitted = 0;
+    try {
+      await append({ ...act, actor: 'broker', subject: null, rule: null, requestId: null, details: { omitted } });
+    } catch (error) {
+      leaveOut(key, noted, omitted);
+      throw error;
+    }
+  };
+
+  const sumUpAll = async (isDue: (noted: Noted) => boolean): Promise<void> => {
+    await Promise.all([...repeats].filter(([, noted]) => isDue(noted)).map((each) => sumUp(...each)));
+  };
+
   return {
     ...createSeals(db, clock, keyring),
 
@@ -64,25 +97,30 @@ export function createAudit(db: Database, clock: Clock, keyring: Keyring): Audit
 
     note: async (entry) => {
       const now = clock.now();
-      const act = JSON.stringify([entry.kind, entry.partner, entry.outcome]);
-      const last = repeats.get(act);
+      const { kind, partner, outcome } = entry;
+      const key = JSON.stringify([kind, partner, outcome]);
+      const last = repeats.get(key);
       if (last && Math.abs(now - last.at) < auditLimits.repeatMs) {
         // Its record may still be on its way, and may fail: then this one has none either.
         await last.stored;
-        last.omitted += 1;
+        leaveOut(key, last, 1);
         return false;
       }
       const omitted = last?.omitted ?? 0;
       const stored = append(omitted > 0 ? { ...entry, details: { ...entry.details, omitted } } : entry);
-      const noted: Noted = { at: now, omitted: 0, stored };
-      repeats.delete(act);
-      if (repeats.size >= auditLimits.repeatsTracked) repeats.delete(repeats.keys().next().value!);
-      repeats.set(act, noted);
+      const noted: Noted = { at: now, omitted: 0, stored, act: { kind, partner, outcome } };
+      repeats.delete(key);
+      const [oldest] = repeats;
+      const crowdedOut = repeats.size >= auditLimits.repeatsTracked ? oldest : undefined;
+      if (crowdedOut) repeats.delete(crowdedOut[0]);
+      repeats.set(key, noted);
       await stored.catch((error: unknown) => {
         // The next one tries again.
         Object.assign(noted, { at: Number.NEGATIVE_INFINITY, omitted });
         throw error;
       });
+      // Where that fails it is kept, and this act has its record.
+      if (crowdedOut) await sumUp(...crowdedOut).catch(() => undefined);
       return true;
     },
 
@@ -108,7 +146,11 @@ export function createAudit(db: Database, clock: Clock, keyring: Keyring): Audit
 
     verify: (options) => verifyChain(db, options),
 
+    settle: (now) => sumUpAll(({ at }) => Math.abs(now - at) >= auditLimits.repeatMs),
+
     close: async () => {
+      // Without the database there is nothing that could be saved.
+      await sumUpAll(() => true).catch(() => undefined);
       await draining;
     },
   };

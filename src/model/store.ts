@@ -112,7 +112,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ping: async () => {
       await trustEpoch();
     },
-    prune: (now) => pruneStore(db, { feed, replays, provisions }, now),
+    prune: async (now) => {
+      await audit.settle(now);
+      await pruneStore(db, { feed, replays, provisions }, now);
+    },
     backup: (file) => db.backup(file),
     close: async () => {
       feed.close();

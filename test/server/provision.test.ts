@@ -124,6 +124,28 @@ describe('projects for partners', () => {
       expect(await stored()).to.deep.equal([]);
     });
 
+  it('each refusal leaves a record of what was tried', async () => {
+    clock.advance(1);
+    const since = clock.now();
+    const tried = [
+      { name: 'admin', request_id: 'a' },
+      { name: 'manager', request_id: 'b', user_id: 'u1' },
+      { name: 'x', request_id: 'c', roles: ['creator'] },
+      { name: 'demo', request_id: 'd' },
+    ];
+    for (const fields of tried) await rejection(ask(fields), 'provision_refused');
+    const records = await cloud.installation.store.audit.list({ kind: 'provisioning', since });
+    const refused = records.filter(({ outcome }) => outcome === 'provision_refused');
+    expect(
+      refused.map(({ subject, requestId, details }) => [subject, requestId, details.user_id, details.roles]),
+    ).to.deep.equal([
+      ['admin', 'a', null, ['member']],
+      ['manager', 'b', 'u1', ['member']],
+      ['x', 'c', null, ['creator']],
+      ['demo', 'd', null, ['member']],
+    ]);
+  });
+
   it('never gives privileged roles, not even those that configuration lists, nor ones that bring them along', async () => {
     for (const role of ['admin', 'Admin', 'manager', 'creator', 'ghost', 'MEMBER', 'ｍember', 'owner'])
       await rejection(ask({ roles: [role] }), 'provision_refused');

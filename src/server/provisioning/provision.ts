@@ -26,8 +26,9 @@ export async function provisionProject(
     return assertThere(known.state === 'creating' ? await makeProject(store, keystone, known) : known);
   } catch (thrown) {
     const { errorName: outcome, retryable } = toAllianceError(thrown);
+    // Each of them, for there are few (limitRequests), and each tells what was tried.
     if (!retryable)
-      await store.audit.note({
+      await store.audit.append({
         kind: 'provisioning',
         actor: 'partner',
         partner: partner.cloudId,

@@ -104,6 +104,46 @@ export function describeAudit(bench: Bench): void {
       expect(omitted, 'how many have no record').to.deep.equal([undefined, undefined, undefined, 4]);
     });
 
+    it('tells how many it left out when none of their kind follows: after a time, and at the end', async () => {
+      const { store, clock } = bench;
+      const refusal = auditEntry({ kind: 'handshake', partner: east, outcome: 'rate_limited', subject: 'who' });
+      const told = async (of = store) =>
+        (await of.audit.list()).map(({ subject, partner, details }) => [subject, partner, details.omitted]);
+      for (let i = 0; i < 4; i++) await store.audit.note(refusal);
+      await store.prune(clock.advance(auditLimits.repeatMs - 1));
+      expect(await told()).to.have.length(1);
+      await store.prune(clock.advance(1));
+      await store.prune(clock.advance(1));
+      expect(await told()).to.deep.equal([
+        [refusal.subject, east, undefined],
+        [null, east, 3],
+      ]);
+      for (let i = 0; i < 3; i++) await store.audit.note({ ...refusal, partner: west });
+      expect(await store.audit.note(refusal), 'one that has its own record again').to.equal(true);
+      await store.audit.note(refusal);
+      const other = await bench.another();
+      await store.close();
+      const rest = (await told(other)).slice(2);
+      expect(rest).to.have.deep.members([
+        [refusal.subject, west, undefined],
+        [refusal.subject, east, undefined],
+        [null, west, 2],
+        [null, east, 1],
+      ]);
+    });
+
+    it('loses no count of those for which there is no room any more', async () => {
+      const { store } = bench;
+      const refusal = auditEntry({ kind: 'handshake', partner: east });
+      for (let i = 0; i < 3; i++) await store.audit.note({ ...refusal, outcome: 'first' });
+      const others = Array.from({ length: auditLimits.repeatsTracked }, (_, i) => ({ ...refusal, outcome: `o${i}` }));
+      await Promise.all(others.slice(1).map((entry) => store.audit.note(entry)));
+      expect(await store.audit.list({ newest: true, limit: 1 })).to.have.nested.property('[0].details').that.is.empty;
+      await store.audit.note(others[0]!);
+      const [last] = await store.audit.list({ newest: true, limit: 1 });
+      expect(last).to.deep.include({ outcome: 'first', details: { omitted: 2 } });
+    }).timeout(20_000);
+
     it('notes nothing that it could not store, and tries again with the next', async () => {
       const { store } = bench;
       const big = auditEntry({
