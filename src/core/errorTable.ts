@@ -325,6 +325,13 @@ const table = {
     'Standard output takes no more; what is there is not whole.',
     'Make room, or write it elsewhere; if the command changes something, look first whether it has.',
   ),
+  audit_broken: entry(
+    1611,
+    500,
+    false,
+    'The audit is not whole, so its end is not signed.',
+    'Run `alliance audit verify`, and compare with the checkpoints in the log.',
+  ),
 
   // Partners
   partner_not_found: entry(2404, 404, false, 'There is no such partner.', 'See `alliance partner list`.'),

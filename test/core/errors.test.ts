@@ -57,6 +57,7 @@ const pinned: readonly [code: number, name: string, httpStatus: number, retryabl
   [1608, 'usage', 400, false],
   [1609, 'database_replaced', 503, true],
   [1610, 'output_lost', 500, false],
+  [1611, 'audit_broken', 500, false],
   [2404, 'partner_not_found', 404, false],
   [2409, 'illegal_transition', 409, false],
   [2410, 'name_reserved', 400, false],
