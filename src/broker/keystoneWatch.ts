@@ -3,6 +3,7 @@
  * read it, so that neither waits for a Keystone that hangs.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { toAllianceError } from '../core/errors.ts';
 import { keystoneLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Keystone, KeystoneOperation, KeystoneOutcome } from '../lproxy/keystone.ts';
@@ -48,7 +49,10 @@ export class KeystoneWatch {
   /** Logs in if need be, and asks something small. Never throws, and takes at most `keystoneLimits.lookTimeoutMs`. */
   async look(keystone: Keystone, signal: AbortSignal): Promise<void> {
     if (performance.now() < this.#nextLookAt) return;
-    const answered = keystone.listRegions().catch(() => undefined);
+    // Whoever is too busy for a look serves nobody; other failures have been noted.
+    const answered = keystone
+      .listRegions()
+      .catch((thrown: unknown) => (toAllianceError(thrown).errorName === 'overloaded' ? 'late' : undefined));
     const over = new AbortController();
     const until = { signal: AbortSignal.any([signal, over.signal]), ref: false };
     const late = delay(keystoneLimits.lookTimeoutMs, 'late', until).catch(() => undefined);

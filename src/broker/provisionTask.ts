@@ -28,7 +28,7 @@ export async function tendProvisions(installation: Installation, keystone: Keyst
         const error = toAllianceError(thrown);
         log.warn({ ...named(provision), err: error }, 'A project of a partner cannot be looked after now.');
         // The next one would wait for it, too.
-        if (error.errorName === 'keystone_unreachable') return;
+        if (error.errorName === 'keystone_unreachable' || error.errorName === 'overloaded') return;
       }
     }
   } finally {

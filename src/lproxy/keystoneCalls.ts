@@ -4,7 +4,13 @@ import { systemClock } from '../core/clock.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import { keystoneLimits } from '../core/limits.ts';
 import { parsePage, type RowSchema } from './keystoneBodies.ts';
-import { createKeystoneHttp, type HttpAnswer, type HttpRequest, type KeystoneLimits } from './keystoneHttp.ts';
+import {
+  createKeystoneHttp,
+  type HttpAnswer,
+  type HttpRequest,
+  type KeystoneHttp,
+  type KeystoneLimits,
+} from './keystoneHttp.ts';
 import { OwnLogin } from './keystoneLogin.ts';
 import type { KeystoneOperation, KeystoneOptions, KeystoneOutcome } from './keystoneTypes.ts';
 
@@ -87,9 +93,9 @@ async function readPages<T>(call: Call, { key, row, filter = {} }: ListRequest<T
 }
 
 /** A login is shared, so one caller's time limit ends only that caller's waiting. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal, late: KeystoneHttp['late']): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(new AllianceError('keystone_unreachable', { details: 'No login in time.' }));
+    const onAbort = () => reject(late('No login in time.'));
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
@@ -136,9 +142,9 @@ export function createKeystoneCalls(options: KeystoneOptions): KeystoneCalls {
           const headers = { ...request.headers, 'x-auth-token': token };
           return { ...(await http.send({ ...request, signal, repeatable: true, headers })), askedAt };
         };
-        const token = await untilAborted(login.token(), signal);
+        const token = await untilAborted(login.token(), signal, http.late);
         let answer = await send(token);
-        if (answer.status === 401) answer = await send(await untilAborted(login.replace(token), signal));
+        if (answer.status === 401) answer = await send(await untilAborted(login.replace(token), signal, http.late));
         if (answer.status === 401 || answer.status === 403)
           throw new AllianceError('keystone_refused', { details: `${request.method} answered ${answer.status}.` });
         return answer;
@@ -164,7 +170,7 @@ export function createKeystoneCalls(options: KeystoneOptions): KeystoneCalls {
     ownToken: (stale) => (stale === undefined ? login.token() : login.replace(stale)),
     heldToken: () => login.held,
     async login() {
-      await untilAborted(login.token(), AbortSignal.timeout(limits.requestTimeoutMs));
+      await untilAborted(login.token(), AbortSignal.timeout(limits.requestTimeoutMs), http.late);
     },
     list: (operation, list) => run(operation, (call) => readPages(call, list, limits.listItems)),
     async close() {

@@ -1,6 +1,6 @@
 /** HTTP to one Keystone: kept-alive connections, bounds on time and size, retries. Knows statuses, not bodies. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import { AllianceError } from '../core/errors.ts';
 import { type keystoneLimits, revocationLimits } from '../core/limits.ts';
 
@@ -29,9 +29,11 @@ export interface HttpAnswer {
 export interface KeystoneHttp {
   /**
    * Answers below 500, whatever they mean. Connection errors and 503 are tried again where the request is repeatable.
-   * @throws AllianceError keystone_unreachable | keystone_malformed
+   * @throws AllianceError keystone_unreachable | overloaded | keystone_malformed
    */
   send(request: HttpRequest): Promise<HttpAnswer>;
+  /** What it means that nothing came in time: a Keystone that is connected is busy, and anybody could keep it so. */
+  late(details: string): AllianceError;
   close(): Promise<void>;
 }
 
@@ -80,11 +82,20 @@ export function codeOf(thrown: unknown): string {
   return typeof code === 'string' ? code : String(name);
 }
 
-function toTypedError(thrown: unknown, signal: AbortSignal, limits: KeystoneLimits): AllianceError {
+/** It was connected, and then said too little for too long. */
+const lateAnswer = /^UND_ERR_(HEADERS|BODY)_TIMEOUT$/;
+
+/** Statuses of who is there and has too much to do, or says when it will have less: its own, or those of a proxy that waited for it. */
+const isBusy = (status: number, retryAfterMs: number | undefined): boolean =>
+  status === 429 || status === 504 || (status === 503 && retryAfterMs !== undefined);
+
+const busy = (details: string, retryAfterMs?: number): AllianceError =>
+  new AllianceError('overloaded', { details, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+
+function toTypedError(thrown: unknown): AllianceError {
   if (thrown instanceof AllianceError) return thrown;
   const code = codeOf(thrown);
-  if (signal.aborted)
-    return new AllianceError('keystone_unreachable', { details: `No answer within ${limits.requestTimeoutMs} ms.` });
+  if (lateAnswer.test(code)) return busy(`Keystone did not answer in time (${code}).`);
   if (unreadable.test(code))
     return new AllianceError('keystone_malformed', { details: `The answer cannot be read (${code}).`, cause: thrown });
   return new AllianceError('keystone_unreachable', { details: `(${code})`, cause: thrown });
@@ -105,9 +116,26 @@ export function createKeystoneHttp(options: {
 }): KeystoneHttp {
   const { limits } = options;
   const { origin, base } = parseAuthUrl(options.authUrl);
+  const connector = buildConnector({
+    timeout: limits.connectTimeoutMs,
+    ...(options.cacert !== undefined && { ca: options.cacert }),
+  });
+  let connections = 0;
+  /** As undici would, and counts those that are there. */
+  const connect: typeof connector = (target, callback) =>
+    connector(target, (...[error, socket]) => {
+      if (error) return callback(error, null);
+      connections += 1;
+      socket.once('close', () => {
+        connections -= 1;
+      });
+      callback(null, socket);
+    });
+  const late = (details: string): AllianceError =>
+    connections > 0 ? busy(details) : new AllianceError('keystone_unreachable', { details });
   const common = {
     pipelining: 1,
-    connect: { timeout: limits.connectTimeoutMs, ...(options.cacert !== undefined && { ca: options.cacert }) },
+    connect,
     headersTimeout: limits.requestTimeoutMs,
     bodyTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveMs,
@@ -144,19 +172,27 @@ export function createKeystoneHttp(options: {
     number: number,
   ): Promise<HttpAnswer | { error: AllianceError; waitMs?: number }> {
     const backoffMs = limits.retryBackoffMs * 2 ** number * (0.5 + Math.random());
+    let timedOut: AllianceError | undefined;
+    // Before the connection ends by it.
+    const onAbort = () => {
+      timedOut = late(`No answer within ${limits.requestTimeoutMs} ms.`);
+    };
+    request.signal.addEventListener('abort', onAbort, { once: true });
     try {
       const answer = await once(request);
       if (answer.status < 500 && answer.status !== 429) return answer;
       const retryAfterMs = parseRetryAfter(answer.header('retry-after'));
-      const error = new AllianceError('keystone_unreachable', {
-        details: `It answered ${answer.status}.`,
-        ...(retryAfterMs !== undefined && { retryAfterMs }),
-      });
+      const details = `Keystone answered ${answer.status}.`;
+      const error = isBusy(answer.status, retryAfterMs)
+        ? busy(details, retryAfterMs)
+        : new AllianceError('keystone_unreachable', { details, ...(retryAfterMs !== undefined && { retryAfterMs }) });
       const waitMs = retryAfterMs ?? backoffMs;
       return answer.status === 503 && waitMs <= limits.retryAfterMaxMs ? { error, waitMs } : { error };
     } catch (thrown) {
-      const error = toTypedError(thrown, request.signal, limits);
+      const error = timedOut ?? (request.signal.aborted ? late('No time was left.') : toTypedError(thrown));
       return brokenConnection.has(codeOf(thrown)) ? { error, waitMs: backoffMs } : { error };
+    } finally {
+      request.signal.removeEventListener('abort', onAbort);
     }
   }
 
@@ -171,6 +207,7 @@ export function createKeystoneHttp(options: {
         });
       }
     },
+    late,
     async close() {
       await Promise.all([pool.destroy(), largePool.destroy()]);
     },

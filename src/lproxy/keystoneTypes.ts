@@ -86,8 +86,9 @@ export interface EndpointFilter {
 }
 
 /**
- * Every method throws AllianceError: keystone_unreachable (no connection, no answer in time, 5xx), keystone_refused (the broker's
- * own credentials or rights), keystone_malformed (not what the API promises), overloaded (too many wait).
+ * Every method throws AllianceError: keystone_unreachable (no connection, 5xx), keystone_refused (the broker's
+ * own credentials or rights), keystone_malformed (not what the API promises), overloaded (too many wait, or Keystone is connected and
+ * does not answer in time, or says that it is busy).
  */
 export interface Keystone extends KeystoneProjects {
   /** @throws also token_form_refused, for what cannot be a token */

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { expect } from 'chai';
+import type { ErrorName } from '../../src/core/errorTable.ts';
 import { parseCloudId } from '../../src/core/ids.ts';
 import { createIdentity } from '../../src/crypto/identity.ts';
 import { createKeystone, type Keystone, type KeystoneOptions } from '../../src/lproxy/keystone.ts';
 import { parseAuthUrl, parseRetryAfter } from '../../src/lproxy/keystoneHttp.ts';
 import { refusal, rejection } from '../support/errors.ts';
+import { startRawServer } from '../support/rawServer.ts';
 import { startWebServer, type WebServer } from '../support/webServer.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
@@ -159,6 +161,47 @@ describe('lproxy/keystoneHttp', () => {
     const keystone = connect(url);
     for (let round = 0; round < 10; round += 1) await keystone.version();
     expect(count).to.equal(10);
+  });
+
+  describe('a Keystone that is there and has too much to do is busy, not away', () => {
+    const answers: readonly [what: string, status: number, headers: Record<string, string>, name: ErrorName][] = [
+      ['429', 429, {}, 'overloaded'],
+      ['429 with a time', 429, { 'retry-after': '30' }, 'overloaded'],
+      ['503 with a time', 503, { 'retry-after': '30' }, 'overloaded'],
+      ['503 with a time, again and again', 503, { 'retry-after': '0' }, 'overloaded'],
+      ['504, from a proxy that waited', 504, {}, 'overloaded'],
+      ['503', 503, {}, 'keystone_unreachable'],
+      ['502', 502, {}, 'keystone_unreachable'],
+      ['500', 500, { 'retry-after': '30' }, 'keystone_unreachable'],
+    ];
+    for (const [what, status, headers, name] of answers)
+      it(`${what}: ${name}`, async () => {
+        const { url } = await serve((_request, response) => response.writeHead(status, headers).end());
+        const error = await rejection(connect(url, { limits: { retryBackoffMs: 1 } }).validateToken('t'), name);
+        if (headers['retry-after'] === '30') expect(error.retryAfterMs).to.equal(30_000);
+      });
+
+    it('connected, and no answer or half of one in time: overloaded', async () => {
+      const silent: Answer = () => undefined;
+      const halting: Answer = (_request, response) => void response.write('{');
+      for (const answer of [silent, halting]) {
+        const { url } = await serve(answer);
+        await rejection(connect(url, { limits: { requestTimeoutMs: 150 } }).validateToken('t'), 'overloaded');
+      }
+    });
+
+    it('never connected in time, or a connection that breaks: keystone_unreachable', async () => {
+      const mute = await startRawServer(() => undefined, { silent: true });
+      running.push(mute);
+      const limits = { requestTimeoutMs: 150 };
+      await rejection(
+        connect(`https://127.0.0.1:${mute.endpoint.port}`, { limits }).validateToken('t'),
+        'keystone_unreachable',
+      );
+      const { url } = await serve((request) => request.socket.destroy());
+      const breaking = connect(url, { limits: { retryBackoffMs: 1 } });
+      await rejection(breaking.validateToken('t'), 'keystone_unreachable');
+    });
   });
 
   describe('over TLS', () => {
