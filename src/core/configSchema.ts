@@ -149,6 +149,12 @@ const partner = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether to ask the partner to announce its fresh tokens, so that they are recognised here.'),
+  tell_tokens: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether the partner hears of this cloud's fresh tokens where it asks for that: that somebody logged in, a hash and the expiry.",
+    ),
   stale_ms: z
     .int()
     .min(0)
