@@ -228,11 +228,17 @@ export const foreignLimits = {
   bodyBytes: 128 * KIB,
   /** Roles, methods, audit ids and groups of one token together. */
   bodyItems: 1000,
+  /** Values of all kinds in it, and how many within each other: small ones take a hundred times the memory of their text. */
+  bodyNodes: 5000,
+  bodyDepth: 16,
   /** Of an id or a name in it. */
   bodyTextCharacters: 255,
-  /** Bodies that are remembered, in all, as memory holds them. */
+  /** Access rules of the application credential. */
+  accessRules: 100,
+  /** What is remembered of bodies, in all, as memory holds it; where it is full, the partner with the most of it gives way. */
   cacheBytes: 256 * MIB,
-  /** Beside its body an entry takes about this much. */
+  /** What is read of a body takes as much as its texts again, twice, and about this much for each value and for itself. */
+  nodeBytes: 64,
   entryBytes: 2 * KIB,
   /** Refusals that are remembered; apart from what is good, so that guessing pushes nothing good out. */
   negativeEntries: 50_000,
@@ -244,6 +250,9 @@ export const foreignLimits = {
   sweepMs: 5 * SECOND,
   /** For one question to the issuer. */
   askMs: 15 * SECOND,
+  /** A partner is silent after so many questions in a row that took this long and led to nothing: then it is asked one at a time. */
+  silentQuestions: 3,
+  silentMs: 5 * SECOND,
   /** For one question whether a partner knows a token. */
   claimMs: 2 * SECOND,
   /** Partners that are asked so at a time. */
@@ -393,6 +402,8 @@ export const provisionLimits = {
   noticeMs: 3 * DAY,
   /** After the end of the trust in its partner a project is switched off at once and removed after this long. */
   graceMs: 7 * DAY,
+  /** So long after we last heard of a project that a partner made for us we ask whether it is there; one at a time. */
+  confirmMs: DAY,
   /** A request that was left half done is looked after this long after the last attempt. */
   healMs: MINUTE,
   /** And given up after this long, where no project came of it. */
@@ -448,8 +459,10 @@ export const auditLimits = {
   /** Actor, subject, outcome, rule and the like. */
   wordBytes: 1024,
   pageRows: 1000,
-  /** Records that are cut away in one transaction. */
-  cutRows: 10_000,
+  /** Older records that a running broker verifies again in each round of its audit task, until it is through and begins anew. */
+  walkRows: 100_000,
+  /** Nothing is removed unless a checkpoint shows that the clock stood so long ago where it should have; half of keep_days where that is less. */
+  settleMs: 7 * DAY,
   /** What others can make happen as often as they like is recorded at most so often for each partner and outcome. */
   repeatMs: 10 * MINUTE,
   repeatsTracked: 10_000,
@@ -474,15 +487,22 @@ export const httpLimits = {
 export const facadeLimits = {
   /** Two qualified tokens of the longest form, and what else clients send. */
   headerBytes: 32 * KIB,
-  /** Of a request; more than Keystone itself takes by default (112 KiB). */
   requestBytes: 1 * MIB,
+  /** Of a request that has come in as a whole before Keystone hears of it; more than Keystone itself takes by default (112 KiB). */
+  wholeBytes: 128 * KIB,
+  /** Bodies still coming in: of one address, and in all. Beyond that the one that has been on its way for longest is given up. */
+  bodiesPerAddress: 32,
+  bodies: 128,
+  /** The same of those that are handed on while they come in, fewer than the connections for them. */
+  streamsPerAddress: 8,
+  streams: 32,
   /** Of an answer that is read as a whole, because URLs in it are rewritten. */
   answerBytes: 4 * MIB,
   /** Of an error that is read to see whether Keystone itself gave it. */
   errorBytes: 64 * KIB,
   headersTimeoutMs: 10 * SECOND,
   /** For a whole request, body included. */
-  requestTimeoutMs: 60 * SECOND,
+  requestTimeoutMs: 15 * SECOND,
   /** A connection on which nothing moves, in either direction, is closed; more than Keystone may take to answer. */
   idleTimeoutMs: 90 * SECOND,
   keepAliveMs: 65 * SECOND,
@@ -491,6 +511,10 @@ export const facadeLimits = {
   connections: 2048,
   /** Requests at a time; more are refused with 503. */
   inFlight: 1024,
+  /** Of those: what waits for partners, of which one never has more than it leaves to the others; and the same of what is handed on, by address. */
+  foreignInFlight: 384,
+  handedInFlight: 448,
+  /** To Keystone, for each kind of request: questions about tokens, logins, and everything else. */
   upstreamConnections: 64,
   /** How long Keystone may take to begin its answer, and between two pieces of it. */
   upstreamTimeoutMs: 60 * SECOND,
@@ -510,9 +534,22 @@ export const signatureLimits = {
   rsaBits: 8192,
 } as const;
 
-/** Files of keys and certificates that an operator gives us. */
-export const keyFileLimits = {
+/** Files that an operator gives us. */
+export const fileLimits = {
+  /** A token, password, mapping, or key of a command line; a file with one secret. */
+  inputBytes: 64 * KIB,
+  /** A key, or a certificate with those above it. */
   pemBytes: 64 * KIB,
+  /** alliance.yaml, clouds.yaml. */
+  configBytes: 1 * MIB,
+  /** All authorities that a system trusts. */
+  authoritiesBytes: 4 * MIB,
+  chunkBytes: 64 * KIB,
+  /** How long a pipe is waited for that nobody has opened to write. */
+  writerMs: 5 * SECOND,
+  /** And one out of which nothing more comes: somebody may be typing a passphrase at its other end. */
+  silenceMs: 2 * MINUTE,
+  pollMs: 20,
 } as const;
 
 /** Pauses between the runs of what a broker does by itself. */

@@ -1,7 +1,6 @@
 /** Bodies of the Identity API v3: what we send to log in, and what we read out of answers. Unknown members are left alone. */
 import { z } from 'zod';
-import { AllianceError, toAllianceError } from '../core/errors.ts';
-import { foreignLimits } from '../core/limits.ts';
+import { AllianceError } from '../core/errors.ts';
 
 /** Ids of Keystone's; anything else is none, and must not become part of a path. */
 export const idForm = /^[A-Za-z0-9_-]{1,64}$/;
@@ -117,7 +116,8 @@ export function parseBody<T>(schema: z.ZodType<T>, value: unknown): T {
 /** @throws AllianceError keystone_malformed where expires_at or the user is missing */
 export const parseToken = (text: string): KeystoneToken => readToken(parseJson(text));
 
-function readToken(json: unknown): KeystoneToken {
+/** The same of a body that is parsed. */
+export function readToken(json: unknown): KeystoneToken {
   const { token } = parseBody(tokenBody, json);
   return {
     expiresAt: token.expires_at,
@@ -131,49 +131,6 @@ function readToken(json: unknown): KeystoneToken {
     system: token.system !== undefined && token.system !== null,
     roles: token.roles,
   };
-}
-
-const items = z.array(z.unknown()).nullish().catch(null);
-const lists = z.object({
-  token: z.object({
-    roles: items,
-    methods: items,
-    audit_ids: items,
-    user: z.object({ 'OS-FEDERATION': z.object({ groups: items }).nullish().catch(null) }),
-  }),
-});
-
-const isShort = (text: unknown): boolean => typeof text !== 'string' || text.length <= foreignLimits.bodyTextCharacters;
-
-/** Each a text, or something with an id and a name. */
-const hasShortTexts = (item: unknown): boolean =>
-  typeof item === 'object' && item !== null ? Object.values(item).every(isShort) : isShort(item);
-
-/**
- * The same of another cloud's token: nothing is read of a large body, and what a body lists is bounded.
- * @throws AllianceError wire_malformed
- */
-export function parseForeignToken(text: string): KeystoneToken {
-  const refused = (details: string, cause?: unknown) =>
-    new AllianceError('wire_malformed', { field: 'body', details, cause });
-  if (Buffer.byteLength(text) > foreignLimits.bodyBytes)
-    throw refused(`A token's body of more than ${foreignLimits.bodyBytes} bytes.`);
-  try {
-    const json = parseJson(text);
-    const { roles, methods, audit_ids, user } = parseBody(lists, json).token;
-    const listed = [roles, methods, audit_ids, user['OS-FEDERATION']?.groups].flatMap((list) => list ?? []);
-    if (listed.length > foreignLimits.bodyItems)
-      throw refused(`A token's body that lists more than ${foreignLimits.bodyItems} items.`);
-    const facts = readToken(json);
-    const { project, trust, domainId } = facts;
-    const owners = [facts.user, project].flatMap((each) => (each ? [each, each.domain] : []));
-    if (![...listed, ...owners, trust, domainId].every(hasShortTexts))
-      throw refused(`A token's body with an id or a name of more than ${foreignLimits.bodyTextCharacters} characters.`);
-    return facts;
-  } catch (thrown) {
-    const error = toAllianceError(thrown);
-    throw error.errorName === 'wire_malformed' ? error : refused('The body is not that of a token.', error);
-  }
 }
 
 /** The body without `token.catalog`, byte for byte the same where there is none. */

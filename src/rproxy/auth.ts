@@ -2,7 +2,8 @@
 import type { CallOptions } from '../client/connection.ts';
 import type { ClientPool } from '../client/pool.ts';
 import { AllianceError } from '../core/errors.ts';
-import { type KeystoneToken, parseForeignToken } from '../lproxy/keystoneBodies.ts';
+import { parseForeignToken } from '../lproxy/foreignToken.ts';
+import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
 import type { Partner } from '../model/partner.ts';
 import {
   ApplicationCredentials,

@@ -1,6 +1,7 @@
 /**
  * What issuers said of their tokens. An answer counts for a short time after it was asked for, never beyond the token's expiry, never
- * once it was revoked, and only while the issuer's revocations are known to be complete. Refusals are kept apart and shorter.
+ * once it was revoked, and only while the issuer's revocations are known to be complete. Refusals are kept apart and shorter. No
+ * partner's answers push out those of partners that have fewer.
  *
  * Times are of the monotonic clock unless they are a token's own; keys are keyed hashes, since a token itself is never kept.
  */
@@ -8,8 +9,9 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { type Clock, monotonic } from '../core/clock.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { foreignLimits, tokenLimits } from '../core/limits.ts';
+import { jsonShape } from '../lproxy/foreignToken.ts';
 import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
-import { Bounded } from './bounded.ts';
+import { FairShares } from './fairShares.ts';
 import type { RevocationMarks } from './revocation/marks.ts';
 
 export interface ForeignAnswer {
@@ -24,7 +26,6 @@ export interface ForeignAnswer {
 }
 
 interface Entry extends ForeignAnswer {
-  readonly bytes: number;
   /** What was left of the token's life then, measured by a clock that nobody turns back. */
   readonly endsAt: number;
 }
@@ -42,18 +43,29 @@ export interface ForeignCacheOptions {
   readonly staleMs: (uid: PartnerUid) => number;
 }
 
+/** What an entry takes at most: its body, what was read of it for decisions and for mappings, and the values that hold that. */
+export function memoryOf(body: string): number {
+  // V8 has one byte for a character, and two for each where one of them needs that.
+  const width = /[\u0100-\uffff]/.test(body) ? 2 : 1;
+  const { nodeBytes, entryBytes } = foreignLimits;
+  return 3 * width * body.length + jsonShape(body).nodes * nodeBytes + entryBytes;
+}
+
 export class ForeignCache {
   readonly #options: ForeignCacheOptions;
   readonly #secret = randomBytes(32);
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: FairShares<PartnerUid, Entry>;
   /** When the issuer was asked about what it refused. */
-  readonly #refusals = new Bounded<number>(foreignLimits.negativeEntries);
+  readonly #refusals = new FairShares<PartnerUid, number>(() => ({
+    entries: foreignLimits.negativeEntries,
+    weight: Number.POSITIVE_INFINITY,
+  }));
   /** The newest revocation that a partner spoke of in an answer. */
   readonly #heads = new Map<PartnerUid, number>();
-  #bytes = 0;
 
   constructor(options: ForeignCacheOptions) {
     this.#options = options;
+    this.#entries = new FairShares(() => ({ entries: options.bounds().entries, weight: foreignLimits.cacheBytes }));
   }
 
   /** Stands for a token; dies with the process. */
@@ -76,11 +88,11 @@ export class ForeignCache {
 
   /** What counts without asking. */
   read(key: string): Remembered | 'invalid' | undefined {
-    const refusedAt = this.#refusals.get(key);
+    const refusedAt = this.#refusals.get(this.partnerOf(key), key);
     if (refusedAt !== undefined) {
       if (this.now() - refusedAt < Math.min(tokenLimits.negativeCacheMs, this.#options.bounds().ageMs))
         return 'invalid';
-      this.#refusals.delete(key);
+      this.#refusals.delete(this.partnerOf(key), key);
     }
     const entry = this.#living(key);
     if (!entry) return undefined;
@@ -115,30 +127,21 @@ export class ForeignCache {
   }
 
   keep(key: string, answer: ForeignAnswer): void {
-    const { clock, bounds } = this.#options;
     this.drop(key);
-    // Memory has one or two bytes for a character.
-    const bytes = 2 * answer.body.length + foreignLimits.entryBytes;
-    const left = answer.facts.expiresAt - clock.now();
+    const left = answer.facts.expiresAt - this.#options.clock.now();
     const endsAt = answer.allowExpired ? Number.POSITIVE_INFINITY : this.now() + left;
-    this.#entries.set(key, { ...answer, bytes, endsAt });
-    this.#bytes += bytes;
-    const { entries } = bounds();
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= entries && this.#bytes <= foreignLimits.cacheBytes) return;
-      this.#forget(oldest);
-    }
+    this.#entries.set(this.partnerOf(key), key, { ...answer, endsAt }, memoryOf(answer.body));
   }
 
   /** The issuer refused it, when asked at this time. */
   refuse(key: string, askedAt: number): void {
     this.#forget(key);
-    this.#refusals.set(key, askedAt);
+    this.#refusals.set(this.partnerOf(key), key, askedAt, 0);
   }
 
   drop(key: string): void {
     this.#forget(key);
-    this.#refusals.delete(key);
+    this.#refusals.delete(this.partnerOf(key), key);
   }
 
   /** Takes out what has ended, and everything of those that `isVoid` says. */
@@ -147,7 +150,7 @@ export class ForeignCache {
     const { ageMs } = bounds();
     const now = this.now();
     // Revoked ones may stay: marks outlive tokens, and every use looks at them.
-    for (const [key, { partnerUid, askedAt, endsAt }] of this.#entries) {
+    for (const [, key, { partnerUid, askedAt, endsAt }] of this.#entries) {
       const keepMs = Math.max(ageMs, staleMs(partnerUid));
       if (isVoid(partnerUid) || now >= endsAt || now - askedAt >= keepMs) this.#forget(key);
     }
@@ -157,12 +160,11 @@ export class ForeignCache {
   clear(): void {
     this.#entries.clear();
     this.#refusals.clear();
-    this.#bytes = 0;
   }
 
   /** The entry, unless the token has expired or was revoked. */
   #living(key: string): Entry | undefined {
-    const entry = this.#entries.get(key);
+    const entry = this.#entries.get(this.partnerOf(key), key);
     if (!entry) return undefined;
     const { clock, marks } = this.#options;
     const { facts, allowExpired, endsAt, partnerUid } = entry;
@@ -173,7 +175,6 @@ export class ForeignCache {
   }
 
   #forget(key: string): void {
-    this.#bytes -= this.#entries.get(key)?.bytes ?? 0;
-    this.#entries.delete(key);
+    this.#entries.delete(this.partnerOf(key), key);
   }
 }

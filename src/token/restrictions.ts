@@ -3,6 +3,7 @@
  * member that is not known here may be a restriction, too.
  */
 import { z } from 'zod';
+import { foreignLimits } from '../core/limits.ts';
 import type { Omission } from './mapping/outcome.ts';
 
 const harmless = [
@@ -10,7 +11,21 @@ const harmless = [
   ...['roles', 'is_admin_project', 'catalog', 'service_providers', 'application_credential'],
 ];
 
-const credentialMembers = ['id', 'name', 'restricted', 'access_rules'];
+const word = z.string().max(foreignLimits.bodyTextCharacters);
+
+/** As Keystone has them. Of what has another form nobody knows whether services would enforce it, nor how much memory it takes. */
+const accessRule = z.strictObject({
+  id: word.nullish(),
+  path: word.nullish(),
+  method: word.nullish(),
+  service: word.nullish(),
+});
+const credentialBody = z.strictObject({
+  id: word,
+  name: word.optional(),
+  restricted: z.boolean().optional(),
+  access_rules: z.array(accessRule).max(foreignLimits.accessRules).optional(),
+});
 
 /** As Keystone writes times, without a zone where a token ends with its application credential. They are handed on as text, to services that read no other form. */
 const time = z.string().regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z?$/);
@@ -22,7 +37,7 @@ const carriedBody = z.object({
     audit_ids: z.array(z.string()),
     expires_at: time,
     issued_at: time,
-    application_credential: z.looseObject({ access_rules: z.unknown().optional() }).nullish(),
+    application_credential: z.unknown().optional(),
   }),
 });
 
@@ -31,7 +46,7 @@ export interface Carried {
   readonly audit_ids: readonly string[];
   readonly expires_at: string;
   readonly issued_at: string;
-  readonly application_credential?: Readonly<Record<string, unknown>>;
+  readonly application_credential?: Readonly<z.infer<typeof credentialBody>>;
 }
 
 /** What is carried over, and the restriction that is not everybody's to enforce. */
@@ -62,11 +77,14 @@ export function readRestrictions(body: unknown): Restrictions | Omission {
   const { methods, audit_ids, expires_at, issued_at, application_credential: credential } = token;
   const carried = { methods, audit_ids, expires_at, issued_at };
   if (!credential) return { carried, hasAccessRules: false };
-  const strange = Object.keys(credential).find((name) => !credentialMembers.includes(name));
-  if (strange !== undefined)
-    return restricted(`The application credential has ${strange.slice(0, 64)}, which cannot be carried over.`);
+  const read = credentialBody.safeParse(credential);
+  if (!read.success) {
+    const [issue] = read.error.issues;
+    const where = [...issue!.path, ...(issue!.code === 'unrecognized_keys' ? issue.keys : [])].join('.').slice(0, 64);
+    return restricted(`What the application credential says of ${where || 'itself'} cannot be carried over.`);
+  }
   return {
-    carried: { ...carried, application_credential: credential },
-    hasAccessRules: credential.access_rules !== undefined,
+    carried: { ...carried, application_credential: read.data },
+    hasAccessRules: read.data.access_rules !== undefined,
   };
 }

@@ -40,6 +40,23 @@ describe('token/restrictions', () => {
     ['a certificate binding', { oauth2_credential: { 'x5t#S256': 'x' } }, 'restricted'],
     ['what nobody knows', { 'OS-NEW:limit': {} }, 'restricted'],
     ['an unknown credential', { application_credential: { ...credential, only_on_sundays: true } }, 'restricted'],
+    [
+      'a rule of an unknown form',
+      { application_credential: { ...credential, access_rules: [{ hours: '8-17' }] } },
+      'restricted',
+    ],
+    ['rules that are no list', { application_credential: { ...credential, access_rules: null } }, 'restricted'],
+    [
+      'rules without end',
+      { application_credential: { ...credential, access_rules: Array(101).fill(rules[0]) } },
+      'restricted',
+    ],
+    [
+      'a long rule',
+      { application_credential: { ...credential, access_rules: [{ ...rules[0], path: 'x'.repeat(256) }] } },
+      'restricted',
+    ],
+    ['a credential that is none', { application_credential: 'c' }, 'restricted'],
     ['a domain', { domain: { id: 'd', name: 'D' } }, 'scope_refused'],
     ['the system', { system: { all: true } }, 'scope_refused'],
     ['a project that is a domain', { is_domain: true }, 'scope_refused'],
