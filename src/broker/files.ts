@@ -1,11 +1,12 @@
 /** Files of the home directory that are not the database: private keys, certificates, the configuration. */
 import { X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OwnIdentity } from '../client/trustView.ts';
+import { readRegularFile, whyUnread } from '../core/boundedFile.ts';
 import type { Config } from '../core/config.ts';
-import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
+import { fileLimits } from '../core/limits.ts';
 import { equalBytes } from '../crypto/bytes.ts';
 import { readCertificate } from '../crypto/certificate.ts';
 import { loadIdentity } from '../crypto/identity.ts';
@@ -17,19 +18,21 @@ export const configPath = (home: string): string => join(home, 'alliance.yaml');
 export const rotatedKeyPath = (home: string, fingerprint: Buffer): string =>
   join(home, 'identities', `${fingerprint.toString('hex')}.pem`);
 
-/** Text of a file that configuration names; `field` is where it does. */
-export function readNamed(path: string, field: string): string {
+/** Text of a PEM file that configuration names; `field` is where it does. */
+export const readNamed = (path: string, field: string): string => readWithMode(path, field).text;
+
+function readWithMode(path: string, field: string): ReturnType<typeof readRegularFile> {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegularFile(path, fileLimits.pemBytes);
   } catch (cause) {
-    throw new AllianceError('configuration', { field, cause, details: `${field}: ${path}: ${errnoOf(cause)}.` });
+    throw new AllianceError('configuration', { field, cause, details: `${field}: ${path}: ${whyUnread(cause)}.` });
   }
 }
 
 /** A private key, PEM. Like ssh, refuses one that lies there for others to read, unless it is encrypted. */
 export function readKeyFile(path: string): string {
-  const text = readNamed(path, 'identity.key_file');
-  if (statSync(path).mode & 0o077 && !text.includes('ENCRYPTED'))
+  const { text, mode } = readWithMode(path, 'identity.key_file');
+  if (mode & 0o077 && !text.includes('ENCRYPTED'))
     throw new AllianceError('configuration', {
       field: 'identity.key_file',
       details: `Others than its owner have access to ${path}.`,

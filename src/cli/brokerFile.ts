@@ -1,8 +1,10 @@
 /** `broker.json` in the home directory, while a broker runs: its process and where it listens. */
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Broker } from '../broker/broker.ts';
+import { readRegularFile } from '../core/boundedFile.ts';
 import type { HostPort } from '../core/endpoint.ts';
+import { fileLimits } from '../core/limits.ts';
 import { writeWhole } from '../core/wholeFile.ts';
 import { isAlive } from './process.ts';
 
@@ -32,7 +34,7 @@ export function findBroker(home: string): { readonly found: BrokerFile | undefin
 
 function read(home: string): BrokerFile | undefined {
   try {
-    return JSON.parse(readFileSync(pathIn(home), 'utf8')) as BrokerFile;
+    return JSON.parse(readRegularFile(pathIn(home), fileLimits.inputBytes).text) as BrokerFile;
   } catch {
     return undefined;
   }

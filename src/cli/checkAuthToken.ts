@@ -1,12 +1,11 @@
 /** `alliance check auth-token` */
-import { readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { openKeystone } from '../broker/broker.ts';
+import { readRegularFile } from '../core/boundedFile.ts';
 import { systemClock } from '../core/clock.ts';
 import { type Config, loadConfig } from '../core/config.ts';
-import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
-import { authTokenLimits } from '../core/limits.ts';
+import { authTokenLimits, fileLimits } from '../core/limits.ts';
 import { parseOsloFile } from '../core/osloFile.ts';
 import { OsloSettings } from '../core/osloSettings.ts';
 import { silentTelemetry } from '../core/telemetry.ts';
@@ -23,8 +22,8 @@ import {
   withoutUserinfo,
 } from './authToken/judge.ts';
 import { type Cli, exits } from './cli.ts';
-import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
+import { readWhole } from './input.ts';
 import { formatTable, printable } from './text.ts';
 import { collect } from './values.ts';
 
@@ -61,7 +60,9 @@ is changed. Exit code 0: all is well, 1: it does not reach the facade or cannot 
 
 async function check(cli: Cli, { conf, probe }: Options): Promise<number> {
   const config = loadConfig(cli);
-  const files = conf.map(readFile);
+  const files: ReadFile[] = [];
+  // One after the other, as two of them may be one pipe.
+  for (const path of conf) files.push(await readFile(path));
   const settings = new OsloSettings(files.map(({ path, lines }) => parse(path, lines.join('\n'))));
   const around = await lookAround(config, cli.env, settings, probe);
   const findings = judgeAuthToken(settings, around);
@@ -81,14 +82,9 @@ async function check(cli: Cli, { conf, probe }: Options): Promise<number> {
   return findings.some(({ level }) => level === 'warning') ? exits.partly : exits.done;
 }
 
-function readFile(path: string): ReadFile {
-  try {
-    if (statSync(path).size > authTokenLimits.fileBytes) throw usageError(`--conf: ${path} is too large.`, '--conf');
-    return { path, lines: readFileSync(path, 'utf8').split(/\r\n|\r|\n/) };
-  } catch (thrown) {
-    if (thrown instanceof AllianceError) throw thrown;
-    throw usageError(`--conf: ${path} cannot be read (${errnoOf(thrown)}).`, '--conf');
-  }
+async function readFile(path: string): Promise<ReadFile> {
+  const text = await readWhole(path, '--conf', authTokenLimits.fileBytes);
+  return { path, lines: text.split(/\r\n|\r|\n/) };
 }
 
 function parse(path: string, text: string) {
@@ -130,7 +126,7 @@ async function lookAround(
 /** A file that is not here is one of the service's host; without it the system's authorities count. */
 function readCa(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegularFile(path, fileLimits.authoritiesBytes).text;
   } catch {
     return undefined;
   }

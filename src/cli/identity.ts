@@ -93,10 +93,15 @@ async function show(cli: Cli, { store, config, clock, endpoints }: Installation)
   return undefined;
 }
 
-function readOwn({ key, certificate }: RotateOptions): { keyPem: string; certificatePem: string } | undefined {
+interface OwnFiles {
+  readonly keyPem: string;
+  readonly certificatePem: string;
+}
+
+async function readOwn({ key, certificate }: RotateOptions): Promise<OwnFiles | undefined> {
   if (key === undefined && certificate === undefined) return undefined;
   if (key === undefined || certificate === undefined) throw usageError('--key and --certificate belong together.');
-  return { keyPem: readTextFile(key, '--key'), certificatePem: readTextFile(certificate, '--certificate') };
+  return { keyPem: await readTextFile(key, '--key'), certificatePem: await readTextFile(certificate, '--certificate') };
 }
 
 /** Of an invitation that names a former key: who accepts it finds another one, and cannot tell that from an attack. */
@@ -115,7 +120,7 @@ interface Told {
 async function rotate(cli: Cli, options: RotateOptions): Promise<number> {
   const { compromised = false, overlap: overlapMs } = options;
   if (compromised && overlapMs !== undefined) throw usageError('After a compromise there is no overlap.', 'overlap');
-  const own = readOwn(options);
+  const own = await readOwn(options);
   return cli.open(
     async (installation) => {
       const former = (await installation.store.identities.current())!.fingerprint;

@@ -1,34 +1,36 @@
 /** What is asked of the person at the terminal, and secrets that do not stand on the command line. */
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { errnoOf } from '../core/errno.ts';
+import { readAnyFile, whyUnread } from '../core/boundedFile.ts';
+import { fileLimits } from '../core/limits.ts';
 import type { Cli } from './cli.ts';
 import { Interrupted, usageError } from './failure.ts';
 
-/** More than any token, password or key that we take. */
-const maxInputBytes = 64 * 1024;
-
-/** The content of a file that an option names, without the line end that editors add. */
-export function readTextFile(path: string, option: string): string {
+/** The content of a file, pipe or device that an option names. */
+export async function readWhole(path: string, option: string, mostBytes: number): Promise<string> {
   try {
-    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-    if (text.length > maxInputBytes) throw usageError(`${option}: ${path} is too large.`, option);
-    return text;
+    return await readAnyFile(path, mostBytes);
   } catch (thrown) {
-    if (errnoOf(thrown) === 'AllianceError') throw thrown;
-    throw usageError(`${option}: ${path} cannot be read (${errnoOf(thrown)}).`, option);
+    throw usageError(`${option}: ${path} cannot be read (${whyUnread(thrown)}).`, option);
   }
 }
 
+/** That of a token, a password, a key or a mapping, without the line end that editors add. */
+export async function readTextFile(path: string, option: string): Promise<string> {
+  const text = await readWhole(path, option, fileLimits.inputBytes);
+  return text.replace(/\r?\n$/, '');
+}
+
 async function readAll({ world: { stdin } }: Cli, what: string): Promise<string> {
-  let text = '';
-  stdin.setEncoding('utf8');
+  const chunks: Buffer[] = [];
+  let size = 0;
   for await (const chunk of stdin) {
-    text += String(chunk);
-    if (text.length > maxInputBytes) throw usageError(`Standard input is too large for ${what}.`);
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > fileLimits.inputBytes) throw usageError(`Standard input is too large for ${what}.`);
+    chunks.push(bytes);
   }
-  return text.trim();
+  return Buffer.concat(chunks).toString('utf8').trim();
 }
 
 /** A file that an argument names, or standard input for `-`. */
@@ -47,7 +49,7 @@ interface SecretSource {
 export async function readSecret(cli: Cli, { what, argument, file }: SecretSource): Promise<string> {
   if (argument !== undefined && file !== undefined) throw usageError(`Give the ${what} or --file, not both.`);
   const secret = await (async () => {
-    if (file !== undefined) return readTextFile(file, '--file').trim();
+    if (file !== undefined) return (await readTextFile(file, '--file')).trim();
     if (argument === '-') return readAll(cli, `a ${what}`);
     if (argument !== undefined) return argument;
     if (cli.world.stdin.isTTY) return (await ask(cli, `${what}: `, { echo: false })).trim();

@@ -87,7 +87,7 @@ Exit code 0: accepted, 1: denied.`,
 
 async function run(cli: Cli, installation: Installation, partner: Partner, options: TestOptions): Promise<number> {
   const body = await readInput(cli, options.as, '--as');
-  const rules = options.rules === undefined ? null : readTextFile(options.rules, '--rules');
+  const rules = options.rules === undefined ? null : await readTextFile(options.rules, '--rules');
   // A mistake in the rules is told as one, not as a denial.
   if (rules !== null) readMapping(rules);
   const stored = await installation.store.mappings.get(partner.uid);

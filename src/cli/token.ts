@@ -183,12 +183,12 @@ interface Known {
 }
 
 /** From the options alone, or with --from-env the user from the environment alone: never one's name with the other's password. */
-function readCredentials(cli: Cli, options: IssueOptions): Promise<UserCredentials> {
+async function readCredentials(cli: Cli, options: IssueOptions): Promise<UserCredentials> {
   if (!options.fromEnv) {
     const { passwordFile, applicationCredentialSecretFile: secretFile } = options;
     return credentialsOf(cli, options, {
-      password: passwordFile && readTextFile(passwordFile, whoOptions.passwordFile),
-      secret: secretFile && readTextFile(secretFile, whoOptions.applicationCredentialSecretFile),
+      password: passwordFile && (await readTextFile(passwordFile, whoOptions.passwordFile)),
+      secret: secretFile && (await readTextFile(secretFile, whoOptions.applicationCredentialSecretFile)),
     });
   }
   const given = Object.entries(whoOptions).find(([key]) => options[key as keyof typeof whoOptions] !== undefined);

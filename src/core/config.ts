@@ -2,16 +2,16 @@
  * The configuration of a broker: `alliance.yaml` in its home directory, then environment variables over it, then the schema.
  * Whatever is wrong is reported at once, each with its path and its place.
  */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
+import { readRegularFile, whyUnread } from './boundedFile.ts';
 import { applyOverride, isSection, type RawSettings, readEnvironment } from './configEnvironment.ts';
 import { configFileName, readConfigFile } from './configFile.ts';
 import { type ConfigProblem, configurationError, problemsOf, wordIssue } from './configProblems.ts';
 import { configSchema, partnerDefaults } from './configSchema.ts';
-import { errnoOf } from './errno.ts';
 import { AllianceError } from './errors.ts';
 import { type CloudId, isCloudId } from './ids.ts';
+import { fileLimits } from './limits.ts';
 
 type CamelName<S extends string> = S extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<CamelName<Tail>>}`
@@ -131,12 +131,12 @@ function readSecretFiles(settings: RawSettings, root: string): ConfigProblem[] {
     if (typeof name !== 'string' || name === '' || !isSection(part)) return [];
     const path = [section, `${key}_file`];
     try {
-      const secret = readFileSync(resolve(root, name), 'utf8').replace(/\r?\n$/, '');
+      const secret = readRegularFile(resolve(root, name), fileLimits.inputBytes).text.replace(/\r?\n$/, '');
       if (secret === '') return [{ path, problem: 'names an empty file' }];
       part[key] = secret;
       return [];
     } catch (error) {
-      return [{ path, problem: `cannot be read (${errnoOf(error)})` }];
+      return [{ path, problem: `cannot be read (${whyUnread(error)})` }];
     }
   });
 }

@@ -1,10 +1,11 @@
 /** `alliance.yaml` as plain settings, with the line of each of them for messages. */
-import { readFileSync } from 'node:fs';
 import { isNode } from 'yaml';
+import { readRegularFile, whyUnread } from './boundedFile.ts';
 import { isSection, type RawSettings } from './configEnvironment.ts';
 import { isConfigSection } from './configKeys.ts';
 import { errnoOf } from './errno.ts';
 import { AllianceError } from './errors.ts';
+import { fileLimits } from './limits.ts';
 import { readYaml } from './yamlText.ts';
 
 export const configFileName = 'alliance.yaml';
@@ -22,11 +23,11 @@ const refuse = (details: string, cause?: unknown): never => {
 /** Undefined when there is no such file; the error `configuration` when there is one that cannot be read. */
 export function readConfigFile(path: string): ConfigFile | undefined {
   try {
-    return parseConfigFile(readFileSync(path, 'utf8'));
+    return parseConfigFile(readRegularFile(path, fileLimits.configBytes).text);
   } catch (error) {
     if (error instanceof AllianceError) throw error;
-    const code = errnoOf(error);
-    return code === 'ENOENT' ? undefined : refuse(`${configFileName} cannot be read (${code}).`, error);
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    return refuse(`${configFileName} cannot be read (${whyUnread(error)}).`, error);
   }
 }
 

@@ -2,7 +2,7 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import { AllianceError } from '../core/errors.ts';
 import { type CloudId, isCloudId } from '../core/ids.ts';
-import { identityLimits, keyFileLimits, signatureLimits } from '../core/limits.ts';
+import { fileLimits, identityLimits, signatureLimits } from '../core/limits.ts';
 import { sha256 } from './bytes.ts';
 import type { SignatureAlgorithm } from './jws.ts';
 
@@ -92,8 +92,7 @@ function rsaAlgorithm(bits: number, exponent: bigint): SignatureAlgorithm {
 const isPem = (bytes: Buffer): boolean => bytes[0] !== 0x30;
 
 function parse(derOrPem: Buffer | string): X509Certificate {
-  if (derOrPem.length > keyFileLimits.pemBytes)
-    refuse(`The certificate is larger than ${keyFileLimits.pemBytes} bytes.`);
+  if (derOrPem.length > fileLimits.pemBytes) refuse(`The certificate is larger than ${fileLimits.pemBytes} bytes.`);
   try {
     return new X509Certificate(derOrPem);
   } catch (cause) {

@@ -3,7 +3,7 @@ import { createPrivateKey, generateKeyPair, type KeyObject, type X509Certificate
 import { promisify } from 'node:util';
 import { AllianceError } from '../core/errors.ts';
 import type { CloudId } from '../core/ids.ts';
-import { identityLimits, keyFileLimits } from '../core/limits.ts';
+import { fileLimits, identityLimits } from '../core/limits.ts';
 import { algorithmOfKey, type CertificateFacts, readCertificate } from './certificate.ts';
 import type { SignatureAlgorithm } from './jws.ts';
 import { altName, selfSigned } from './selfSigned.ts';
@@ -109,8 +109,8 @@ const configuration = (field: string, details: string): AllianceError =>
   new AllianceError('configuration', { field, details });
 
 function readPrivateKey(keyPem: string, passphrase: string | undefined): KeyObject {
-  if (keyPem.length > keyFileLimits.pemBytes)
-    throw configuration('identity.key_file', `The key file is larger than ${keyFileLimits.pemBytes} bytes.`);
+  if (keyPem.length > fileLimits.pemBytes)
+    throw configuration('identity.key_file', `The key file is larger than ${fileLimits.pemBytes} bytes.`);
   try {
     return createPrivateKey(passphrase === undefined ? keyPem : { key: keyPem, format: 'pem', passphrase });
   } catch {

@@ -3,10 +3,10 @@
  * whole or not at all, as a lost key-encryption key means lost sessions and invitations.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { readRegularFile, whyUnread } from '../core/boundedFile.ts';
 import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
-import { keyFileLimits } from '../core/limits.ts';
+import { fileLimits } from '../core/limits.ts';
 import { createWhole } from '../core/wholeFile.ts';
 import { fromBase64url, toBase64url } from './bytes.ts';
 import { Keyring, type KeyringKeys } from './keyringSeal.ts';
@@ -34,27 +34,15 @@ export function createKeyringFile(path: string): boolean {
 }
 
 function read(path: string): { current: number; keys: KeyringKeys } {
-  let file: number;
+  let file: ReturnType<typeof readRegularFile>;
   try {
-    // O_NONBLOCK, so that a pipe in its place is refused below instead of waited for.
-    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    file = readRegularFile(path, fileLimits.pemBytes);
   } catch (error) {
-    throw configuration(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+    throw configuration(`${path} cannot be read (${whyUnread(error)}).`);
   }
-  try {
-    const { mode, size } = checked(path, file);
-    if (mode & 0o077) throw configuration(`Others than its owner have access to ${path}: run \`chmod 600 ${path}\`.`);
-    if (size > keyFileLimits.pemBytes) throw configuration(`${path} is too large for a keyring.`);
-    return parse(path, readFileSync(file, 'utf8'));
-  } finally {
-    closeSync(file);
-  }
-}
-
-function checked(path: string, file: number): { mode: number; size: number } {
-  const facts = fstatSync(file);
-  if (!facts.isFile()) throw configuration(`${path} is no regular file.`);
-  return facts;
+  if (file.mode & 0o077)
+    throw configuration(`Others than its owner have access to ${path}: run \`chmod 600 ${path}\`.`);
+  return parse(path, file.text);
 }
 
 function parse(path: string, text: string): { current: number; keys: KeyringKeys } {

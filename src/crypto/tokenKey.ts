@@ -1,7 +1,7 @@
 /** Public keys of Keystone's JWS tokens: ES256, ES384, ES512 (RFC 7518) and EdDSA (RFC 8037). */
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { AllianceError } from '../core/errors.ts';
-import { keyFileLimits, tokenKeyLimits } from '../core/limits.ts';
+import { fileLimits, tokenKeyLimits } from '../core/limits.ts';
 import { sha256 } from './bytes.ts';
 
 export type TokenAlgorithm = 'ES256' | 'ES384' | 'ES512' | 'EdDSA';
@@ -50,7 +50,7 @@ export function readTokenKey(derOrPem: Buffer | string): TokenKey {
 }
 
 function parse(derOrPem: Buffer | string): KeyObject {
-  const limit = typeof derOrPem === 'string' ? keyFileLimits.pemBytes : tokenKeyLimits.spkiBytes;
+  const limit = typeof derOrPem === 'string' ? fileLimits.pemBytes : tokenKeyLimits.spkiBytes;
   if (derOrPem.length > limit) return refuse(`The key is larger than ${limit} bytes.`);
   // Node would take a private key for its public half, and nobody wants that file where public keys are.
   if (typeof derOrPem === 'string' && !derOrPem.includes('BEGIN PUBLIC KEY')) return refuse('This is no public key.');

@@ -1,9 +1,10 @@
 /** Entries of `clouds.yaml`, with `secure.yaml` over it, as openstacksdk reads them. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { errnoOf } from '../core/errno.ts';
+import { readRegularFile, whyUnread } from '../core/boundedFile.ts';
 import { AllianceError } from '../core/errors.ts';
+import { fileLimits } from '../core/limits.ts';
 import { readYaml } from '../core/yamlText.ts';
 import type { KeystoneKeys } from './keystoneKeys.ts';
 
@@ -37,9 +38,9 @@ function locate(stem: string, named: string | undefined, directories: readonly s
 function readClouds(file: string): Section {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readRegularFile(file, fileLimits.configBytes).text;
   } catch (error) {
-    return refuse(`${file} cannot be read (${errnoOf(error)}).`);
+    return refuse(`${file} cannot be read (${whyUnread(error)}).`);
   }
   const { content, problems } = readYaml(text);
   if (problems.length > 0) return refuse(`${file} is not YAML: ${problems.join(', ')}.`);

@@ -2,9 +2,9 @@
  * How the broker logs in to its own Keystone: keys of `alliance.yaml`, then of the entry of `clouds.yaml` that `os_cloud` names,
  * then `OS_*` variables. The first that has a key wins.
  */
-import { readFileSync } from 'node:fs';
-import { errnoOf } from '../core/errno.ts';
+import { readRegularFile, whyUnread } from '../core/boundedFile.ts';
 import { AllianceError } from '../core/errors.ts';
+import { fileLimits } from '../core/limits.ts';
 import { type CloudsOptions, dropUnset, readCloud } from './cloudsYaml.ts';
 import type { Credentials, KeystoneOptions, Reference, Scope } from './keystone.ts';
 import { type KeystoneKeys, mergeKeys, usesApplicationCredential } from './keystoneKeys.ts';
@@ -145,9 +145,9 @@ function readAuthorities(path: string): string {
     new AllianceError('configuration', { field: 'keystone.cacert', details: `keystone.cacert: ${path} ${problem}.` });
   let pem: string;
   try {
-    pem = readFileSync(path, 'utf8');
+    pem = readRegularFile(path, fileLimits.authoritiesBytes).text;
   } catch (error) {
-    throw refuse(`cannot be read (${errnoOf(error)})`);
+    throw refuse(`cannot be read (${whyUnread(error)})`);
   }
   if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw refuse('holds no certificate');
   return pem;

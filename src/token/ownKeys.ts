@@ -2,12 +2,12 @@
  * Keys that this cloud's Keystone signs its JWS tokens with, as their files are now: what partners are told to recognise them by, and
  * what no partner may publish as its own.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readRegularFile, whyUnread } from '../core/boundedFile.ts';
 import { type Clock, monotonic } from '../core/clock.ts';
-import { errnoOf } from '../core/errno.ts';
 import { toAllianceError } from '../core/errors.ts';
-import { tokenKeyLimits } from '../core/limits.ts';
+import { fileLimits, tokenKeyLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { readTokenKey, type TokenKey } from '../crypto/tokenKey.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
@@ -117,14 +117,14 @@ export async function readTokenKeys(directory: string, before: Files = new Map()
     const entries = await readdir(directory, { withFileTypes: true });
     names = entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
   } catch (error) {
-    return { ...lookOf(before), problems: [`${directory}: ${errnoOf(error)}`] };
+    return { ...lookOf(before), problems: [`${directory}: ${whyUnread(error)}`] };
   }
   for (const name of names.sort().slice(0, tokenKeyLimits.files)) {
     try {
-      files.set(name, readTokenKey(await readFile(join(directory, name), 'utf8')));
+      files.set(name, readTokenKey(readRegularFile(join(directory, name), fileLimits.pemBytes).text));
     } catch (error) {
       const { details } = toAllianceError(error);
-      problems.push(`${name}: ${details ?? errnoOf(error)}`);
+      problems.push(`${name}: ${details ?? whyUnread(error)}`);
       const last = before.get(name);
       if (last) files.set(name, last);
     }

@@ -103,7 +103,7 @@ describe('config', () => {
     const problem = (name: string) => problems(`cloud_id: east\nkeystone:\n  password_file: ${name}\n`);
     expect(problem('nope')).to.deep.equal(['keystone.password_file: cannot be read (ENOENT) (line 3)']);
     expect(problem('empty')).to.deep.equal(['keystone.password_file: names an empty file (line 3)']);
-    expect(problem('folder')).to.deep.equal(['keystone.password_file: cannot be read (EISDIR) (line 3)']);
+    expect(problem('folder')).to.deep.equal(['keystone.password_file: cannot be read (no regular file) (line 3)']);
   });
 
   it('reports every problem at once, with its path and place', () => {

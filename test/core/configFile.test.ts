@@ -11,7 +11,7 @@ describe('configFile', () => {
   it('is undefined where there is none, and an error where it cannot be read', () => {
     expect(readConfigFile(home.file('none'))).to.equal(undefined);
     mkdirSync(home.file('folder'));
-    expect(refusal(() => readConfigFile(home.file('folder')), 'configuration').details).to.include('EISDIR');
+    expect(refusal(() => readConfigFile(home.file('folder')), 'configuration').details).to.include('no regular file');
     writeFileSync(home.file('alliance.yaml'), 'cloud_id: east');
     chmodSync(home.file('alliance.yaml'), 0o600);
     expect(readConfigFile(home.file('alliance.yaml'))?.settings).to.deep.equal({ cloud_id: 'east' });

@@ -190,7 +190,7 @@ describe('keyring file', () => {
     for (const text of damaged) {
       writeFileSync(path, text, { mode: 0o600 });
       const details = configurationError(() => loadKeyring(path));
-      expect(details, text.slice(0, 60)).to.match(/no keyring|too large/);
+      expect(details, text.slice(0, 60)).to.match(/no keyring|larger than 64 KiB/);
       expect(details).not.to.include(key.slice(1, 12));
     }
   });

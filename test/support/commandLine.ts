@@ -1,6 +1,5 @@
 /** The command line within this process: much faster than a process of its own, and with a terminal where one is wanted. */
 import { PassThrough } from 'node:stream';
-import { runCli } from '../../src/cli/program.ts';
 
 export interface CommandOptions {
   readonly home?: string;
@@ -41,6 +40,8 @@ export async function runCommand(argv: readonly string[], options: CommandOption
     if (line !== undefined) setImmediate(() => stdin.write(line));
   });
   if (!typed) stdin.end(input ?? '');
+  // Imported like this because commands are: where tsx makes CommonJS of a test, each module would be there twice.
+  const { runCli } = await import('../../src/cli/program.ts');
   const code = await runCli({
     argv: [...(home === undefined ? [] : ['--home', home]), ...argv],
     env,
