@@ -19,8 +19,10 @@ import { askIssuer, type Question } from './issuer.ts';
 import type { OwnTokenKeys } from './ownKeys.ts';
 import type { RevocationMarks } from './revocation/marks.ts';
 import { readJws } from './routing/jws.ts';
+import { isQualified } from './routing/qualified.ts';
 import { type LastOptions, type Recognised, Router, type Vouching } from './routing/router.ts';
 import { SearchRates } from './searchRates.ts';
+import { Silences } from './silences.ts';
 import { SingleFlight } from './singleFlight.ts';
 
 export type { Recognised } from './routing/router.ts';
@@ -49,8 +51,10 @@ export type ForeignVerdict =
 export interface ForeignTokens {
   /** Before this cloud's Keystone is asked. `unusable`: the token is of a cloud that is no active provider, or tries to be qualified. */
   recogniseFirst(token: string): Recognised | 'unusable' | undefined;
-  /** Whether it says itself that it is another cloud's, or tries to: no more than its beginning is looked at. */
+  /** Whether it says itself that it is another cloud's, or tries to: no more than its beginning is looked at, whatever steps are on. */
   isQualified(token: string): boolean;
+  /** Whether it says so, or is known to be: nobody is asked, and no signature is verified. */
+  isForeign(token: string): boolean;
   /** After this cloud's Keystone did not know it. Throws `unreachable` where somebody may know it who cannot be asked. */
   recogniseLast(token: string, options?: LastOptions): Promise<Recognised | undefined>;
   /** Never throws for what a partner does or does not do. */
@@ -95,6 +99,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   });
   const flightOptions = { limits: foreignLimits, now: () => cache.now() };
   const flights = new SingleFlight<ForeignVerdict>(flightOptions);
+  const silences = new Silences(() => cache.now());
   const searches = new SingleFlight<Recognised | undefined>(flightOptions);
 
   const undecided = (partner: Partner | null, reason: string, retryAfterMs?: number): ForeignVerdict => ({
@@ -111,7 +116,9 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
 
   const ask = async (question: Question): Promise<ForeignVerdict> => {
     const { partner, key, allowExpired } = question;
-    const heard = await askIssuer(question, { pool, view, clock, marks, cache, followers });
+    const heard = await silences.run(partner.uid, () =>
+      askIssuer(question, { pool, view, clock, marks, cache, followers }),
+    );
     if (heard.kind === 'valid') {
       const { body, facts, ageMs } = heard;
       return { kind: 'valid', partner, body, facts, source: 'live', ageMs };
@@ -197,7 +204,9 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   return {
     recogniseFirst: (token) => router.first(token),
 
-    isQualified: (token) => router.qualified(token) !== undefined,
+    isQualified,
+
+    isForeign: (token) => router.isForeign(token),
 
     recogniseLast: async (token, last = {}) => {
       const known = router.known(token);

@@ -94,6 +94,11 @@ export class JwsIssuers {
     return signer?.partnerUid;
   }
 
+  /** Whether a partner's key is known to have signed it; no signature is looked at for this. */
+  isKnown(id: string, stored: readonly StoredTokenKey[], own: OwnSigners): boolean {
+    return stored === this.#stored && own === this.#own && this.#known.get(id) !== undefined;
+  }
+
   #take(stored: readonly StoredTokenKey[], own: OwnSigners): void {
     this.#stored = stored;
     this.#own = own;

@@ -6,9 +6,12 @@ import { tokenLimits } from '../../core/limits.ts';
 const issuedForm = /^[A-Za-z0-9._=-]+$/;
 const prefix = 'a1.';
 
+/** Whether it says itself that it is another cloud's, or tries to. */
+export const isQualified = (token: string): boolean => token.startsWith(prefix);
+
 /** Whether a Keystone may have issued this: what is qualified names an issuer and is not what the issuer issued. */
 export const isIssuedForm = (token: string): boolean =>
-  token.length <= tokenLimits.tokenBytes && issuedForm.test(token) && !token.startsWith(prefix);
+  token.length <= tokenLimits.tokenBytes && issuedForm.test(token) && !isQualified(token);
 
 export interface QualifiedToken {
   readonly cloudId: CloudId;
@@ -18,7 +21,7 @@ export interface QualifiedToken {
 
 /** Undefined for a token that is not qualified, `malformed` for one that tries to be. */
 export function readQualified(text: string): QualifiedToken | 'malformed' | undefined {
-  if (!text.startsWith(prefix)) return undefined;
+  if (!isQualified(text)) return undefined;
   const end = text.indexOf('.', prefix.length);
   const cloudId = text.slice(prefix.length, end);
   const token = text.slice(end + 1);

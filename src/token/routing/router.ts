@@ -14,7 +14,7 @@ import { Bounded } from '../bounded.ts';
 import type { Hints } from '../hints.ts';
 import type { OwnSigners } from '../ownSigners.ts';
 import { JwsIssuers } from './jws.ts';
-import { isIssuedForm, readQualified } from './qualified.ts';
+import { isIssuedForm, isQualified, readQualified } from './qualified.ts';
 
 export type Step = 'qualified' | 'jws' | 'known' | 'hint' | 'ask';
 
@@ -88,6 +88,17 @@ export class Router {
   /** Whether a signature may tell before this cloud's Keystone does: not while a partner's key could be one of this cloud's. */
   get signedFirst(): boolean {
     return this.#options.ownSigners().certain;
+  }
+
+  /**
+   * Whether it is known to be another cloud's: it says so, or its issuer or a signature that was verified before did. An announcement
+   * does not count, or partners could keep this cloud's own users out.
+   */
+  isForeign(token: string): boolean {
+    const { idOf, view, ownSigners } = this.#options;
+    if (isQualified(token) || this.#provenOf(token) !== undefined) return true;
+    const own = ownSigners();
+    return own.certain && this.#jws.isKnown(idOf(token), view.tokenKeys, own);
   }
 
   /** After it did not know the token: what is known here already. Throws `overloaded`. */

@@ -41,6 +41,38 @@ describe('token/routing/router', () => {
     world.tokenKeys = names.map((name, i) => storedKey(keys[i]!, of(name).partner));
   });
 
+  describe('a token that is known to be another cloud’s', () => {
+    const isForeign = (token: string) => world.foreign.isForeign(token);
+
+    it('says so itself, also while that step is off', () => {
+      world.tokens = { ...tokenSettings, qualified: false };
+      for (const token of ['a1.east.token', 'a1.nowhere.token', 'a1.'])
+        expect([isForeign(token), world.foreign.isQualified(token)], token).to.deep.equal([true, true]);
+      expect(isForeign('gAAAAAtoken')).to.equal(false);
+    });
+
+    it('is one that its issuer called its own', async () => {
+      issue('east', 'gAAAAAtoken');
+      await prove('east', 'gAAAAAtoken');
+      expect(isForeign('gAAAAAtoken')).to.equal(true);
+    });
+
+    it('is one whose signature was verified, as long as that key cannot be this cloud’s; none is verified for it', async () => {
+      expect(isForeign(signed[0]!)).to.equal(false);
+      world.foreign.recogniseFirst(signed[0]!);
+      expect(isForeign(signed[0]!)).to.equal(true);
+      world.own = { certain: false, isOwn: () => false };
+      expect(await shown(signed[0]!)).to.include('east by jws');
+      expect(isForeign(signed[0]!)).to.equal(false);
+    });
+
+    it('is none that a partner announced: it could be one of this cloud’s', () => {
+      const hint = world.hints.hintFor('gAAAAAtoken', 'west', 'east');
+      world.hints.announced(of('east').partner, hint, world.clock.now() + 3_600_000);
+      expect(isForeign('gAAAAAtoken')).to.equal(false);
+    });
+  });
+
   it('each step in its order, and each can be switched off', async () => {
     const token = jwsToken(keys[0]!);
     issue('east', token);
