@@ -36,7 +36,7 @@ export async function startFederation(installation: Installation, keystone: Keys
   const notices = new PartnerNotices({ pool, view, hints, clock });
   revocations.onAppend((head) => notices.pop(head));
   await revocations.start();
-  const followers = startFollowers({ pool, view, store, config, clock, log, marks });
+  const followers = startFollowers({ pool, view, store, config, clock, log, telemetry, marks });
   if (keystone) ownTokenKeys.watch(keystone);
   await ownTokenKeys.list();
   view.onLook(() => void ownTokenKeys.list());

@@ -39,6 +39,7 @@ const refusalReasons: readonly string[] = [
   'plain_idle',
   'rate',
   'replay',
+  'revocation_unreadable',
   'session_end',
   'tls',
   'tls_rate',

@@ -26,20 +26,21 @@ export async function revokeToken(
   return (await pool.call(partner, 'revokeToken', new RevokeTokenRequest({ token }), options)).was_valid;
 }
 
-/** What may prove that the partner knows the token of this hint; undefined when it says that it does not. */
+/** What may prove that the partner knows the token of this hint; `not_ours`: it is none of its own; `unsure`: it cannot know that. */
 export async function claimToken(
   pool: ClientPool,
   partner: Partner,
   { hint, nonce }: { readonly hint: Buffer; readonly nonce: Buffer },
   options: CallOptions = {},
-): Promise<Buffer | undefined> {
-  const { proof } = await pool.call(partner, 'claimToken', new TokenClaimRequest({ hint, nonce }), options);
-  return proof ?? undefined;
+): Promise<Buffer | 'not_ours' | 'unsure'> {
+  const claim = await pool.call(partner, 'claimToken', new TokenClaimRequest({ hint, nonce }), options);
+  return claim.proof ?? (claim.not_ours ? 'not_ours' : 'unsure');
 }
 
 export interface RemoteRevocation {
   readonly sequence: number;
-  readonly event: RevocationEvent;
+  /** With pseudonyms for ids; null: it cannot be read, so that nobody knows which tokens it is about. */
+  readonly event: RevocationEvent | null;
 }
 
 export interface RemotePage {
@@ -96,31 +97,37 @@ function readPage(page: RevocationPage, after: number, limit: number): RemotePag
   return { revocations, next, head, gap: page.gap, ageMs };
 }
 
-/** Ids of Keystone are hexadecimal, or those of its directory of users; ids of its audit are base64url. */
-const idForm = /^[\w.@-]{1,64}$/;
-const auditIdForm = /^[\w-]{1,64}$/;
+/** A pseudonym of an id, see docs/protocol.md. */
+const pseudonymForm = /^[\w-]{22}$/;
 
+/** @throws only where the place in the list cannot be read: one event that cannot must not keep those behind it from being known */
 function readRevocation(revocation: Revocation): RemoteRevocation {
-  const id = (text: string | undefined, form = idForm): string | undefined => {
-    if (text !== undefined && !form.test(text)) throw malformed('No id of Keystone.');
+  const sequence = toNumber(revocation.sequence);
+  try {
+    return { sequence, event: readEvent(revocation) };
+  } catch {
+    return { sequence, event: null };
+  }
+}
+
+function readEvent(revocation: Revocation): RevocationEvent {
+  const id = (text: string | undefined): string | undefined => {
+    if (text !== undefined && !pseudonymForm.test(text)) throw malformed('No pseudonym of an id.');
     return text;
   };
-  return {
-    sequence: toNumber(revocation.sequence),
-    event: withoutNothing({
-      revokedAt: toNumber(revocation.revoked_at),
-      issuedBefore: toNumber(revocation.issued_before),
-      auditId: id(revocation.audit_id, auditIdForm),
-      auditChainId: id(revocation.audit_chain_id, auditIdForm),
-      userId: id(revocation.user_id),
-      projectId: id(revocation.project_id),
-      domainId: id(revocation.domain_id),
-      domainScopeId: id(revocation.domain_scope_id),
-      roleId: id(revocation.role_id),
-      trustId: id(revocation.trust_id),
-      expiresAt: revocation.expires_at ? toNumber(revocation.expires_at) : undefined,
-    }),
-  };
+  return withoutNothing({
+    revokedAt: toNumber(revocation.revoked_at),
+    issuedBefore: toNumber(revocation.issued_before),
+    auditId: id(revocation.audit_id),
+    auditChainId: id(revocation.audit_chain_id),
+    userId: id(revocation.user_id),
+    projectId: id(revocation.project_id),
+    domainId: id(revocation.domain_id),
+    domainScopeId: id(revocation.domain_scope_id),
+    roleId: id(revocation.role_id),
+    trustId: id(revocation.trust_id),
+    expiresAt: revocation.expires_at ? toNumber(revocation.expires_at) : undefined,
+  });
 }
 
 /** Tells a consumer that there are new revocations. Nobody answers. */

@@ -9,6 +9,7 @@ import type { Config } from '../core/config.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import type { connectionLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
+import type { RefusalLog } from '../core/refusalLog.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
@@ -22,7 +23,6 @@ import type { RevocationSource } from '../token/revocation/source.ts';
 import type { SoftTokens } from '../token/softTokens.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
 import type { ServerRates } from './rates.ts';
-import type { RefusalLog } from './refusalLog.ts';
 import type { Shares } from './shares.ts';
 
 /** Time-outs and shares of connections, as in `connectionLimits`. */

@@ -359,5 +359,9 @@ def hint_of(key, asker, asked):
     return HMAC(key, b"alliance/1 hint", L(asker.encode()), L(asked.encode()))
 
 
+def pseudonym_of(identifier, asker, asked):
+    return b64u(H(b"alliance/1 revocation", L(asker.encode()), L(asked.encode()), identifier.encode())[:16])
+
+
 def claim_proof(key, nonce, asker, asked):
     return HMAC(key, b"alliance/1 claim", nonce, L(asker.encode()), L(asked.encode()))

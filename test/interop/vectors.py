@@ -127,6 +127,8 @@ def check_hints(hints):
         equal("key of a token", key, t["key"])
         equal("hint", protocol.hint_of(key, t["asker"], t["asked"]), t["hint"])
         equal("proof of a claim", protocol.claim_proof(key, raw(t["nonce"]), t["asker"], t["asked"]), t["proof"])
+    for i in hints["ids"]:
+        equal("pseudonym of an id", protocol.pseudonym_of(i["id"], i["asker"], i["asked"]), i["pseudonym"])
 
 
 tickets = read("tickets")

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { criteria, parseEvents } from '../../src/lproxy/keystoneRevocations.ts';
 import { refusal } from '../support/errors.ts';
+import { fullEvent } from '../support/revocations.ts';
 
 const at = '2030-01-01T00:00:05.000000Z';
 const times = { issued_before: at, revoked_at: '2030-01-01T00:00:07.000000Z' };
@@ -21,18 +22,7 @@ describe("Keystone's list of revocations", () => {
       'OS-TRUST:trust_id': 't',
       expires_at: at,
     });
-    expect(event).to.deep.equal({
-      ...parsed,
-      auditId: 'a',
-      auditChainId: 'c',
-      userId: 'u',
-      projectId: 'p',
-      domainId: 'd',
-      domainScopeId: 's',
-      roleId: 'r',
-      trustId: 't',
-      expiresAt: parsed.issuedBefore,
-    });
+    expect(event).to.deep.equal({ ...fullEvent(parsed.issuedBefore), ...parsed, expiresAt: parsed.issuedBefore });
     expect(Object.keys(event!)).to.include.members([...criteria]);
   });
 

@@ -2,9 +2,11 @@
 import { expect } from 'chai';
 import { hintLimits, revocationLimits as limits } from '../../src/core/limits.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
+import { pseudonymsOf } from '../../src/token/revocation/pseudonyms.ts';
 import { CompactReader } from '../../src/wire/compact.ts';
 import { readMessage, readOutcome } from '../../src/wire/messages.ts';
 import {
+  type RevocationPage,
   RevocationQuery,
   RevokeTokenRequest,
   TokenAnnouncement,
@@ -19,7 +21,11 @@ import { rejection } from '../support/errors.ts';
 import { createKeystoneApi, passwordLogin } from '../support/keystoneApi.ts';
 import { PartnerPeer } from '../support/partnerPeer.ts';
 import { callBytes, type RawPeer } from '../support/rawPeer.ts';
+import { fullEvent } from '../support/revocations.ts';
 import { until } from '../support/until.ts';
+
+/** An id, as east tells it to the partner. */
+const told = pseudonymsOf('peer', 'east');
 
 const query = (fields: { after?: number; waitMs?: number; limit?: number; announce?: boolean } = {}) =>
   new RevocationQuery({
@@ -79,38 +85,41 @@ describe('revocations for partners', () => {
   });
 
   it('come in pages, with every member, and with the head of every validation', async () => {
-    const event = {
-      revokedAt: 1000,
-      issuedBefore: 2000,
-      auditChainId: 'c',
-      userId: 'u',
-      projectId: 'p',
-      domainId: 'd',
-      domainScopeId: 's',
-      roleId: 'r',
-      trustId: 't',
-      expiresAt: 3000,
-    };
-    await source().append([event]);
-    await revoke('a', 'b');
+    await source().append([{ ...fullEvent(2000), revokedAt: 1000 }]);
+    await revoke('b', 'c');
     const first = await raw.call('getRevocations', query({ limit: 1 }));
     expect([toNumber(first.next_after), toNumber(first.head), first.gap]).to.deep.equal([1, 3, false]);
-    expect(first.revocations[0]).to.deep.include({
-      audit_chain_id: 'c',
-      user_id: 'u',
-      project_id: 'p',
-      domain_id: 'd',
-      domain_scope_id: 's',
-      role_id: 'r',
-      trust_id: 't',
+    const [event] = first.revocations;
+    expect(event).to.deep.include({
+      audit_id: told('a'),
+      audit_chain_id: told('c'),
+      user_id: told('u'),
+      project_id: told('p'),
+      domain_id: told('d'),
+      domain_scope_id: told('s'),
+      role_id: told('r'),
+      trust_id: told('t'),
     });
-    expect(toNumber(first.revocations[0]!.expires_at!)).to.equal(3000);
+    expect([event!.revoked_at, event!.issued_before, event!.expires_at!].map(toNumber)).to.deep.equal([
+      1000, 2000, 3000,
+    ]);
     const rest = await raw.call('getRevocations', query({ after: 1 }));
-    expect(rest.revocations.map(({ audit_id }) => audit_id)).to.deep.equal(['a', 'b']);
+    expect(rest.revocations.map(({ audit_id }) => audit_id)).to.deep.equal([told('b'), told('c')]);
     for (const method of ['validateTokenHard', 'validateTokenSoft'] as const) {
       const answer = await raw.call(method, new ValidateTokenRequest({ token: 'unknown' }));
       expect(toNumber(answer.revocation_head!)).to.equal(3);
     }
+  });
+
+  it('name nothing that a partner has not met, and to each partner otherwise', async () => {
+    const other = await (await PartnerPeer.join(cloud, 'north')).channel();
+    const ids = ['Jane Doe', "o'neil", 'm\u00fcller', 'u'.repeat(255), 'line\nbreak', ' '];
+    await source().append(ids.map((userId, n) => ({ userId, revokedAt: n, issuedBefore: n })));
+    const [ours, theirs] = await Promise.all([raw, other].map((one) => one.call('getRevocations', query())));
+    const users = (page: RevocationPage) => page.revocations.map(({ user_id }) => user_id!);
+    expect(users(ours!)).to.deep.equal(ids.map(told));
+    expect(users(theirs!).filter((id) => users(ours!).includes(id))).to.deep.equal([]);
+    expect(JSON.stringify([ours, theirs])).not.to.match(/Jane|neil|ller/);
   });
 
   it('of a hundred long polls four wait; the others are refused, and nobody else is kept waiting', async () => {
@@ -153,7 +162,7 @@ describe('revocations for partners', () => {
     expect((await soft()).status).to.equal(TokenStatus.INVALID);
     expect((await hard()).status).to.equal(TokenStatus.INVALID);
     const page = await raw.call('getRevocations', query());
-    expect(page.revocations.map(({ audit_id }) => audit_id)).to.deep.equal([auditId]);
+    expect(page.revocations.map(({ audit_id }) => audit_id)).to.deep.equal([told(auditId)]);
     expect((await raw.call('revokeToken', new RevokeTokenRequest({ token }))).was_valid).to.equal(false);
     await rejection(raw.call('revokeToken', new RevokeTokenRequest({ token: 'a1.east.x' })), 'token_form_refused');
     const records = await cloud.installation.store.audit.list({ kind: 'revocation' });

@@ -65,6 +65,21 @@ export const anyEvent: fc.Arbitrary<RevocationEvent> = fc
     ...Object.fromEntries(Object.entries(wanted).filter(([name]) => kept.includes(name))),
   }));
 
+/** With every member that Keystone may set, each with an id of its own. */
+export const fullEvent = (at: number): RevocationEvent => ({
+  revokedAt: at,
+  issuedBefore: at,
+  auditId: 'a',
+  auditChainId: 'c',
+  userId: 'u',
+  projectId: 'p',
+  domainId: 'd',
+  domainScopeId: 's',
+  roleId: 'r',
+  trustId: 't',
+  expiresAt: at + 1000,
+});
+
 export const auditEvent = (auditId: string, at: number): RevocationEvent => ({
   revokedAt: at,
   issuedBefore: at,

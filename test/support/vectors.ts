@@ -13,6 +13,7 @@ import { FrameSealer } from '../../src/crypto/frames.ts';
 import { type Identity, loadIdentity } from '../../src/crypto/identity.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import { Hints } from '../../src/token/hints.ts';
+import { pseudonymsOf } from '../../src/token/revocation/pseudonyms.ts';
 import { makeCertificate, toPem } from './certificate.ts';
 import { labelled, rawPrivateKey, withRandomness } from './randomness.ts';
 import { callFrame, replyFrame } from './wireFrame.ts';
@@ -326,6 +327,14 @@ function hintRun(token: string, asker: Identity, asked: Identity): Json {
   };
 }
 
+/** An id as `asked` tells it to `asker`. */
+function idRun(id: string, asker: Identity, asked: Identity): Json {
+  const pseudonym = sha256('alliance/1 revocation', L(asker.cloudId), L(asked.cloudId), id).subarray(0, 16);
+  const text = pseudonym.toString('base64url');
+  if (pseudonymsOf(asker.cloudId, asked.cloudId)(id) !== text) throw new Error('ids: the page and the code differ.');
+  return { id, asker: asker.cloudId, asked: asked.cloudId, pseudonym: text };
+}
+
 const identityJson = (identity: Identity): Json => ({
   cloud_id: identity.cloudId,
   algorithm: identity.algorithm,
@@ -366,6 +375,9 @@ export async function makeVectors(): Promise<Vectors> {
       ],
     },
     pairing: await pairingRun(east, west),
-    hints: { tokens: [hintRun('gAAAAABnZXN0ZXJu', east, west), hintRun('eyJhbGciOiJFUzI1NiJ9.e30.c2ln', west, east)] },
+    hints: {
+      tokens: [hintRun('gAAAAABnZXN0ZXJu', east, west), hintRun('eyJhbGciOiJFUzI1NiJ9.e30.c2ln', west, east)],
+      ids: [idRun('0ca8f6de1b0f4f0f8e1a6d2f3c4b5a69', east, west), idRun('Jürgen Doe', west, east)],
+    },
   };
 }

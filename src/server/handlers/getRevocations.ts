@@ -1,20 +1,26 @@
 /** This cloud's revocations, as a long poll. */
+import { partnerConfig } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
 import { revocationLimits as limits } from '../../core/limits.ts';
 import type { RevocationEvent } from '../../lproxy/keystoneRevocations.ts';
+import { disguiseEvent, pseudonymsOf } from '../../token/revocation/pseudonyms.ts';
 import { Revocation, RevocationPage, type RevocationQuery, toInt64, toNumber } from '../../wire/types.ts';
 import type { PartnerHandler } from '../context.ts';
 
 export const getRevocations: PartnerHandler<'getRevocations'> = async (context, query, { partner }) => {
-  const { revocations, readers, notices, rates, clock } = context;
+  const { revocations, readers, notices, rates, clock, view, config } = context;
   const wanted = readQuery(query);
   const rate = { perS: limits.readsPerS, burst: limits.readsBurst };
   const retryAfterMs = rates.partners.take(`revocations:${partner.uid}`, rate, clock.now());
   if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs });
-  notices.asked(partner, query.announce_tokens === true);
+  const { tellTokens } = partnerConfig(config(), partner.cloudId);
+  notices.asked(partner, tellTokens && query.announce_tokens === true);
   const page = await readers.run(partner.uid, () => revocations.read(wanted));
+  const pseudonyms = pseudonymsOf(partner.cloudId, view.cloudId);
   return new RevocationPage({
-    revocations: page.revocations.map(({ sequence, event }) => toRevocation(sequence, event)),
+    revocations: page.revocations.map(({ sequence, event }) =>
+      toRevocation(sequence, disguiseEvent(event, pseudonyms)),
+    ),
     next_after: toInt64(page.next),
     head: toInt64(page.head),
     gap: page.gap,

@@ -10,12 +10,15 @@ import { toAllianceError } from '../../core/errors.ts';
 import type { PartnerUid } from '../../core/ids.ts';
 import { revocationLimits as limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
+import { RefusalLog } from '../../core/refusalLog.ts';
+import type { Telemetry } from '../../core/telemetry.ts';
 import type { Follower } from '../../model/follower.ts';
 import type { Partner } from '../../model/partner.ts';
 import type { Store } from '../../model/store.ts';
 import { type RemotePage, readRevocations } from '../../rproxy/tokens.ts';
 import type { RevocationMarks } from './marks.ts';
 import { Pause } from './pause.ts';
+import { pseudonymsOf } from './pseudonyms.ts';
 
 export interface FollowerOptions {
   readonly pool: ClientPool;
@@ -24,6 +27,7 @@ export interface FollowerOptions {
   readonly config: () => Config;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly telemetry: Telemetry;
   readonly marks: RevocationMarks;
 }
 
@@ -51,7 +55,7 @@ export function startFollowers(options: FollowerOptions): Followers {
     if (stopped) return;
     for (const partner of view.partners)
       if (isFollowed(view, partner) && !running.has(partner.uid))
-        running.set(partner.uid, new PartnerFollower(partner.uid, options));
+        running.set(partner.uid, new PartnerFollower(partner, options));
     for (const [uid, follower] of running) {
       const partner = view.partnerByUid(uid);
       if (partner && isFollowed(view, partner)) continue;
@@ -95,6 +99,7 @@ class PartnerFollower {
   readonly #uid: PartnerUid;
   readonly #options: FollowerOptions;
   readonly #pause = new Pause();
+  readonly #unreadable = new RefusalLog(1);
   readonly #ended: Promise<undefined>;
   readonly #loop: Promise<void>;
   #end: () => void = () => undefined;
@@ -107,9 +112,10 @@ class PartnerFollower {
   #failures = 0;
   #stopped = false;
 
-  constructor(uid: PartnerUid, options: FollowerOptions) {
+  constructor({ uid, cloudId }: Partner, options: FollowerOptions) {
     this.#uid = uid;
     this.#options = options;
+    options.marks.readAs(uid, pseudonymsOf(options.view.cloudId, cloudId));
     this.#ended = new Promise((resolve) => {
       this.#end = () => resolve(undefined);
     });
@@ -199,16 +205,31 @@ class PartnerFollower {
     }
     // Whatever was asked before this page may be older than a revocation that is not in it.
     if (this.#cursor === null) marks.dropAll(this.#uid);
-    if (!revocations.every(({ event }) => marks.note(this.#uid, event))) {
+    const readable = revocations.flatMap(({ event }) => event ?? []);
+    if (!readable.every((event) => marks.note(this.#uid, event))) {
       this.#beginAnew();
       return false;
     }
+    if (readable.length < revocations.length) this.#stepOver(revocations.length - readable.length);
     this.#cursor = next;
     if (next < head) return true;
     marks.confirm(this.#uid, ageMs === null ? null : sentAt - ageMs);
     const confirmedAt = marks.confirmedAt(this.#uid);
     if (confirmedAt !== null) this.#confirmedAt = Math.floor(confirmedAt);
     return true;
+  }
+
+  /** Any token may be meant by a revocation that cannot be read; those behind it are read all the same. */
+  #stepOver(count: number): void {
+    const { marks, view, telemetry, clock, log } = this.#options;
+    marks.dropAnswers(this.#uid);
+    const now = monotonic(clock);
+    for (let n = 0; n < count; n += 1) {
+      telemetry.refusal('revocation_unreadable');
+      const since = this.#unreadable.note(this.#uid, now);
+      const partner = view.partnerByUid(this.#uid)?.cloudId;
+      if (since > 0) log.warn({ partner, count: since }, 'A revocation of the partner cannot be read.');
+    }
   }
 
   /** What was between is lost: nothing that is remembered counts, and from where the partner's revocations end now they are followed. */

@@ -9,6 +9,7 @@ import { revocationLimits } from '../../core/limits.ts';
 import type { KeystoneToken } from '../../lproxy/keystoneBodies.ts';
 import { criteria, type RevocationEvent } from '../../lproxy/keystoneRevocations.ts';
 import { matches, roleIdsOf, scopeDomainOf, usersOf } from './match.ts';
+import { disguiseToken, type Pseudonyms } from './pseudonyms.ts';
 
 /** A revocation, or null: whatever is remembered of this cloud's tokens is void. */
 type Listener = (issuer: string, revocation: RevocationEvent | null) => void;
@@ -42,6 +43,7 @@ export class RevocationMarks {
   readonly #clock: Clock;
   readonly #limits: MarkLimits;
   readonly #books = new Map<string, Book>();
+  readonly #pseudonyms = new Map<string, Pseudonyms>();
   readonly #listeners: Listener[] = [];
   /** Tokens that no mark of a book was about when it had that version. */
   readonly #clean = new WeakMap<KeystoneToken, { readonly book: Book; readonly version: number }>();
@@ -50,6 +52,11 @@ export class RevocationMarks {
   constructor(clock: Clock, limits: Partial<MarkLimits> = {}) {
     this.#clock = clock;
     this.#limits = { ...revocationLimits, ...limits };
+  }
+
+  /** From now on that cloud's revocations name tokens by these instead of their ids. */
+  readAs(issuer: string, pseudonyms: Pseudonyms): void {
+    this.#pseudonyms.set(issuer, pseudonyms);
   }
 
   /** False when there were too many: everything was dropped. */
@@ -104,6 +111,11 @@ export class RevocationMarks {
     this.#tell(issuer, null);
   }
 
+  /** Has everybody forget what they know of that cloud's tokens; the marks stay. */
+  dropAnswers(issuer: string): void {
+    this.#tell(issuer, null);
+  }
+
   /** Every revocation is known that the issuer knew at this monotonic time. A `null` says that this is not so any more. */
   confirm(issuer: string, at: number | null): void {
     const book = this.#book(issuer);
@@ -118,11 +130,13 @@ export class RevocationMarks {
 
   isRevoked(issuer: string, token: KeystoneToken): boolean {
     const book = this.#books.get(issuer);
-    if (!book) return false;
+    if (!book || book.order.size === 0) return false;
     const clean = this.#clean.get(token);
     if (clean?.book === book && clean.version === book.version) return false;
-    for (const key of bucketsOf(token))
-      for (const { event } of book.buckets.get(key)?.values() ?? []) if (matches(event, token)) return true;
+    const pseudonyms = this.#pseudonyms.get(issuer);
+    const named = pseudonyms ? disguiseToken(token, pseudonyms) : token;
+    for (const key of bucketsOf(named))
+      for (const { event } of book.buckets.get(key)?.values() ?? []) if (matches(event, named)) return true;
     this.#clean.set(token, { book, version: book.version });
     return false;
   }

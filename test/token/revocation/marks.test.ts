@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { revocationLimits } from '../../../src/core/limits.ts';
 import { RevocationMarks } from '../../../src/token/revocation/marks.ts';
 import { matches } from '../../../src/token/revocation/match.ts';
+import { disguiseEvent, pseudonymsOf } from '../../../src/token/revocation/pseudonyms.ts';
 import { anyEvent, anyToken, auditEvent, tokenOf } from '../../support/revocations.ts';
 import { createTestClock, testStart } from '../../support/store.ts';
 
@@ -32,6 +33,36 @@ describe('marks of revocations', () => {
       ['p', null],
     ]);
     expect(marks.isRevoked('p', tokenOf('a', testStart))).to.equal(false);
+  });
+
+  it('find tokens by pseudonyms where a cloud tells those, and by these alone', () => {
+    fc.assert(
+      fc.property(fc.array(anyEvent, { maxLength: 30 }), fc.array(anyToken, { maxLength: 10 }), (events, tokens) => {
+        const marks = new RevocationMarks(createTestClock());
+        const pseudonyms = pseudonymsOf('west', 'p');
+        marks.readAs('p', pseudonyms);
+        for (const event of events) {
+          marks.note('p', disguiseEvent(event, pseudonyms));
+          marks.note('own', event);
+        }
+        for (const token of tokens) expect(marks.isRevoked('p', token)).to.equal(marks.isRevoked('own', token));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('stay where only answers are dropped', () => {
+    const marks = new RevocationMarks(createTestClock());
+    const told: unknown[] = [];
+    marks.onNote((issuer, event) => told.push([issuer, event]));
+    const event = auditEvent('a', testStart);
+    marks.note('p', event);
+    marks.dropAnswers('p');
+    expect(told).to.deep.equal([
+      ['p', event],
+      ['p', null],
+    ]);
+    expect(marks.isRevoked('p', tokenOf('a', testStart))).to.equal(true);
   });
 
   it('outlive every token, and no longer; the times that a partner tells shorten that, and do not lengthen it', () => {

@@ -1,5 +1,5 @@
 /** Logs what may come thousands of times a second: the first time, and from then on at most once a minute for each origin, with the number. */
-import { connectionLimits } from '../core/limits.ts';
+import { connectionLimits } from './limits.ts';
 
 interface Origin {
   loggedAt: number;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { connectionLimits } from '../../src/core/limits.ts';
-import { RefusalLog } from '../../src/server/refusalLog.ts';
+import { RefusalLog } from '../../src/core/refusalLog.ts';
 
 const minuteMs = connectionLimits.refusalLogMs;
 
