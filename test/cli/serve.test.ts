@@ -1,14 +1,22 @@
 /** `alliance serve` as a process: signals at any time, and what surrounds it going away. */
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
 import { checked } from '../support/jsonSchema.ts';
 import { openServedCloud, type ServedCloud, startService } from '../support/servedCloud.ts';
 import { until } from '../support/until.ts';
+
+/** It may be closed again by the time that we look. */
+const linkOf = (path: string): string | undefined => {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+};
 
 describe('serve', function () {
   this.timeout(30_000);
@@ -22,18 +30,17 @@ describe('serve', function () {
     lines.map((line) => checked<{ event: string }>('serve', JSON.parse(line)).event);
 
   it('a SIGHUP during the start is a reload after it', async function () {
-    const path = file('alliance.yaml');
-    const text = readFileSync(path, 'utf8');
-    rmSync(path);
-    if (spawnSync('/usr/bin/mkfifo', [path]).status !== 0) return this.skip();
+    if (process.platform !== 'linux') return this.skip();
+    const database = new Sqlite(file('alliance.db'));
+    database.exec('BEGIN IMMEDIATE');
     cloud.service = startService(['--home', cloud.home, 'serve', '--json']);
-    // The broker waits for its configuration: it has begun, and is far from ready.
-    const pipe = await open(path, 'w');
+    const { pid } = cloud.service.child;
+    const opened = () => readdirSync(`/proc/${pid}/fd`).some((fd) => linkOf(`/proc/${pid}/fd/${fd}`) === database.name);
+    // The broker waits for its database: it has begun, and is far from ready.
+    await until('the broker has opened its database', opened, 15_000);
     cloud.service.child.kill('SIGHUP');
-    writeFileSync(file('next.yaml'), text, { mode: 0o600 });
-    renameSync(file('next.yaml'), path);
-    await pipe.writeFile(text);
-    await pipe.close();
+    database.exec('ROLLBACK');
+    database.close();
     await cloud.service.said(/"reloaded"/);
     await cloud.service.said(/"ready"/);
     cloud.service.child.kill('SIGTERM');
