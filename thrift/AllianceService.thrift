@@ -284,7 +284,11 @@ struct RevokeTokenResult {
   1: bool was_valid
 }
 
-/** One event of Keystone's OS-REVOKE API: every token that agrees with all members that are set is revoked. */
+/**
+ * One event of Keystone's OS-REVOKE API: every token that agrees with all members that are set is revoked. Ids are told as pseudonyms, 22
+ * characters of base64url each, which only who knows the id can compare (docs/protocol.md, section 9): the caller gets to know nothing of
+ * tokens that it has not met. A caller that cannot read an event goes on behind it, and forgets what it remembers of the answering cloud's tokens.
+ */
 struct Revocation {
   /** Grows by at least one from each revocation to the next. */
   1: i64 sequence
@@ -292,11 +296,11 @@ struct Revocation {
   2: i64 revoked_at
   /** Tokens issued at this time or earlier, UTC epoch milliseconds. */
   3: i64 issued_before
-  /** First of the token's audit_ids, 1 to 64 bytes. */
+  /** First of the token's audit_ids. */
   4: optional string audit_id
-  /** Last of the token's audit_ids, 1 to 64 bytes. */
+  /** Last of the token's audit_ids. */
   5: optional string audit_chain_id
-  /** Keystone's ids, 1 to 255 bytes, as are all that follow. */
+  /** The user, or either user of the token's trust. */
   6: optional string user_id
   7: optional string project_id
   /** Domain of the user or of the project. */
@@ -317,7 +321,7 @@ struct RevocationQuery {
   2: i32 wait_ms
   /** At most so many, 1 to 1,000. */
   3: i32 limit
-  /** Whether the caller wants pushToken for fresh tokens until a minute after this call. */
+  /** Whether the caller wants pushToken for fresh tokens until a minute after this call; granted where the answering cloud allows it. */
   4: optional bool announce_tokens
 }
 
