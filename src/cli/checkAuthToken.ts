@@ -15,11 +15,12 @@ import {
   authTokenSection,
   authUrlOf,
   type Finding,
+  hidden,
   judgeAuthToken,
   pluginSection,
   type Surroundings,
+  showable,
   wantedAuthUrl,
-  withoutUserinfo,
 } from './authToken/judge.ts';
 import { type Cli, exits } from './cli.ts';
 import { addCommand, addGroup, finish } from './group.ts';
@@ -185,16 +186,23 @@ function changeOf(
     return { file: last.path, section, line: line || last.lines.length, before: null, after };
   }
   const { path, lines } = files[found.file]!;
-  const before = withoutUserinfo(lines[found.line - 1]!.trimEnd());
+  const before = showableLine(lines[found.line - 1]!.trimEnd(), found.value);
   return before === after ? null : { file: path, section: found.section, line: found.line, before, after };
+}
+
+/** A line, as far as its value may be shown, which may have gone on in the next one. */
+function showableLine(line: string, value: string): string {
+  const shown = showable(value);
+  return shown.includes(hidden) ? `${line.slice(0, line.search(/[=:]/) + 1)} ${shown}` : line;
 }
 
 function describeChange({ file, section, line, before, after }: Change): string[] {
   const where = `${printable(file)}, line ${line}, in [${printable(section)}]`;
   const [minus, plus] = [before === null ? [] : [`  - ${printable(before)}`], `  + ${printable(after)}`];
-  const hidden = before?.includes('***@');
   const back =
-    before === null ? [] : [`  + ${hidden ? 'your former line, with its user and password' : printable(before)}`];
+    before === null
+      ? []
+      : [`  + ${before.includes(hidden) ? 'your former line, with its user and password' : printable(before)}`];
   return [
     '',
     `The change: ${where}`,

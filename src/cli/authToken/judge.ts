@@ -31,11 +31,19 @@ export const pluginSection = (settings: OsloSettings): string =>
 export const authUrlOf = (settings: OsloSettings): OsloSetting | undefined =>
   settings.find(pluginSection(settings), 'auth_url');
 
-/** Without a user and password that somebody wrote into it; a password may have an @ or / in it, too. */
-export const withoutUserinfo = (text: string): string => text.replace(/(\/\/)\S*@/g, '$1***@');
+/** Stands for what is not shown. */
+export const hidden = '***';
 
-/** Lines of one value, as one. */
-const inOneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ');
+/**
+ * A value in one line, as it may be shown: nothing of what stands before the last @, which may be a user and password, nor of a query
+ * or remark behind it. Whether it is a URL does not matter: what is a broken one has a password in it all the same. An @ counts also as
+ * programs (%40) and input methods (full width) write it.
+ */
+export const showable = (value: string): string =>
+  value
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/^(https?:\/\/)?.*(?:[@\uff20\ufe6b]|%40)/is, `$1${hidden}@`)
+    .replace(/([?#]).*$/s, `$1${hidden}`);
 
 type Finder = (settings: OsloSettings, around: Surroundings) => Finding | undefined;
 
@@ -72,7 +80,7 @@ const judgeSwitch =
 const judgePlugin: Finder = (settings) => {
   const value = settings.find(pluginSection(settings), 'auth_type', 'auth_plugin')?.value ?? null;
   if (value !== null) return undefined;
-  const message = `Without auth_type in [${pluginSection(settings)}] auth_url is not used: set auth_type = password.`;
+  const message = `Without auth_type in [${showable(pluginSection(settings))}] auth_url is not used: set auth_type = password.`;
   return { setting: 'auth_type', level: 'error', value, message };
 };
 
@@ -84,13 +92,13 @@ const judgeAuthUrl: Finder = (settings, { facadeUrl, probe }) => {
   const finding = (level: Finding['level'], message: string): Finding => ({
     setting: 'auth_url',
     level,
-    value: found === undefined ? null : withoutUserinfo(found.value),
+    value: found?.value ?? null,
     message,
   });
   if (found === undefined)
     return finding(
       'error',
-      `There is no auth_url in [${pluginSection(settings)}]; identity_uri and auth_host do not count.`,
+      `There is no auth_url in [${showable(pluginSection(settings))}]; identity_uri and auth_host do not count.`,
     );
   if (!/^https?:\/\//i.test(found.value) || placeOf(found.value) === undefined)
     return finding('error', 'It is no http:// or https:// URL.');
@@ -199,7 +207,7 @@ const judgeServiceRoles: Finder = (settings, { serviceTokenRoles }) => {
   const missing = listOf(value).filter((role) => !known.has(role.toLowerCase()));
   const finding = { setting: 'service_token_roles', value };
   if (missing.length === 0) return { ...finding, level: 'ok', message: 'The broker knows them as privileged.' };
-  const message = `A mapping may give ${missing.join(', ')} to foreign users: add it to tokens.service_token_roles of the broker.`;
+  const message = `A mapping may give ${showable(missing.join(', '))} to foreign users: add it to tokens.service_token_roles of the broker.`;
   return { ...finding, level: 'warning', message };
 };
 
@@ -209,7 +217,7 @@ const judgeLegacy: Finder = (settings) => {
     found && {
       setting: found.key,
       level: 'warning',
-      value: withoutUserinfo(found.value),
+      value: found.value,
       message: 'It is of old versions and does nothing beside auth_type: remove it.',
     }
   );
@@ -264,7 +272,7 @@ const finders: readonly Finder[] = [
 export const judgeAuthToken = (settings: OsloSettings, around: Surroundings): Finding[] =>
   finders
     .flatMap((find) => find(settings, around) ?? [])
-    .map((finding) => ({ ...finding, value: finding.value && inOneLine(finding.value) }));
+    .map((finding) => ({ ...finding, value: finding.value && showable(finding.value) }));
 
 /** `auth_url` as it should be: the facade's, with the version where the former one had it, and where there was none. */
 export function wantedAuthUrl(former: string | undefined, facadeUrl: string): string {
