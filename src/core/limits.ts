@@ -522,6 +522,8 @@ export const facadeLimits = {
   callerTimeoutMs: 15 * SECOND,
   callerMs: 10 * SECOND,
   callers: 10_000,
+  /** How often one question is decided, where what it was decided by has ended before it was answered. */
+  decisions: 3,
   retryAfterMs: SECOND,
 } as const;
 

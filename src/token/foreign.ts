@@ -38,6 +38,8 @@ export type ForeignVerdict =
       readonly source: 'cache' | 'live' | 'stale';
       /** Since the issuer was asked. */
       readonly ageMs: number;
+      /** When that was, by the clock of whoever says this. */
+      readonly askedAt: number;
     }
   | { readonly kind: 'invalid'; readonly partner: Partner | null }
   | {
@@ -59,6 +61,8 @@ export interface ForeignTokens {
   recogniseLast(token: string, options?: LastOptions): Promise<Recognised | undefined>;
   /** Never throws for what a partner does or does not do. */
   validate(recognised: Recognised, options: { readonly allowExpired: boolean }): Promise<ForeignVerdict>;
+  /** Whether a verdict may still be answered with: what was done since took time, and what counted then may have ended. */
+  stands(verdict: Extract<ForeignVerdict, { kind: 'valid' }>, options: { readonly allowExpired: boolean }): boolean;
   /** Carries the end of the token home; true when it was valid until now. Throws what the call to the partner throws. */
   revoke(recognised: Recognised): Promise<boolean>;
   /** How a token is recognised and what its issuer says, step by step. */
@@ -110,8 +114,8 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   });
 
   const verdictOf = (partner: Partner, { answer, ageMs }: Remembered, source: 'cache' | 'stale'): ForeignVerdict => {
-    const { body, facts } = answer;
-    return { kind: 'valid', partner, body, facts, source, ageMs };
+    const { body, facts, askedAt } = answer;
+    return { kind: 'valid', partner, body, facts, source, ageMs, askedAt };
   };
 
   const ask = async (question: Question): Promise<ForeignVerdict> => {
@@ -121,7 +125,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     );
     if (heard.kind === 'valid') {
       const { body, facts, ageMs } = heard;
-      return { kind: 'valid', partner, body, facts, source: 'live', ageMs };
+      return { kind: 'valid', partner, body, facts, source: 'live', ageMs, askedAt: cache.now() - ageMs };
     }
     if (heard.kind === 'invalid') return { kind: 'invalid', partner };
     const stale = heard.away ? cache.readStale(key) : undefined;
@@ -220,6 +224,14 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     },
 
     validate,
+
+    stands: ({ partner: { uid }, facts, source, askedAt }, { allowExpired }) => {
+      if (view.lost || !view.isProvider(uid) || marks.isRevoked(uid, facts)) return false;
+      if (!allowExpired && clock.now() >= facts.expiresAt) return false;
+      // As when it was decided: what the issuer has just said counts by itself.
+      const isFresh = source === 'live' && cache.now() - askedAt <= foreignLimits.confirmedMs;
+      return isFresh || source === 'stale' || cache.isConfirmed(uid);
+    },
 
     revoke: async ({ partner, token }) => {
       const id = cache.idOf(token);

@@ -49,16 +49,22 @@ const accepted: Localised = {
 
 export const validVerdict = (source: 'cache' | 'live' | 'stale' = 'live'): ForeignVerdict => {
   const body = foreignBody();
-  return { kind: 'valid', partner: east, body, facts: parseToken(body), source, ageMs: 0 };
+  return { kind: 'valid', partner: east, body, facts: parseToken(body), source, ageMs: 0, askedAt: 0 };
 };
 
 /** Foreign tokens as the test says: `a1.east.X`, signed ones and those of `known` are east's. */
 export interface Doubles {
   readonly known: Set<string>;
+  /** Bare tokens that are known to be of other clouds. */
+  readonly foreign: Set<string>;
   verdict: ForeignVerdict | Error;
   local: Localised | Error;
   revoked: boolean | Error;
   lastFails: Error | undefined;
+  /** What the next looks at a verdict show; then that it stands. */
+  readonly stands: boolean[];
+  /** What happens when one does not. */
+  onStands: () => void;
   auditFails: boolean;
   readonly entries: AuditEntry[];
   /** Those of them that are recorded now and then only. */
@@ -86,6 +92,13 @@ function createForeign(doubles: Doubles): ForeignTokens {
       return cloudId === 'east' ? { partner: east, token: rest.join('.'), by: 'qualified' } : 'unusable';
     },
     isQualified: (token) => token.startsWith('a1.'),
+    isForeign: (token) => token.startsWith('a1.') || doubles.foreign.has(token),
+    isForeign: (token) => token.startsWith('a1.'),
+    stands: () => {
+      const standing = doubles.stands.shift() ?? true;
+      if (!standing) doubles.onStands();
+      return standing;
+    },
     recogniseLast: async (token, { caller } = {}) => {
       doubles.asked.push('last');
       if (caller !== undefined) doubles.callers.push(caller);
@@ -125,10 +138,13 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
   const { clock = systemClock, log = silentLogger, telemetry = silentTelemetry, authUrl = keystone.url } = options;
   const doubles: Doubles = {
     known: new Set(),
+    foreign: new Set(),
     verdict: validVerdict(),
     local: accepted,
     revoked: true,
     lastFails: undefined,
+    stands: [],
+    onStands: () => undefined,
     auditFails: false,
     entries: [],
     noted: [],

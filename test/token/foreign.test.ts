@@ -191,6 +191,61 @@ describe('token/foreign', () => {
     });
   });
 
+  describe('a verdict that is answered with later', () => {
+    const valid = async (allowExpired = false) =>
+      (await validate(allowExpired)) as Extract<ForeignVerdict, { kind: 'valid' }>;
+    const stands = (verdict: Extract<ForeignVerdict, { kind: 'valid' }>, allowExpired = false) =>
+      world.foreign.stands(verdict, { allowExpired });
+    const fromCache = async () => {
+      await validate();
+      const verdict = await valid();
+      expect(verdict.source).to.equal('cache');
+      return verdict;
+    };
+
+    it('stands while nothing has changed, with revocations confirmed or the issuer just asked', async () => {
+      expect(stands(await valid())).to.equal(true);
+      const verdict = await fromCache();
+      world.clock.pass(foreignLimits.confirmedMs);
+      expect(stands(verdict)).to.equal(true);
+      world.clock.pass(1);
+      expect(stands(verdict), 'unconfirmed').to.equal(false);
+      follow(world, 'east');
+      expect(stands(verdict)).to.equal(true);
+    });
+
+    it('of an issuer that nobody follows stands for a moment only', async () => {
+      world.marks.dropAll(east.partner.uid);
+      const verdict = await valid();
+      expect(verdict.source).to.equal('live');
+      world.clock.pass(foreignLimits.confirmedMs);
+      expect(stands(verdict)).to.equal(true);
+      world.clock.pass(1);
+      expect(stands(verdict)).to.equal(false);
+    });
+
+    const ends: readonly (readonly [what: string, end: () => void])[] = [
+      ['revoked', () => note('good')],
+      ['out of trust', () => Object.assign(east, { state: 'suspended' })],
+      ['of a consumer', () => Object.assign(east, { role: 'consumer' })],
+      ['past its expiry', () => world.clock.step(lifeMs)],
+      ['of nobody, with no database', () => Object.assign(world, { lost: true })],
+    ];
+    for (const [what, end] of ends)
+      it(`does not stand once the token is ${what}`, async () => {
+        const verdicts = [await valid(), await fromCache()];
+        end();
+        for (const verdict of verdicts) expect(stands(verdict), verdict.source).to.equal(false);
+      });
+
+    it('may have expired where that was asked for', async () => {
+      const verdict = await valid(true);
+      world.clock.step(lifeMs);
+      expect(stands(verdict, true)).to.equal(true);
+      expect(stands(verdict, false)).to.equal(false);
+    });
+  });
+
   it('of two answers the one to the later question is remembered, whichever comes first', async () => {
     const early = meanwhile(async () => {
       world.clock.pass(foreignLimits.joinMs + 1);
