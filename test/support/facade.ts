@@ -93,7 +93,6 @@ function createForeign(doubles: Doubles): ForeignTokens {
     },
     isQualified: (token) => token.startsWith('a1.'),
     isForeign: (token) => token.startsWith('a1.') || doubles.foreign.has(token),
-    isForeign: (token) => token.startsWith('a1.'),
     stands: () => {
       const standing = doubles.stands.shift() ?? true;
       if (!standing) doubles.onStands();
