@@ -365,6 +365,8 @@ struct TokenClaimRequest {
 struct TokenClaim {
   /** HMAC-SHA-256 that only one who holds the token can make (docs/protocol.md), 32 bytes; absent: the token is not known. */
   1: optional binary proof
+  /** True: the answering cloud knows all its tokens, so this is none of them. Absent, without a proof: it cannot know. */
+  2: optional bool not_ours
 }
 
 /**
@@ -478,6 +480,8 @@ struct ProvisionRequest {
   4: optional list<string> roles
   /** When it is to be removed, UTC epoch milliseconds; absent: as late as the answering cloud allows. */
   5: optional i64 expires_at
+  /** True: only asks whether the project that was made under request_id is still there (1407: it is not); nothing is made. */
+  6: optional bool only_known
 }
 
 /** A project that was made for a partner. */
@@ -571,10 +575,13 @@ service AllianceService {
   /** Whose token is it? Proves that the answering cloud issued or validated it, without telling it. Consumers. Error 400. */
   TokenClaim claimToken(1: TokenClaimRequest request) throws (1: AException error)
 
-  /** Make a project for the caller's users, within this cloud's limits. Consumers, where switched on. Errors 400, 1404 to 1406, 1501 to 1503. */
+  /**
+   * Make a project for the caller's users, within this cloud's limits (docs/protocol.md, section 10). Consumers, where switched on.
+   * Errors 400, 429, 1404 to 1407, 1501 to 1503.
+   */
   ProvisionedProject provision(1: ProvisionRequest request) throws (1: AException error)
 
-  /** Remove a project that provision made for the caller. Consumers. Errors 400, 1407, 1501 to 1503. */
+  /** Remove a project that provision made for the caller. Consumers. Errors 429, 1407, 1501 to 1503. */
   void deprovision(1: DeprovisionRequest request) throws (1: AException error)
 
   /** Exchange signed heads of both audits. Any active partner. Errors 400, 1103. */

@@ -4,7 +4,7 @@ import { toAllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { provisionLimits } from '../core/limits.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
-import { type Provision, presentStates } from '../model/provision.ts';
+import { announcedFrom, type Provision, presentStates, removalOf } from '../model/provision.ts';
 import { findMade, removeProject } from '../server/provisioning/projects.ts';
 import type { Installation } from './installation.ts';
 
@@ -81,16 +81,14 @@ async function switchOff(tools: Tools, provision: Provision): Promise<void> {
 }
 
 async function end(tools: Tools, provision: Provision): Promise<void> {
-  const { expiresAt, noticedAt, createdAt } = provision;
-  if (expiresAt === null) return;
   const now = tools.clock.now();
-  const noticeMs = Math.min(provisionLimits.noticeMs, expiresAt - createdAt);
-  if (noticedAt === null) {
-    if (now >= expiresAt - noticeMs) await announce(tools, provision, Math.max(expiresAt, now + noticeMs), 'expires');
+  const announceAt = announcedFrom(provision);
+  if (announceAt === null || now < announceAt) return;
+  if (provision.noticedAt === null) {
+    await announce(tools, provision, removalOf({ ...provision, noticedAt: now }) ?? now, 'expires');
     return;
   }
-  // A broker that was down when it should have been announced has announced it late.
-  if (now >= Math.max(expiresAt, noticedAt + noticeMs)) await remove(tools, provision);
+  if (now >= (removalOf(provision) ?? Number.POSITIVE_INFINITY)) await remove(tools, provision);
 }
 
 /** At least once: after a crash in between perhaps a second time. */
@@ -100,21 +98,11 @@ async function announce(
   removeAt: number,
   reason: 'expires' | 'trust_ended',
 ): Promise<void> {
-  const { id, cloudId, projectId, domainId, asked } = provision;
-  await store.feed.append('notice', {
-    kind: 'project_removal',
-    reason,
-    partner: cloudId,
-    project_id: projectId,
-    domain_id: domainId,
-    name: asked.name,
-    remove_at: removeAt,
-  });
   log.warn(
     { ...named(provision), reason, removeAt: new Date(removeAt).toISOString() },
     'A project of a partner will be removed.',
   );
-  await store.provisions.noticed(id);
+  await store.provisions.noticed(provision.id);
 }
 
 async function remove({ store, log, keystone }: Tools, provision: Provision): Promise<void> {

@@ -1,12 +1,12 @@
 /** What an operator does with projects across clouds: asks partners for them, gives them back, and takes back those of partners. */
-import { AllianceError } from '../core/errors.ts';
+import { AllianceError, toAllianceError } from '../core/errors.ts';
 import type { CloudId } from '../core/ids.ts';
 import { provisionLimits } from '../core/limits.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
 import { type Provision, type ProvisionContent, type ProvisionDirection, presentStates } from '../model/provision.ts';
 import { deprovision, provision } from '../rproxy/provision.ts';
-import { removeProject } from '../server/provisioning/projects.ts';
+import { findMade, removeProject } from '../server/provisioning/projects.ts';
 import { sameContent } from '../server/provisioning/request.ts';
 import type { Installation } from './installation.ts';
 
@@ -33,16 +33,39 @@ export async function askForProject(
   const wrong = (details: string) => new AllianceError('bad_request', { field: 'request_id', details });
   if (!sameContent(stored.asked, content)) throw wrong('This request id was used for another request.');
   if (stored.state === 'active') return stored;
-  if (stored.state !== 'creating') throw wrong('The project of this request was given back.');
+  if (stored.state !== 'creating') throw wrong('The project of this request has ended.');
   try {
-    const made = await provision(pool, partner, requestId, content);
+    const made = await provision(pool, partner, { requestId }, content);
     return (await provisions.activate(stored.id, made)) ?? { ...stored, ...made, state: 'active' };
   } catch (thrown) {
-    if (thrown instanceof AllianceError && thrown.remote && !thrown.retryable)
-      await provisions.abandon(stored.id, 'refused');
+    if (isRefusal(thrown)) await provisions.abandon(stored.id, 'refused');
     else onOpen();
     throw thrown;
   }
+}
+
+/** The partner's own word, which stays the same however often it is asked. */
+const isRefusal = (thrown: unknown): thrown is AllianceError =>
+  thrown instanceof AllianceError && thrown.remote && !thrown.retryable;
+
+/** The partner says that there is no such project, or none any more. */
+const isGone = (thrown: unknown): boolean => isRefusal(thrown) && thrown.errorName === 'project_not_found';
+
+/** Asks whether a project that a partner made for us is still there; one that is not has ended here, too. */
+export async function confirmProject(
+  { store, pool }: Pick<Installation, 'store' | 'pool'>,
+  partner: Partner,
+  { id, requestId, asked }: Provision,
+): Promise<'there' | 'gone'> {
+  try {
+    await provision(pool, partner, { requestId, onlyKnown: true }, asked);
+  } catch (thrown) {
+    if (!isGone(thrown)) throw thrown;
+    await store.provisions.ended(id, 'gone');
+    return 'gone';
+  }
+  await store.provisions.touch(id, 'active');
+  return 'there';
 }
 
 /** The cloud that is called so: a partner, or one that was removed and whose projects are still here. */
@@ -51,7 +74,10 @@ export async function cloudOfProjects({ store }: Pick<Installation, 'store'>, na
   return former[0]?.cloudId ?? (await store.partners.resolve(name)).cloudId;
 }
 
-/** Of one cloud, by id or by name; ids first. @throws AllianceError project_not_found */
+/**
+ * Of one cloud: by Keystone's id, else by name, else by the id of the request, which in one direction the partner has chosen.
+ * @throws AllianceError project_not_found; bad_request where several have the name
+ */
 export async function findProvision(
   { store }: Pick<Installation, 'store'>,
   cloudId: CloudId,
@@ -59,41 +85,70 @@ export async function findProvision(
   project: string,
 ): Promise<Provision> {
   const all = await store.provisions.list({ direction, cloudId, states: presentStates });
-  const found =
-    all.find(({ projectId }) => projectId === project) ?? all.find(({ asked: { name } }) => name === project);
+  const byId = all.find(({ projectId }) => projectId === project);
+  if (byId) return byId;
+  const named = all.filter(({ asked: { name } }) => name === project);
+  if (named.length > 1) {
+    const details = `${named.length} have this name: say which by the id of the project, or of its request.`;
+    throw new AllianceError('bad_request', { field: 'project', details });
+  }
+  const found = named[0] ?? all.find(({ requestId }) => requestId === project);
   if (!found) throw new AllianceError('project_not_found');
   return found;
 }
 
-/** Gives a partner's project back. */
+/**
+ * Gives a partner's project back. `forgotten`: whether there is one could not be learned, and what the partner has made, if anything,
+ * is for its operator to remove.
+ */
 export async function giveBackProject(
-  { store, pool }: Pick<Installation, 'store' | 'pool'>,
+  installation: Pick<Installation, 'store' | 'pool'>,
   partner: Partner,
   given: Provision,
-): Promise<void> {
-  const { id, projectId, requestId } = given;
-  if (projectId === null)
-    throw new AllianceError('project_not_found', {
-      details: 'The partner has not answered the request yet.',
-      remedy: `Send it again with \`--request-id ${requestId}\`.`,
-    });
-  await store.provisions.beginRemoval(id, 'operator');
+): Promise<'given back' | 'forgotten'> {
+  const { store, pool } = installation;
+  const project = given.state === 'creating' ? await askAgain(installation, partner, given) : given;
+  if (project === 'forgotten') return project;
+  if (project === 'refused') return 'given back';
+  await store.provisions.beginRemoval(project.id, 'operator');
   try {
-    await deprovision(pool, partner, projectId);
+    await deprovision(pool, partner, project.projectId ?? '');
   } catch (thrown) {
     // Gone by itself, at the end of its life.
-    if (!(thrown instanceof AllianceError && thrown.remote && thrown.errorName === 'project_not_found')) throw thrown;
+    if (!isGone(thrown)) throw thrown;
   }
-  await store.provisions.endRemoval(id);
+  await store.provisions.endRemoval(project.id);
+  return 'given back';
 }
 
-/** Removes a project that was made here for a partner. */
+/** Of a request whose answer never came nobody knows whether there is a project. Its repeat tells; there is none after a refusal. */
+async function askAgain(
+  installation: Pick<Installation, 'store' | 'pool'>,
+  partner: Partner,
+  { id, requestId, asked }: Provision,
+): Promise<Provision | 'refused' | 'forgotten'> {
+  try {
+    return await askForProject(installation, partner, requestId, asked);
+  } catch (thrown) {
+    if (isRefusal(thrown)) return 'refused';
+    if (toAllianceError(thrown).errorName !== 'wire_malformed') throw thrown;
+    await installation.store.provisions.abandon(id, 'abandoned');
+    return 'forgotten';
+  }
+}
+
+/** Removes a project that was made here for a partner, or gives up one that was never finished. */
 export async function takeBackProject(
-  { store }: Pick<Installation, 'store'>,
+  { store, clock }: Pick<Installation, 'store' | 'clock'>,
   keystone: Keystone,
   made: Provision,
 ): Promise<void> {
-  if (made.projectId === null)
-    throw new AllianceError('project_not_found', { details: 'It is being made, or was never finished.' });
-  await removeProject(store, keystone, made, 'operator');
+  if (made.state !== 'creating') return removeProject(store, keystone, made, 'operator');
+  const { id, updatedAt } = made;
+  const busy = new AllianceError('project_not_found', { details: 'It is being made. Try again in a minute.' });
+  if (clock.now() - updatedAt < provisionLimits.healMs) throw busy;
+  const found = await findMade(keystone, made);
+  const known = found && (await store.provisions.activate(id, { projectId: found.id, domainId: found.domainId }));
+  if (known) return removeProject(store, keystone, known, 'operator');
+  if (!(await store.provisions.abandon(id, 'abandoned', updatedAt))) throw busy;
 }

@@ -11,6 +11,7 @@ import { followBundle } from './bundle.ts';
 import { announceIdentity } from './identity.ts';
 import type { Installation } from './installation.ts';
 import { giveNotice } from './notices.ts';
+import { confirmQuietProject, tendOwnProjects } from './ownProjects.ts';
 import { refreshPairing } from './partners.ts';
 import { tendProvisions } from './provisionTask.ts';
 
@@ -174,6 +175,18 @@ const tasks: readonly Task[] = [
     pause: 'provisionMs',
     run: async (installation, { keystone }) => {
       if (keystone) await tendProvisions(installation, keystone);
+    },
+  },
+  {
+    name: 'projects at partners',
+    pause: 'provisionMs',
+    run: async (installation) => {
+      await tendOwnProjects(installation);
+      await forPartners(
+        installation,
+        (partner) => partner.role !== 'consumer' && installation.view.stateOf(partner) === 'active',
+        (partner) => confirmQuietProject(installation, partner),
+      );
     },
   },
 ];

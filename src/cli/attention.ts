@@ -3,8 +3,9 @@ import { dayMs } from '../core/clock.ts';
 import { identityLimits } from '../core/limits.ts';
 import type { CheckpointAlarm } from '../model/audit.ts';
 import { type Partner, usableKeys } from '../model/partner.ts';
+import { type Provision, removalOf } from '../model/provision.ts';
 import { effectiveState } from '../model/trust.ts';
-import { formatDuration } from './text.ts';
+import { formatDistance, formatDuration } from './text.ts';
 
 export interface Attention {
   readonly kind:
@@ -16,7 +17,8 @@ export interface Attention {
     | 'revoked'
     | 'identity'
     | 'token_key'
-    | 'audit';
+    | 'audit'
+    | 'project';
   /** cloud_id, where it is about one partner. */
   readonly partner: string | null;
   readonly message: string;
@@ -37,6 +39,8 @@ interface Seen {
     readonly answers: boolean | null;
     readonly ready: boolean | null;
   };
+  /** Those whose end is announced. */
+  readonly projects: readonly Provision[];
   /** Keys of tokens that more than one cloud says are its own. */
   readonly disputedKeys: readonly { readonly cloudId: string; readonly fingerprint: string }[];
   /** What was lately wrong between audits. */
@@ -54,7 +58,7 @@ export function describeEnd(till: number, now: number): string | undefined {
 }
 
 export function attentionOf(seen: Seen): Attention[] {
-  const { partners, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms } = seen;
+  const { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms } = seen;
   const list: Attention[] = [];
   const add = (kind: Attention['kind'], message: string, remedy: string, partner: string | null = null) =>
     list.push({ kind, partner, message, remedy });
@@ -86,6 +90,10 @@ export function attentionOf(seen: Seen): Attention[] {
     );
   for (const { cloudId, alarm } of auditAlarms)
     add('audit', auditFaults[alarm](cloudId), 'Run `alliance audit verify --ask`.', cloudId);
+  for (const project of projects) {
+    const { message, remedy } = ofProject(project, now);
+    add('project', message, remedy, project.cloudId);
+  }
   for (const partner of partners)
     for (const { kind, message, remedy } of ofPartner(partner, knowsUs(partner), now))
       add(kind, message, remedy, partner.cloudId);
@@ -97,6 +105,21 @@ const auditFaults: Readonly<Record<CheckpointAlarm, (cloudId: string) => string>
   forked: (cloudId) => `The audit of ${cloudId} shows another history than before.`,
   disputed: (cloudId) => `${cloudId} holds a record of our audit that is not there, or is another one.`,
 };
+
+function ofProject(project: Provision, now: number): Pick<Attention, 'message' | 'remedy'> {
+  const { direction, cloudId, asked } = project;
+  const removal = removalOf(project) ?? now;
+  const ends = removal > now ? `ends ${formatDistance(removal, now)}` : 'is over';
+  return direction === 'in'
+    ? {
+        message: `The time of project ${asked.name}, made here for ${cloudId}, ${ends}: it is removed then.`,
+        remedy: 'Look after its servers, volumes and images: they stay behind.',
+      }
+    : {
+        message: `The time of our project ${asked.name} at ${cloudId} ${ends}: it is removed then.`,
+        remedy: 'Have what is in it moved; `alliance provision project` asks for another one.',
+      };
+}
 
 type OfPartner = Omit<Attention, 'partner'>;
 

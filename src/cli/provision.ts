@@ -12,19 +12,33 @@ import {
 import { AllianceError } from '../core/errors.ts';
 import { newRequestId } from '../core/ids.ts';
 import { provisionLimits } from '../core/limits.ts';
-import { type Provision, type ProvisionDirection, presentStates, provisionDirections } from '../model/provision.ts';
+import {
+  announcedFrom,
+  type Provision,
+  type ProvisionContent,
+  type ProvisionDirection,
+  presentStates,
+  provisionDirections,
+  removalOf,
+} from '../model/provision.ts';
 import type { Cli } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
-import { formatFacts, formatTable, formatTime, isoTime, printable, shellWord } from './text.ts';
-import { collect, endOfTrust, parseTill, type Till } from './values.ts';
+import { formatDistance, formatFacts, formatTable, formatTime, isoTime, printable, shellWord } from './text.ts';
+import { collect, endOfTrust, isDuration, parseTill, type Till } from './values.ts';
 
 interface ProjectOptions {
   readonly partner: string;
   readonly user?: string;
   readonly role?: readonly string[];
-  readonly expires?: Till;
+  readonly expires?: Life;
   readonly requestId?: string;
+}
+
+interface Life {
+  readonly till: Till;
+  /** Said as a duration. */
+  readonly lasts: boolean;
 }
 
 interface ListOptions {
@@ -43,7 +57,8 @@ export function addProvision(program: Command, cli: Cli): void {
     usage: 'project <name>',
     summary: 'have a partner make a project for users of this cloud',
     more: `The partner decides how many, with which names, which roles and for how long. What it grants may last shorter than
-what was asked for. With the same --request-id the same project comes again, so a request whose answer was lost can be repeated.`,
+what was asked for. With the same --request-id the same project comes again, so a request whose answer was lost can be repeated.
+A repeat asks for what was asked for then: what else is said must agree, and a duration goes on to count from the first time.`,
     examples: ['provision project web-shop --partner west --user USER_ID --role member --expires 90d'],
   })
     .requiredOption('--partner <partner>', 'the cloud to make it')
@@ -53,7 +68,7 @@ what was asked for. With the same --request-id the same project comes again, so 
       'role of the user there, several times for several (default: what the partner gives)',
       collect,
     )
-    .option('--expires <time>', 'when it is to be removed: a date, a duration, or none', parseTill)
+    .option('--expires <time>', 'when it is to be removed: a date, a duration, or none', parseLife)
     .option('--request-id <id>', 'of an earlier request, to repeat it')
     .action((name: string, options: ProjectOptions) => finish(cli, ask(cli, name, options)));
 
@@ -74,8 +89,9 @@ what was asked for. With the same --request-id the same project comes again, so 
   addCommand(group, {
     usage: 'remove <project>',
     summary: 'give back a project that a partner made, or remove one that was made here for a partner',
-    more: `PROJECT is an id of Keystone, or the name. With --direction in it is removed from this cloud's Keystone; what services
-keep in it (servers, volumes, images) is not Keystone's to remove.`,
+    more: `PROJECT is an id of Keystone, the name, or the id of the request. With --direction in it is removed from this cloud's
+Keystone; what services keep in it (servers, volumes, images) is not Keystone's to remove. A request whose answer never came (creating)
+is sent once more to learn what to give back.`,
     examples: ['provision remove web-shop --partner west', 'provision remove web-shop --partner east --direction in'],
   })
     .requiredOption('--partner <partner>', 'the other cloud')
@@ -101,8 +117,14 @@ export const viewProvision = (provision: Provision) => ({
   created_at: isoTime(provision.createdAt),
 });
 
+const parseLife = (text: string): Life => ({ till: parseTill(text), lasts: isDuration(text) });
+
+/** To the second, as it is shown everywhere: so a repeat can say it, too. */
+const endOf = ({ till, lasts }: Life): number | null =>
+  endOfTrust(lasts ? Math.ceil(Number(till) / 1000) * 1000 : till);
+
 /** The bounds that every partner has; the others are its own. */
-function contentOf(name: string, { user, role, expires }: ProjectOptions) {
+function contentOf(name: string, { user, role, expires }: ProjectOptions): ProvisionContent {
   const { nameBytes, roles: mostRoles } = provisionLimits;
   if (Buffer.byteLength(name) > nameBytes) throw usageError(`The name may have ${nameBytes} bytes.`, 'name');
   if (role && role.length > mostRoles) throw usageError(`At most ${mostRoles} roles can be asked for.`, 'role');
@@ -110,15 +132,25 @@ function contentOf(name: string, { user, role, expires }: ProjectOptions) {
     name,
     userId: user ?? null,
     roles: role ? [...new Set(role)].sort() : null,
-    expiresAt: expires === undefined ? null : endOfTrust(expires),
+    expiresAt: expires === undefined ? null : endOf(expires),
   };
 }
+
+/** What is not said in a repeat is as it was, and a duration counts from the first time on; whether the rest agrees is compared later. */
+const repeatOf = (asked: ProvisionContent, content: ProvisionContent, { user, role, expires }: ProjectOptions) => ({
+  name: content.name,
+  userId: user === undefined ? asked.userId : content.userId,
+  roles: role === undefined ? asked.roles : content.roles,
+  expiresAt: expires === undefined || (expires.lasts && asked.expiresAt !== null) ? asked.expiresAt : content.expiresAt,
+});
 
 async function ask(cli: Cli, name: string, options: ProjectOptions): Promise<undefined> {
   const content = contentOf(name, options);
   const requestId = options.requestId ?? newRequestId();
   return cli.withPartner(options.partner, async (partner, installation) => {
-    const made = await askForProject(installation, partner, requestId, content, () =>
+    const earlier = await installation.store.provisions.find(partner.uid, 'out', requestId);
+    const asked = earlier ? repeatOf(earlier.asked, content, options) : content;
+    const made = await askForProject(installation, partner, requestId, asked, () =>
       cli.note(`It may have been made. To repeat this request: --request-id ${shellWord(requestId)}`),
     );
     const { projectId, domainId, roles, expiresAt } = made;
@@ -137,9 +169,14 @@ async function ask(cli: Cli, name: string, options: ProjectOptions): Promise<und
   });
 }
 
-async function list(cli: Cli, { store }: Installation, { partner: name, direction }: ListOptions): Promise<undefined> {
+async function list(
+  cli: Cli,
+  { store, clock }: Installation,
+  { partner: name, direction }: ListOptions,
+): Promise<undefined> {
   const cloudId = name === undefined ? undefined : await cloudOfProjects({ store }, name);
   const found = await store.provisions.list({ direction, cloudId, states: presentStates });
+  const now = clock.now();
   const rows = found.map(({ direction: way, asked, state, roles, projectId, expiresAt, lastError, ...rest }) => [
     rest.cloudId,
     way,
@@ -147,7 +184,7 @@ async function list(cli: Cli, { store }: Installation, { partner: name, directio
     lastError === null ? state : `${state} (${lastError})`,
     asked.userId ?? 'all',
     roles.join(','),
-    expiresAt === null ? '-' : formatTime(expiresAt),
+    endText({ ...rest, direction: way, expiresAt }, now),
     projectId ?? '-',
     state === 'creating' ? rest.requestId : '-',
   ]);
@@ -156,14 +193,24 @@ async function list(cli: Cli, { store }: Installation, { partner: name, directio
   return undefined;
 }
 
+/** With the time that is left, from when on its end is announced. */
+function endText(project: Parameters<typeof removalOf>[0], now: number): string {
+  const removal = removalOf(project);
+  if (removal === null) return '-';
+  const isNear = (announcedFrom(project) ?? removal) <= now;
+  return isNear ? `${formatTime(removal)} (${formatDistance(removal, now)})` : formatTime(removal);
+}
+
 /** One that was made here needs no partner: it may have been removed since. */
 function remove(cli: Cli, project: string, name: string, direction: ProvisionDirection): Promise<undefined> {
   return cli.open(async (installation) => {
     const partner = direction === 'out' ? await installation.store.partners.resolve(name) : undefined;
     const cloudId = partner?.cloudId ?? (await cloudOfProjects(installation, name));
     const found = await findProvision(installation, cloudId, direction, project);
-    if (partner) await giveBackProject(installation, partner, found);
-    else await withKeystone(installation, (keystone) => takeBackProject(installation, keystone, found));
+    if (partner) {
+      if ((await giveBackProject(installation, partner, found)) === 'forgotten')
+        cli.note(`${printable(partner.cloudId)} answers nothing that tells a project: its operator must look for one.`);
+    } else await withKeystone(installation, (keystone) => takeBackProject(installation, keystone, found));
     cli.print(
       { partner: cloudId, direction, name: found.asked.name, project_id: found.projectId },
       `project ${printable(found.asked.name)} of ${printable(cloudId)} removed`,

@@ -5,9 +5,11 @@ import type { Installation } from '../broker/installation.ts';
 import { openInvitations } from '../broker/invitations.ts';
 import { formatHostPort } from '../core/endpoint.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
+import { provisionLimits } from '../core/limits.ts';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import { resolveKeystone } from '../lproxy/credentials.ts';
 import type { Partner } from '../model/partner.ts';
+import { announcedFrom, presentStates } from '../model/provision.ts';
 import type { SessionFacts } from '../model/session.ts';
 import { effectiveState } from '../model/trust.ts';
 import { type Attention, attentionOf, daysLeft } from './attention.ts';
@@ -24,13 +26,14 @@ export type Status = Awaited<ReturnType<typeof lookAround>>;
 export async function lookAround(installation: Installation) {
   const { store, view, clock, home } = installation;
   const now = clock.now();
-  const [partners, sessions, invitations, keystone, broker, tokenKeys, audits] = await Promise.all([
+  const [partners, sessions, invitations, keystone, broker, tokenKeys, ending, audits] = await Promise.all([
     store.partners.list(),
     store.sessions.list(),
     openInvitations(installation),
     lookAtKeystone(installation),
     lookAtBroker(home),
     store.tokenKeys.list(),
+    store.provisions.list({ states: presentStates, endsBy: now + provisionLimits.noticeMs }),
     store.audit.held(),
   ]);
   const { identity, sequence } = view.current;
@@ -46,7 +49,8 @@ export async function lookAround(installation: Installation) {
     const alarm = recentAlarm(held, now);
     return cloudId !== undefined && alarm ? [{ cloudId, alarm }] : [];
   });
-  const seen = { partners, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms };
+  const projects = ending.filter((project) => (announcedFrom(project) ?? now) <= now);
+  const seen = { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms };
   const attention: Attention[] = attentionOf(seen);
   return {
     cloud_id: view.cloudId,

@@ -46,9 +46,11 @@ export const parseTill = (text: string): Till =>
 export const parseSince = (text: string): number =>
   parseTime(text, -1, 'It must be a date such as 2027-01-31, or a duration such as 24h, which is how long ago.');
 
+export const isDuration = (text: string): boolean => /^\d+(\.\d+)?(ms|s|m|h|d)/.test(text);
+
 function parseTime(text: string, direction: 1 | -1, wrong: string): number {
   if (!date.test(text) && !dateTime.test(text)) {
-    if (/^\d+(\.\d+)?(ms|s|m|h|d)/.test(text)) return bounded(Date.now() + direction * parseDuration(text));
+    if (isDuration(text)) return bounded(Date.now() + direction * parseDuration(text));
     throw new InvalidArgumentError(wrong);
   }
   const zoned = date.test(text) || /(Z|[+-]\d{2}:?\d{2})$/.test(text) ? text : `${text}Z`;

@@ -249,22 +249,24 @@ export declare class Client {
     claimToken(request: TokenClaimRequest, callback?: (error: ttypes.AException, response: TokenClaim)=>void): void;
 
     /**
-     * Make a project for the caller's users, within this cloud's limits. Consumers, where switched on. Errors 400, 1404 to 1406, 1501 to 1503.
+     * Make a project for the caller's users, within this cloud's limits (docs/protocol.md, section 10). Consumers, where switched on.
+     * Errors 400, 429, 1404 to 1407, 1501 to 1503.
      */
     provision(request: ProvisionRequest): Promise<ProvisionedProject>;
 
     /**
-     * Make a project for the caller's users, within this cloud's limits. Consumers, where switched on. Errors 400, 1404 to 1406, 1501 to 1503.
+     * Make a project for the caller's users, within this cloud's limits (docs/protocol.md, section 10). Consumers, where switched on.
+     * Errors 400, 429, 1404 to 1407, 1501 to 1503.
      */
     provision(request: ProvisionRequest, callback?: (error: ttypes.AException, response: ProvisionedProject)=>void): void;
 
     /**
-     * Remove a project that provision made for the caller. Consumers. Errors 400, 1407, 1501 to 1503.
+     * Remove a project that provision made for the caller. Consumers. Errors 429, 1407, 1501 to 1503.
      */
     deprovision(request: DeprovisionRequest): Promise<void>;
 
     /**
-     * Remove a project that provision made for the caller. Consumers. Errors 400, 1407, 1501 to 1503.
+     * Remove a project that provision made for the caller. Consumers. Errors 429, 1407, 1501 to 1503.
      */
     deprovision(request: DeprovisionRequest, callback?: (error: ttypes.AException, response: void)=>void): void;
 

@@ -295,7 +295,9 @@ declare class RevokeTokenResult {
   }
 
 /**
- * One event of Keystone's OS-REVOKE API: every token that agrees with all members that are set is revoked.
+ * One event of Keystone's OS-REVOKE API: every token that agrees with all members that are set is revoked. Ids are told as pseudonyms, 22
+ * characters of base64url each, which only who knows the id can compare (docs/protocol.md, section 9): the caller gets to know nothing of
+ * tokens that it has not met. A caller that cannot read an event goes on behind it, and forgets what it remembers of the answering cloud's tokens.
  */
 declare class Revocation {
     public sequence: Int64;
@@ -373,8 +375,9 @@ declare class TokenClaimRequest {
  */
 declare class TokenClaim {
     public proof?: Buffer;
+    public not_ours?: boolean;
 
-      constructor(args?: { proof?: Buffer; });
+      constructor(args?: { proof?: Buffer; not_ours?: boolean; });
   }
 
 /**
@@ -489,8 +492,9 @@ declare class ProvisionRequest {
     public user_id?: string;
     public roles?: string[];
     public expires_at?: Int64;
+    public only_known?: boolean;
 
-      constructor(args?: { request_id: string; name: string; user_id?: string; roles?: string[]; expires_at?: Int64; });
+      constructor(args?: { request_id: string; name: string; user_id?: string; roles?: string[]; expires_at?: Int64; only_known?: boolean; });
   }
 
 /**

@@ -2463,9 +2463,13 @@ const TokenClaimRequest = module.exports.TokenClaimRequest = class {
 const TokenClaim = module.exports.TokenClaim = class {
   constructor(args) {
     this.proof = undefined;
+    this.not_ours = undefined;
     if (args) {
       if (args.proof !== undefined && args.proof !== null) {
         this.proof = args.proof;
+      }
+      if (args.not_ours !== undefined && args.not_ours !== null) {
+        this.not_ours = args.not_ours;
       }
     }
   }
@@ -2487,9 +2491,13 @@ const TokenClaim = module.exports.TokenClaim = class {
           input.skip(ftype);
         }
         break;
-        case 0:
+        case 2:
+        if (ftype == Thrift.Type.BOOL) {
+          this.not_ours = input.readBool();
+        } else {
           input.skip(ftype);
-          break;
+        }
+        break;
         default:
           input.skip(ftype);
       }
@@ -2504,6 +2512,11 @@ const TokenClaim = module.exports.TokenClaim = class {
     if (this.proof !== null && this.proof !== undefined) {
       output.writeFieldBegin('proof', Thrift.Type.STRING, 1);
       output.writeBinary(this.proof);
+      output.writeFieldEnd();
+    }
+    if (this.not_ours !== null && this.not_ours !== undefined) {
+      output.writeFieldBegin('not_ours', Thrift.Type.BOOL, 2);
+      output.writeBool(this.not_ours);
       output.writeFieldEnd();
     }
     output.writeFieldStop();
@@ -3300,6 +3313,7 @@ const ProvisionRequest = module.exports.ProvisionRequest = class {
     this.user_id = undefined;
     this.roles = undefined;
     this.expires_at = undefined;
+    this.only_known = undefined;
     if (args) {
       if (args.request_id !== undefined && args.request_id !== null) {
         this.request_id = args.request_id;
@@ -3315,6 +3329,9 @@ const ProvisionRequest = module.exports.ProvisionRequest = class {
       }
       if (args.expires_at !== undefined && args.expires_at !== null) {
         this.expires_at = args.expires_at;
+      }
+      if (args.only_known !== undefined && args.only_known !== null) {
+        this.only_known = args.only_known;
       }
     }
   }
@@ -3372,6 +3389,13 @@ const ProvisionRequest = module.exports.ProvisionRequest = class {
           input.skip(ftype);
         }
         break;
+        case 6:
+        if (ftype == Thrift.Type.BOOL) {
+          this.only_known = input.readBool();
+        } else {
+          input.skip(ftype);
+        }
+        break;
         default:
           input.skip(ftype);
       }
@@ -3413,6 +3437,11 @@ const ProvisionRequest = module.exports.ProvisionRequest = class {
     if (this.expires_at !== null && this.expires_at !== undefined) {
       output.writeFieldBegin('expires_at', Thrift.Type.I64, 5);
       output.writeI64(this.expires_at);
+      output.writeFieldEnd();
+    }
+    if (this.only_known !== null && this.only_known !== undefined) {
+      output.writeFieldBegin('only_known', Thrift.Type.BOOL, 6);
+      output.writeBool(this.only_known);
       output.writeFieldEnd();
     }
     output.writeFieldStop();

@@ -1,5 +1,6 @@
 /** Projects across clouds: made here for a partner (`in`), or made by a partner for this cloud (`out`). */
 import type { CloudId, PartnerUid } from '../core/ids.ts';
+import { provisionLimits } from '../core/limits.ts';
 import type { Partner } from './partner.ts';
 
 export const provisionDirections = ['in', 'out'] as const;
@@ -65,6 +66,21 @@ export interface GrantedProject {
   readonly roles: readonly string[];
 }
 
+/** From when on people are told of its end; null where it has none. */
+export function announcedFrom({ expiresAt, createdAt }: Pick<Provision, 'expiresAt' | 'createdAt'>): number | null {
+  return expiresAt === null ? null : expiresAt - Math.min(provisionLimits.noticeMs, expiresAt - createdAt);
+}
+
+/** When it is removed; a broker that was down when it should have announced that does so late, and gives as much time as else. */
+export function removalOf(
+  provision: Pick<Provision, 'direction' | 'expiresAt' | 'createdAt' | 'noticedAt'>,
+): number | null {
+  const { direction, expiresAt, noticedAt } = provision;
+  const announced = announcedFrom(provision);
+  if (expiresAt === null || announced === null || noticedAt === null || direction === 'out') return expiresAt;
+  return Math.max(expiresAt, noticedAt + (expiresAt - announced));
+}
+
 /** Whom a project here was made for. */
 export type MadeFor = Pick<Provision, 'cloudId'> & Pick<ProvisionContent, 'userId'>;
 
@@ -79,6 +95,12 @@ export interface ProvisionQuery {
   /** Of this partner, and of former ones under its cloud_id. */
   readonly cloudId?: CloudId | undefined;
   readonly states?: readonly ProvisionState[] | undefined;
+  /** Those that end at this time or earlier. */
+  readonly endsBy?: number | undefined;
+  /** Those that nobody got anywhere with since. */
+  readonly quietSince?: number | undefined;
+  /** At most so many. */
+  readonly limit?: number | undefined;
 }
 
 /** Each change is one transaction with its record in the audit; those that find another state than they need change nothing. */
@@ -98,8 +120,8 @@ export interface Provisions {
    * changed by that.
    */
   putBack(provisions: readonly Provision[]): Promise<Provision[]>;
-  /** Says that somebody works on it now; false when it is not `creating` any more. */
-  touch(id: string): Promise<boolean>;
+  /** Says that somebody works on it, or has heard of it, now; false when it is not in that state any more. */
+  touch(id: string, state?: 'creating' | 'active'): Promise<boolean>;
   /** The project is there. Null when it is not `creating` any more. */
   activate(
     id: string,
@@ -115,6 +137,8 @@ export interface Provisions {
   beginRemoval(id: string, by: ProvisionActor): Promise<boolean>;
   /** It is gone. */
   endRemoval(id: string): Promise<void>;
+  /** One that a partner made for us is over: by its time, or because the partner says that it is not there. */
+  ended(id: string, outcome: 'expired' | 'gone'): Promise<boolean>;
   fail(id: string, error: string): Promise<void>;
   /** Projects of one user of a partner: only active ones that have not expired. */
   projectsFor(partnerUid: PartnerUid, userId: string, now: number): Promise<GrantedProject[]>;

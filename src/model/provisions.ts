@@ -58,11 +58,14 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       return row ? toProvision(row) : null;
     },
 
-    list: async ({ direction, cloudId, states } = {}) => {
+    list: async ({ direction, cloudId, states, endsBy, quietSince, limit } = {}) => {
       let rows = db.reader.selectFrom('provisions').selectAll();
       if (direction !== undefined) rows = rows.where('direction', '=', direction);
       if (cloudId !== undefined) rows = rows.where('cloud_id', '=', cloudId);
       if (states !== undefined) rows = rows.where('state', 'in', [...states]);
+      if (endsBy !== undefined) rows = rows.where('expires_at', '<=', endsBy);
+      if (quietSince !== undefined) rows = rows.where('updated_at', '<=', quietSince);
+      if (limit !== undefined) rows = rows.limit(limit);
       return (await rows.orderBy('created_at').orderBy('id').execute()).map(toProvision);
     },
 
@@ -99,12 +102,12 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
         return changed;
       }),
 
-    touch: async (id) => {
+    touch: async (id, state = 'creating') => {
       const { numUpdatedRows } = await db.writer
         .updateTable('provisions')
         .set({ updated_at: clock.now() })
         .where('id', '=', id)
-        .where('state', '=', 'creating')
+        .where('state', '=', state)
         .executeTakeFirstOrThrow();
       return numUpdatedRows > 0n;
     },
@@ -165,6 +168,9 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       const act = { outcome: 'removed', actor: 'broker' } as const;
       await change(id, ['removing'], { state: 'removed' }, act, forgetOldest);
     },
+
+    ended: async (id, outcome) =>
+      (await change(id, presentStates, { state: 'removed' }, { outcome, actor: 'broker' }, forgetOldest)) !== null,
 
     fail: async (id, error) => {
       // Not `updated_at`: that says when somebody last got somewhere.

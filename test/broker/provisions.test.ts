@@ -2,11 +2,13 @@
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
+import { confirmQuietProject, tendOwnProjects } from '../../src/broker/ownProjects.ts';
 import { endTrust } from '../../src/broker/partners.ts';
-import { askForProject, findProvision, giveBackProject } from '../../src/broker/provisions.ts';
+import { askForProject, findProvision, giveBackProject, takeBackProject } from '../../src/broker/provisions.ts';
 import { tendProvisions } from '../../src/broker/provisionTask.ts';
 import { provisionLimits } from '../../src/core/limits.ts';
 import type { Partner } from '../../src/model/partner.ts';
+import { type Provision, presentStates, removalOf } from '../../src/model/provision.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
 import { originTag } from '../../src/server/provisioning/projects.ts';
 import { startBrokerProcess } from '../support/brokerProcess.ts';
@@ -54,15 +56,14 @@ describe('projects across clouds', function () {
       expiresAt: null,
       ...content,
     });
+  const takeBack = (theirs: Provision) => takeBackProject(east.installation, east.broker.keystone!, theirs);
   const round = () => tendProvisions(east.installation, east.broker.keystone!);
   const made = async () => (await east.installation.store.provisions.list({ direction: 'in' })).at(-1)!;
   const projects = () => [...keystone.state.projects.values()].map(({ name }) => name).sort();
-  const notices = async () => {
-    const { entries } = await east.installation.store.feed.read({ after: 0, subjects: ['notice'] });
-    return entries.map(({ payload }) => payload as { reason: string; project_id: string; remove_at: number });
-  };
-  const outcomes = async () =>
-    (await east.installation.store.audit.list({ kind: 'provisioning' })).map(({ outcome }) => outcome);
+  const ours = async () => (await west.installation.store.provisions.list({ direction: 'out' })).at(-1)!;
+  const records = ({ installation }: Cloud) => installation.store.audit.list({ kind: 'provisioning' });
+  const outcomes = async (cloud = east) => (await records(cloud)).map(({ outcome }) => outcome);
+  const notices = async () => (await records(east)).filter(({ outcome }) => outcome === 'removal_announced');
 
   it('are asked for, found on both sides, and given back', async () => {
     const project = await ask({ userId: 'u1' }, 'first');
@@ -110,14 +111,14 @@ describe('projects across clouds', function () {
     } finally {
       database.close();
     }
-    // More than the audit takes: an error of ours that no repeat mends, while the partner has the project.
+    // More than an answer may hold: no repeat mends that, while the partner has the project.
     const roles = (names: readonly string[]) => {
       const theirs = new Sqlite(join(east.home, 'alliance.db'));
       theirs.prepare('update provisions set roles = ?').run(JSON.stringify(names));
       theirs.close();
     };
     roles(Array.from({ length: 7000 }, (_, i) => `role-number-${i}`));
-    await rejection(ask({}, 'unstored'), 'bad_request');
+    await rejection(ask({}, 'unstored'), 'wire_malformed');
     expect(await west.installation.store.provisions.list()).to.have.length(1);
     roles(['member']);
     expect((await ask({}, 'unstored')).projectId).to.equal((await made()).projectId);
@@ -133,8 +134,8 @@ describe('projects across clouds', function () {
     await round();
     const [notice, ...more] = await notices();
     expect(more).to.deep.equal([]);
-    expect(notice).to.deep.include({ reason: 'expires', project_id: project.projectId, partner: 'west' });
-    expect(notice!.remove_at).to.be.within(expiresAt, expiresAt + 5000);
+    expect(notice).to.deep.include({ subject: project.projectId, partner: 'west' });
+    expect(removalOf(await made())).to.be.within(expiresAt, expiresAt + 5000);
     expect(projects()).to.include('web');
     clock.advance(provisionLimits.noticeMs);
     expect(await east.installation.store.provisions.projectsFor(atEast.uid, 'u', clock.now())).to.deep.equal([]);
@@ -144,11 +145,105 @@ describe('projects across clouds', function () {
     expect(await outcomes()).to.deep.equal(['asked', 'provisioned', 'removal_announced', 'removal_began', 'removed']);
   });
 
+  it('are announced and ended by whoever asked for them, too, whatever becomes of the partner', async () => {
+    await ask({ expiresAt: clock.now() + 10 * day });
+    await ask({ name: 'lasting' });
+    keystone.faults.always('down', { match: { path: /projects/ } });
+    await rejection(ask({ name: 'unanswered', expiresAt: clock.now() + 10 * day }), 'keystone_unreachable');
+    await east.stopBroker();
+    const tend = () => tendOwnProjects(west.installation);
+    await tend();
+    clock.advance(10 * day - provisionLimits.noticeMs);
+    await tend();
+    await tend();
+    const named = async (name: string) =>
+      (await west.installation.store.provisions.list()).find(({ asked }) => asked.name === name)!;
+    expect(await named('web')).to.deep.include({ state: 'active', noticedAt: (await named('web')).updatedAt });
+    expect((await outcomes(west)).filter((outcome) => outcome === 'removal_announced')).to.have.length(1);
+    clock.advance(provisionLimits.noticeMs);
+    await tend();
+    expect((await named('web')).state).to.equal('removed');
+    expect((await named('unanswered')).state).to.equal('removed');
+    expect(await named('lasting')).to.deep.include({ state: 'active', noticedAt: null });
+    expect((await outcomes(west)).slice(-2)).to.deep.equal(['expired', 'expired']);
+    await east.startBroker();
+  });
+
+  it('that the partner removes by itself end where they were asked for, once the partner was asked', async () => {
+    const kept = await ask({ name: 'kept' });
+    const project = await ask({});
+    const confirm = () => confirmQuietProject(west.installation, atWest);
+    const states = async () =>
+      (await west.installation.store.provisions.list()).map(({ asked, state }) => `${asked.name} ${state}`);
+    await takeBack(await made());
+    await confirm();
+    expect(await states(), 'too early to ask').to.deep.equal(['kept active', 'web active']);
+    clock.advance(provisionLimits.confirmMs);
+    await confirm();
+    await confirm();
+    await confirm();
+    expect(await states()).to.deep.equal(['kept active', 'web removed']);
+    expect((await records(west)).at(-1)).to.deep.include({ outcome: 'gone', subject: project.projectId });
+    expect(projects(), 'asking makes none').to.deep.equal(['admin', 'demo', 'kept']);
+    expect((await ask({ name: 'kept' }, kept.requestId)).updatedAt).to.be.greaterThan(kept.updatedAt);
+  });
+
+  it('whose answer was lost can be given back, whether they were made or not', async () => {
+    const { provisions } = west.installation.store;
+    const lose = async (name: string) => {
+      keystone.faults.always('down', { match: { method: 'POST', path: /projects/ } });
+      await rejection(ask({ name }, `for-${name}`), 'keystone_unreachable');
+      keystone.faults.clear();
+      return findProvision(west.installation, atWest.cloudId, 'out', `for-${name}`);
+    };
+    expect(await giveBackProject(west.installation, atWest, await lose('web'))).to.equal('given back');
+    expect(await provisions.list({ states: presentStates })).to.deep.equal([]);
+    expect(projects()).to.deep.equal(['admin', 'demo']);
+    // One that the partner would not make now: there is none, and it is forgotten.
+    const refused = await lose('web2');
+    const theirs = await findProvision(east.installation, atEast.cloudId, 'in', 'for-web2');
+    const { details } = await rejection(takeBack(theirs), 'project_not_found');
+    expect(details).to.contain('being made');
+    clock.advance(provisionLimits.healMs);
+    await takeBack(theirs);
+    keystone.state.addProject('web2');
+    await giveBackProject(west.installation, atWest, refused);
+    expect(await provisions.list({ states: presentStates })).to.deep.equal([]);
+    // And where the partner cannot be reached it stays.
+    const unreached = await lose('web3');
+    keystone.faults.always('down', { match: { method: 'POST', path: /projects/ } });
+    await rejection(giveBackProject(west.installation, atWest, unreached), 'keystone_unreachable');
+    expect(await ours()).to.include({ state: 'creating' });
+  });
+
+  it('that were left half done can be taken back by the side that made them', async () => {
+    keystone.faults.always('down', { match: { method: 'POST', path: /projects/ } });
+    for (const name of ['never', 'made']) await rejection(ask({ name }, `for-${name}`), 'keystone_unreachable');
+    keystone.faults.clear();
+    keystone.state.addProject('made', { tags: [originTag({ partnerUid: atEast.uid, requestId: 'for-made' })] });
+    clock.advance(provisionLimits.healMs);
+    for (const theirs of await east.installation.store.provisions.list()) await takeBack(theirs);
+    expect(projects()).to.deep.equal(['admin', 'demo']);
+    expect(await east.installation.store.provisions.list({ states: presentStates })).to.deep.equal([]);
+  });
+
+  it('of one name are told apart by their ids', async () => {
+    const [first, second] = [await ask({}), await ask({ name: 'other' })];
+    const database = new Sqlite(join(west.home, 'alliance.db'));
+    database.prepare('update provisions set asked = (select asked from provisions where id = ?)').run(first.id);
+    database.close();
+    const find = (project: string) => findProvision(west.installation, atWest.cloudId, 'out', project);
+    await rejection(find('web'), 'bad_request');
+    expect((await find(second.projectId!)).id).to.equal(second.id);
+    expect((await find(second.requestId)).id).to.equal(second.id);
+  });
+
   it('are not removed without a notice, even where the broker was down when it was due', async () => {
     await ask({ expiresAt: clock.now() + 10 * day });
     clock.advance(20 * day);
     await round();
     expect(await notices()).to.have.length(1);
+    expect(removalOf(await made())).to.be.closeTo(clock.now() + provisionLimits.noticeMs, 5000);
     expect(projects()).to.include('web');
     clock.advance(provisionLimits.noticeMs - 1000);
     await round();
@@ -181,7 +276,7 @@ describe('projects across clouds', function () {
     await round();
     expect(await made()).to.include({ state: 'off' });
     expect(keystone.state.projects.get(projectId!)!.enabled).to.equal(false);
-    expect((await notices()).map(({ reason }) => reason)).to.deep.equal(['trust_ended']);
+    expect(await outcomes()).to.deep.equal(['asked', 'provisioned', 'removal_announced', 'switched_off']);
     clock.advance(provisionLimits.graceMs - 5000);
     await round();
     expect(projects()).to.include('web');

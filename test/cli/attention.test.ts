@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { attentionOf, daysLeft, describeEnd } from '../../src/cli/attention.ts';
 import type { Partner } from '../../src/model/partner.ts';
+import type { Provision } from '../../src/model/provision.ts';
 
 const day = 86_400_000;
 const now = Date.UTC(2027, 0, 1);
@@ -12,6 +13,7 @@ const quiet = {
   knowsUs: () => true,
   keystone: { error: null },
   broker: { running: true, died: false, answers: true, ready: true },
+  projects: [],
   disputedKeys: [],
   auditAlarms: [],
 };
@@ -58,6 +60,34 @@ describe('cli/attention', () => {
     expect(more).to.deep.equal([]);
     expect([one!.kind, one!.partner]).to.deep.equal(['token_key', 'east']);
     expect(one!.message).to.contain('SHA256:AB');
+  });
+
+  it('projects whose time ends, on both sides', () => {
+    const project = (changes: Partial<Provision>) =>
+      ({
+        direction: 'in',
+        cloudId: 'west',
+        asked: { name: 'shop' },
+        createdAt: now - 90 * day,
+        expiresAt: now + 2 * day,
+        noticedAt: null,
+        ...changes,
+      }) as Provision;
+    const late = { expiresAt: now - day, noticedAt: now - day };
+    const projects = [
+      project({}),
+      project({ direction: 'out' }),
+      project(late),
+      project({ ...late, direction: 'out' }),
+    ];
+    const found = attentionOf({ ...quiet, projects });
+    expect(found.map(({ kind, partner: of }) => `${kind} ${of}`)).to.deep.equal(projects.map(() => 'project west'));
+    expect(found.map(({ message }) => message)).to.deep.equal([
+      'The time of project shop, made here for west, ends in 2 d: it is removed then.',
+      'The time of our project shop at west ends in 2 d: it is removed then.',
+      'The time of project shop, made here for west, ends in 2 d: it is removed then.',
+      'The time of our project shop at west is over: it is removed then.',
+    ]);
   });
 
   it('nothing of what is well', () => {

@@ -119,7 +119,8 @@ describe('alliance provision', function () {
 
   it('a request whose answer is missing says by which id it can be repeated', async () => {
     keystone.faults.always('down', { match: { method: 'POST', path: /projects/ } });
-    const { code, stderr } = await run(west, 'provision project late --partner east --request-id later-1');
+    const command = 'provision project late --partner east --role member --expires 90d --request-id later-1';
+    const { code, stderr } = await run(west, command);
     expect([code, stderr]).to.satisfy(
       ([c, text]: [number, string]) => c === 1 && text.includes('--request-id later-1'),
     );
@@ -127,11 +128,47 @@ describe('alliance provision', function () {
     const rows = (await run(west, 'provision list')).stdout.split('\n');
     expect(rows[0]).to.match(/REQUEST *$/);
     expect(rows[1]).to.match(/late +creating .*later-1 *$/);
-    const done = await run(west, 'provision project late --partner east --request-id later-1');
-    expect(done.code, done.stderr).to.equal(0);
+    // The listed time, no time at all, and the same words as before are the same request; others are not.
+    const [listed] = (await list(west)).map(({ expires_at: time }) => time);
+    for (const other of ['--expires none', '--expires 2099-01-01', '--user u1', '--role reader']) {
+      const refused = await run(west, `provision project late --partner east --request-id later-1 ${other} --json`);
+      expect(checked('error', JSON.parse(refused.stderr)).field, other).to.equal('request_id');
+    }
+    const done = await json(west, 'provision-project', command);
+    expect(done).to.include({ state: 'active', expires_at: listed });
+    const shown = /removed +(\S+ ?\S*Z)/.exec((await run(west, command)).stdout)![1]!;
+    for (const same of ['', ` --expires ${shown.replace(' ', 'T')}`])
+      expect(
+        await json(west, 'provision-project', `provision project late --partner east --request-id later-1${same}`),
+      ).to.include({ project_id: done.project_id as string });
     expect((await run(west, 'provision list')).stdout).not.to.contain('later-1');
     const refused = await run(west, 'provision project admin --partner east');
     expect(refused.stderr).not.to.contain('--request-id');
+  });
+
+  it('one whose answer is missing can be given back', async () => {
+    keystone.faults.always('down', { match: { method: 'POST', path: /projects/ } });
+    expect((await run(west, 'provision project lost --partner east --request-id lost-1')).code).to.equal(1);
+    keystone.faults.clear();
+    const gone = await json(west, 'provision-remove', 'provision remove lost-1 --partner east');
+    expect(gone).to.deep.include({ name: 'lost', direction: 'out' });
+    expect((await list(west)).map(({ name }) => name)).to.deep.equal(['late']);
+    expect((await list(east)).map(({ name }) => name)).to.deep.equal(['late']);
+  });
+
+  it('those whose end is near are shown in the list and by status, on both sides', async () => {
+    const made = await run(west, 'provision project brief --partner east --expires 2d');
+    expect(made.code, made.stderr).to.equal(0);
+    for (const cloud of [west, east]) {
+      const lines = (await run(cloud, 'provision list')).stdout.split('\n');
+      expect(lines.find((line) => line.includes(' brief '))).to.match(/Z \(in (2 d|1 d 23 h)\)/);
+      expect(lines.find((line) => line.includes(' late '))).not.to.match(/\(in /);
+      const { attention } = await json<{ attention: View[] }>(cloud, 'status', 'status');
+      const [ending, ...more] = attention.filter(({ kind }) => kind === 'project');
+      expect(more).to.deep.equal([]);
+      expect(ending!.message).to.match(/project brief.* ends in (2 d|1 d 23 h)/);
+    }
+    expect((await run(west, 'provision remove brief --partner east')).code).to.equal(0);
   });
 
   it('projects of a partner that was removed can still be seen and removed', async () => {

@@ -231,7 +231,19 @@ describe('projects for partners', () => {
     await giveBack(id);
     expect(projects()).to.deep.equal(['admin', 'demo']);
     // A late repeat of the first request makes no second one.
-    await rejection(ask({ request_id: 'gone' }), 'bad_request');
+    await rejection(ask({ request_id: 'gone' }), 'project_not_found');
+    expect(projects()).to.deep.equal(['admin', 'demo']);
+  });
+
+  it('says whether a project is there, and makes none that is not', async () => {
+    const query = { request_id: 'asked', only_known: true };
+    await rejection(ask(query), 'project_not_found');
+    expect(projects()).to.deep.equal(['admin', 'demo']);
+    const made = await ask({ request_id: 'asked' });
+    expect(await ask(query)).to.deep.equal(made);
+    await rejection(ask(query, other), 'project_not_found');
+    await giveBack(made.project_id);
+    await rejection(ask(query), 'project_not_found');
     expect(projects()).to.deep.equal(['admin', 'demo']);
   });
 

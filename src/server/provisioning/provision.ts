@@ -15,13 +15,13 @@ export async function provisionProject(
   context: ServerContext,
   keystone: Keystone,
   partner: Partner,
-  { requestId, content }: ReadProvision,
+  { requestId, content, onlyKnown }: ReadProvision,
 ): Promise<Provision> {
   const { store } = context;
   try {
-    const known =
-      (await store.provisions.find(partner.uid, 'in', requestId)) ??
-      (await reserve(context, keystone, partner, { requestId, content }));
+    const earlier = await store.provisions.find(partner.uid, 'in', requestId);
+    if (!earlier && onlyKnown) throw new AllianceError('project_not_found');
+    const known = earlier ?? (await reserve(context, keystone, partner, { requestId, content }));
     assertSame(known, content);
     return assertThere(known.state === 'creating' ? await makeProject(store, keystone, known) : known);
   } catch (thrown) {
@@ -46,7 +46,7 @@ async function reserve(
   { store, config, clock, log }: ServerContext,
   keystone: Keystone,
   partner: Partner,
-  { requestId, content }: ReadProvision,
+  { requestId, content }: Omit<ReadProvision, 'onlyKnown'>,
 ): Promise<Provision> {
   const { provision: limits } = partnerConfig(config(), partner.cloudId);
   const { tokens } = config();
@@ -64,15 +64,14 @@ async function reserve(
   return store.provisions.reserve(partner, request, limits.projects);
 }
 
-const badRequestId = (details: string): AllianceError =>
-  new AllianceError('bad_request', { field: 'request_id', details });
-
 function assertSame({ asked }: Provision, content: ProvisionContent): void {
-  if (!sameContent(asked, content)) throw badRequestId('This request_id was used for another request.');
+  const details = 'This request_id was used for another request.';
+  if (!sameContent(asked, content)) throw new AllianceError('bad_request', { field: 'request_id', details });
 }
 
 function assertThere(provision: Provision): Provision {
-  if (provision.state !== 'active') throw badRequestId('The project of this request was removed.');
+  const details = 'The project of this request was removed.';
+  if (provision.state !== 'active') throw new AllianceError('project_not_found', { details });
   return provision;
 }
 

@@ -7,6 +7,8 @@ import { ProvisionedProject, type ProvisionRequest, toInt64, toNumber } from '..
 export interface ReadProvision {
   readonly requestId: string;
   readonly content: ProvisionContent;
+  /** Nothing is made that is not known. */
+  readonly onlyKnown: boolean;
 }
 
 const bad = (field: string, details: string): AllianceError => new AllianceError('bad_request', { field, details });
@@ -21,11 +23,12 @@ function checkText(text: string, field: string, maxBytes: number): string {
 /** @throws AllianceError bad_request */
 export function readProvision(request: ProvisionRequest): ReadProvision {
   const { requestIdBytes, nameBytes, idBytes, roleBytes, roles: mostRoles } = provisionLimits;
-  const { request_id: requestId, name, user_id: userId, roles, expires_at: expiresAt } = request;
+  const { request_id: requestId, name, user_id: userId, roles, expires_at: expiresAt, only_known: onlyKnown } = request;
   if (roles && (roles.length < 1 || roles.length > mostRoles))
     throw bad('roles', `1 to ${mostRoles} roles can be asked for.`);
   return {
     requestId: checkText(requestId, 'request_id', requestIdBytes),
+    onlyKnown: onlyKnown === true,
     content: {
       name: checkText(name, 'name', nameBytes),
       userId: userId === undefined ? null : checkText(userId, 'user_id', idBytes),

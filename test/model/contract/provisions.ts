@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { provisionLimits } from '../../../src/core/limits.ts';
 import type { Partner } from '../../../src/model/partner.ts';
-import type { NewProvision } from '../../../src/model/provision.ts';
+import type { NewProvision, ProvisionQuery } from '../../../src/model/provision.ts';
 import { rejection } from '../../support/errors.ts';
 import { newPartner, testStart } from '../../support/store.ts';
 import type { Bench } from './bench.ts';
@@ -133,6 +133,40 @@ export function describeProvisions(bench: Bench): void {
       expect(await provisions.findProject(east.uid, 'in', first.projectId!)).to.deep.equal(first);
       expect(await provisions.findProject(east.uid, 'out', first.projectId!)).to.equal(null);
     }).timeout(20_000);
+
+    it('that partners made for us end by their time, or by the word of the partner', async () => {
+      const { provisions } = bench.store;
+      const asked = await reserve({ direction: 'out', expiresAt: testStart + 10 });
+      const had = await make({ direction: 'out', expiresAt: testStart + 20 });
+      const lasting = await make({ direction: 'out' });
+      const ids = async (query: ProvisionQuery) => (await provisions.list(query)).map(({ id }) => id);
+      expect(await ids({ endsBy: testStart + 9 })).to.deep.equal([]);
+      expect(await ids({ endsBy: testStart + 20 })).to.have.members([asked.id, had.id]);
+      expect(await ids({ endsBy: testStart + 20, limit: 1 })).to.have.length(1);
+      expect(await provisions.ended(asked.id, 'expired')).to.equal(true);
+      expect(await provisions.ended(asked.id, 'expired'), 'only once').to.equal(false);
+      bench.clock.advance(5);
+      expect(await ids({ states: ['active'], quietSince: testStart })).to.have.members([had.id, lasting.id]);
+      expect(await provisions.touch(lasting.id)).to.equal(false);
+      expect(await provisions.touch(lasting.id, 'active')).to.equal(true);
+      expect(await ids({ states: ['active'], quietSince: testStart })).to.deep.equal([had.id]);
+      expect(await provisions.ended(had.id, 'gone')).to.equal(true);
+      expect(await ids({ states: ['removed'] })).to.have.members([asked.id, had.id]);
+      expect((await outcomes()).slice(-2)).to.deep.equal(['expired', 'gone']);
+    });
+
+    it('say whom they were made for until they are gone', async () => {
+      const { provisions } = bench.store;
+      const asked = { name: 'web', userId: 'ann', roles: null, expiresAt: null };
+      const { id, projectId } = await make({ asked });
+      const out = await make({ direction: 'out' });
+      expect(await provisions.madeFor(projectId!)).to.deep.equal({ cloudId: 'east', userId: 'ann' });
+      expect(await provisions.madeFor(out.projectId!), 'one that is elsewhere').to.equal(null);
+      await provisions.beginRemoval(id, 'partner');
+      expect(await provisions.madeFor(projectId!)).to.deep.equal({ cloudId: 'east', userId: 'ann' });
+      await provisions.endRemoval(id);
+      expect(await provisions.madeFor(projectId!)).to.equal(null);
+    });
 
     it('are forgotten after a time once they are removed; those of forgotten partners are not, unless we asked', async () => {
       const { store, clock } = bench;
