@@ -1,7 +1,5 @@
 /** `alliance demo`: two clouds, each with a broker and a service, and the whole story between them. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import type { Command } from 'commander';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import { type Cli, exits } from './cli.ts';
@@ -10,6 +8,7 @@ import { tellServiceStory } from './demoService.ts';
 import { tellStory } from './demoStory.ts';
 import { describeFailure } from './failure.ts';
 import { addCommand, finish } from './group.ts';
+import { openDemoRoot } from './staging.ts';
 import { formatDuration } from './text.ts';
 
 export function addDemo(program: Command, cli: Cli): void {
@@ -35,7 +34,10 @@ async function demo(cli: Cli, exit: boolean): Promise<number> {
   const paint = painter(cli);
   const startedAt = performance.now();
   const ended = untilSignal();
-  const root = mkdtempSync(join(tmpdir(), 'alliance-demo-'));
+  const root = openDemoRoot();
+  const removeRoot = () => rmSync(root, { recursive: true, force: true });
+  // A second Ctrl-C and a reader that has gone end the process on the spot.
+  process.once('exit', removeRoot);
   const clouds: DemoCloud[] = [];
   let failed = 0;
   let number = 0;
@@ -92,7 +94,8 @@ async function demo(cli: Cli, exit: boolean): Promise<number> {
     return exits.done;
   } finally {
     for (const cloud of clouds.reverse()) await cloud.stop();
-    rmSync(root, { recursive: true, force: true });
+    removeRoot();
+    process.off('exit', removeRoot);
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { expect } from 'chai';
 import { startDemoCloud } from '../../src/cli/demoCloud.ts';
 import { tellServiceStory } from '../../src/cli/demoService.ts';
@@ -8,7 +8,7 @@ import { silentLogger } from '../../src/core/log.ts';
 import { runAlliance } from '../support/alliance.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { checked } from '../support/jsonSchema.ts';
-import { startService } from '../support/servedCloud.ts';
+import { type Service, startService } from '../support/servedCloud.ts';
 
 describe('cli/demo', function () {
   this.timeout(60_000);
@@ -44,6 +44,50 @@ describe('cli/demo', function () {
       // Nothing is left running where a command failed.
       demo.child.kill('SIGKILL');
     }
+  });
+
+  it('the next one removes the homes of one that was killed, and of no other', async () => {
+    const directory = temporaryDirectory();
+    const homes = () => readdirSync(directory.path).sort();
+    const running: Service[] = [];
+    const start = async (): Promise<Service> => {
+      const demo = startService(['demo'], { env: { TMPDIR: directory.path } });
+      running.push(demo);
+      await demo.said(/^ 1\. /, 40_000);
+      return demo;
+    };
+    try {
+      const killed = await start();
+      const [left] = homes();
+      expect(left).to.match(new RegExp(`^alliance-demo-${killed.child.pid}-`));
+      killed.child.kill('SIGKILL');
+      await killed.ended;
+      const others = [`alliance-demo-${process.pid}-AbCdEf`, 'alliance-demo-x-AbCdEf'];
+      // Only root can make what is another user's.
+      if (process.getuid?.() === 0) others.push(`${left}Other`);
+      for (const name of others) mkdirSync(directory.file(name));
+      if (others.length > 2) chownSync(directory.file(others[2]!), 65_534, 65_534);
+      others.push(`${left}Link`);
+      symlinkSync(directory.file(others[0]!), directory.file(`${left}Link`));
+      const { child } = await start();
+      expect(homes()).not.to.include(left);
+      expect(homes()).to.include.members(others);
+      expect(homes().filter((name) => name.startsWith(`alliance-demo-${child.pid}-`))).to.have.length(1);
+    } finally {
+      for (const { child } of running) child.kill('SIGKILL');
+      for (const { ended } of running) await ended;
+      directory.remove();
+    }
+  });
+
+  it('leaves nothing where its reader has gone', async () => {
+    const directory = temporaryDirectory();
+    const demo = startService(['demo', '--exit'], { env: { TMPDIR: directory.path } });
+    await demo.said(/^ 1\. /, 40_000);
+    demo.child.stdout.destroy();
+    expect(await demo.ended).to.equal(0);
+    expect(readdirSync(directory.path).filter((name) => name.startsWith('alliance'))).to.deep.equal([]);
+    directory.remove();
   });
 
   it('a step that comes out wrong is told as such', async () => {
