@@ -6,7 +6,15 @@ import { z } from 'zod';
 import { formatEndpoint, parseEndpoint, parseHostPort, parseNetwork, parseUrl } from './endpoint.ts';
 import { AllianceError } from './errors.ts';
 import { type CloudId, parseCloudId } from './ids.ts';
-import { auditLimits, connectionLimits, keystoneLimits, pairingLimits, partnerLimits, tokenLimits } from './limits.ts';
+import {
+  auditLimits,
+  connectionLimits,
+  keystoneLimits,
+  pairingLimits,
+  partnerLimits,
+  provisionLimits,
+  tokenLimits,
+} from './limits.ts';
 import { logLevels } from './log.ts';
 import { wholeMatcher } from './pattern.ts';
 
@@ -124,8 +132,9 @@ const provisioning = z.strictObject({
   domain: text().default('Default').describe('Domain, by name, that they are made in.'),
   roles: z
     .array(text())
+    .max(provisionLimits.roles)
     .default(['member'])
-    .describe('Roles that may be asked for; all of them are given when none is asked for.'),
+    .describe('Roles that may be asked for, at most 16; all of them are given when none is asked for.'),
   life_days: z.int().min(1).max(3650).optional().describe('Longest life; without end when not given.'),
 });
 

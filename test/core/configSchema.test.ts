@@ -34,6 +34,7 @@ describe('configSchema', () => {
     { exports: { interfaces: ['all'] } },
     { dial: { allow: ['10.0.0.0/40'] } },
     { partners: { west: { authenticate: 'true' } } },
+    { partners: { west: { provision: { roles: Array.from({ length: 17 }, (_, i) => `role-${i}`) } } } },
     { partners: [] },
     { unknown: 1 },
   ];
