@@ -28,7 +28,8 @@ export const criteria = [
   'expiresAt',
 ] as const satisfies readonly (keyof RevocationEvent)[];
 
-const id = z.string().min(1).nullish();
+/** Any text, for it is compared and nothing else: one that is no token's must not keep the others from being told. */
+const id = z.string().nullish();
 
 const row = z
   .object({
