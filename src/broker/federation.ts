@@ -7,9 +7,11 @@ import { createForeignTokens, type ForeignTokens } from '../token/foreign.ts';
 import { Hints } from '../token/hints.ts';
 import { createLocaliser, type Localiser } from '../token/localise.ts';
 import { PartnerNotices } from '../token/notices.ts';
+import { OwnTokens } from '../token/ownTokens.ts';
 import { type Followers, startFollowers } from '../token/revocation/follower.ts';
 import { RevocationMarks } from '../token/revocation/marks.ts';
 import { RevocationSource } from '../token/revocation/source.ts';
+import { askWhetherLocal } from '../token/search.ts';
 import type { Installation } from './installation.ts';
 
 export interface Federation {
@@ -31,7 +33,11 @@ export async function startFederation(installation: Installation, keystone: Keys
   const { pool, view, store, clock, log, telemetry, ownTokenKeys } = installation;
   const config = () => installation.config;
   const marks = new RevocationMarks(clock);
-  const hints = new Hints({ view, clock });
+  const kept = { store: store.ownTokens, log };
+  const ownTokens = new OwnTokens({ clock, kept, allHere: () => config().tokens.allLoginsHere });
+  const hints = new Hints({ view, clock, own: ownTokens });
+  await ownTokens.start();
+  view.onLook(() => ownTokens.look());
   const revocations = new RevocationSource({ keystone, store, view, marks, clock, log });
   const notices = new PartnerNotices({ pool, view, hints, clock });
   revocations.onAppend((head) => notices.pop(head));
@@ -51,6 +57,7 @@ export async function startFederation(installation: Installation, keystone: Keys
     hints,
     followers,
     ownTokenKeys,
+    isLocal: keystone && askWhetherLocal(keystone),
   });
   const shares = partnerKeystones(keystone, () => config().limits.keystoneConcurrencyPerPartner);
   const shareOf = (partner: Partner) => shares(partner) ?? missingKeystone();
@@ -68,7 +75,7 @@ export async function startFederation(installation: Installation, keystone: Keys
     stop: async () => {
       foreign.close();
       notices.close();
-      await Promise.all([followers.stop(), revocations.stop()]);
+      await Promise.all([followers.stop(), revocations.stop(), ownTokens.stop()]);
     },
   };
 }

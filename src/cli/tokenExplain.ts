@@ -9,6 +9,7 @@ import { createForeignTokens, type ForeignVerdict } from '../token/foreign.ts';
 import { Hints } from '../token/hints.ts';
 import { createLocaliser, type Localised } from '../token/localise.ts';
 import { RevocationMarks } from '../token/revocation/marks.ts';
+import { askWhetherLocal } from '../token/search.ts';
 import { type Cli, exits } from './cli.ts';
 import { addCommand, finish } from './group.ts';
 import { readSecret } from './input.ts';
@@ -71,6 +72,7 @@ async function explain(
     config: () => installation.config,
     marks: new RevocationMarks(clock),
     hints: new Hints({ view, clock }),
+    isLocal: keystone && askWhetherLocal(keystone),
     followers: { head: () => null, wake: () => undefined },
   });
   try {

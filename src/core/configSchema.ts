@@ -206,6 +206,12 @@ const tokens = z.strictObject({
     .describe(
       'Whom to ask about a token that nothing else recognises: `none`; `hint`, every provider by a hash of the token; or a list of cloud_ids to which such tokens may be sent.',
     ),
+  all_logins_here: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether every login of this cloud goes through the facade of this broker, so that it may say of a token that it is not of this cloud; partners with `tokens.ask: hint` need that of all their providers.',
+    ),
   jws_keys: text()
     .optional()
     .describe("Directory of the public keys (PEM) of this cloud's JWS tokens, to publish to partners."),

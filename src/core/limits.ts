@@ -255,6 +255,10 @@ export const foreignLimits = {
   silentMs: 5 * SECOND,
   /** For one question whether a partner knows a token. */
   claimMs: 2 * SECOND,
+  /** A partner that has told nothing for so long, however often it was asked, keeps no unknown token undecided. */
+  absentMs: MINUTE,
+  /** Silence is no longer one where nobody asked for so long. */
+  unaskedMs: 10 * MINUTE,
   /** Partners that are asked so at a time. */
   claimsAtOnce: 16,
   /** Searches among partners for the issuers of tokens that nobody here knows: of one caller, and in all, which is less than `claimsPerS`. */
@@ -375,6 +379,12 @@ export const revocationLimits = {
 /** Tokens by hash: those that were announced, and those that partners may ask about. */
 export const hintLimits = {
   ownTokens: 10_000,
+  /** So long after their expiry own tokens are still known to be that: no less than Keystone validates them for who asks so. */
+  keepExpiredMs: 2 * DAY,
+  /** No token lives longer: of those from before it, nothing has to be known. */
+  lifeMs: DAY,
+  /** What was learnt is stored after this long. */
+  saveMs: 500,
   announcedPerPartner: 10_000,
   /** A partner that does not ask for so long costs nothing more. */
   askerMs: 10 * MINUTE,

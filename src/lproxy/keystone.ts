@@ -38,9 +38,9 @@ function assertForm(token: string): void {
 const isUnknown = (answer: HttpAnswer): boolean => answer.status === 404 && isKeystoneError(answer.text, 404);
 
 async function validate(call: Call, token: string, options: ValidateOptions): Promise<TokenAnswer> {
-  const { allowExpired = false, catalog = true } = options;
+  const { allowExpired = false, accessRules = false, catalog = true } = options;
   const search = query({ nocatalog: catalog ? undefined : '', allow_expired: allowExpired ? '1' : undefined });
-  const headers = { 'x-subject-token': token };
+  const headers = { 'x-subject-token': token, ...(accessRules && { 'openstack-identity-access-rules': '1.0' }) };
   const answer = await call.sendAuthorised({ method: 'GET', path: `/auth/tokens${search}`, headers });
   const { askedAt } = answer;
   if (isUnknown(answer)) return { status: 'invalid', askedAt };

@@ -75,6 +75,8 @@ export type TokenAnswer =
 export interface ValidateOptions {
   /** Also tokens that expired within Keystone's window (48 h by default). */
   readonly allowExpired?: boolean;
+  /** Also tokens with access rules: for those who enforce them, or only want to know whether there is such a token. */
+  readonly accessRules?: boolean;
   /** False leaves the service catalog out of the body. */
   readonly catalog?: boolean;
 }

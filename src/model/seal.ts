@@ -7,6 +7,7 @@ import { appendChecked, checkEntry, restoredEntry } from './auditChain.ts';
 import { noteRestore } from './auditRestores.ts';
 import { increase, setCounter } from './counters.ts';
 import type { Database } from './database.ts';
+import { leftKey } from './ownTokens.ts';
 
 /** A sealed value that everybody can open who has the right keyring. */
 const probeKey = 'sealed_probe';
@@ -40,6 +41,8 @@ export async function startAnew(db: Database, keyring: Keyring, now: number): Pr
     await trx.deleteFrom('sessions').execute();
     await trx.deleteFrom('invitations').execute();
     await trx.deleteFrom('leases').execute();
+    await trx.deleteFrom('own_tokens').execute();
+    await trx.deleteFrom('settings').where('key', '=', leftKey).execute();
     await trx.deleteFrom('settings').where('key', '=', probeKey).execute();
     await trx
       .insertInto('settings')

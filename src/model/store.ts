@@ -19,6 +19,8 @@ import { createInvitations } from './invitations.ts';
 import { createLeases, type Leases } from './lease.ts';
 import type { Mappings } from './mapping.ts';
 import { createMappings } from './mappings.ts';
+import type { OwnTokens } from './ownToken.ts';
+import { createOwnTokens } from './ownTokens.ts';
 import type { Partners } from './partner.ts';
 import { createPartners } from './partners.ts';
 import type { Provisions } from './provision.ts';
@@ -58,6 +60,7 @@ export interface Store {
   readonly provisions: Provisions;
   readonly tokenKeys: TokenKeys;
   readonly followers: Followers;
+  readonly ownTokens: OwnTokens;
   readonly settings: Settings;
   /** Grows with every change of partners, their keys, our identity, and with every revocation of sessions. Throws database_replaced. */
   trustEpoch(): Promise<number>;
@@ -104,6 +107,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     provisions,
     tokenKeys: createTokenKeys(db, clock),
     followers: createFollowers(db),
+    ownTokens: createOwnTokens(db, keyring),
     settings: createSettings(db.light),
     audit,
     feed,

@@ -195,6 +195,7 @@ export interface Tables {
   mappings: { partner_uid: PartnerUid; rules: string; updated_at: number };
   token_keys: TokenKeyRow;
   followers: FollowerRow;
+  own_tokens: { id: Buffer; key: Buffer; expires_at: number };
   provisions: ProvisionRow;
   audit: AuditRow;
   /** One row: number and hash of the latest record. */

@@ -2,11 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import type { ClientPool } from '../client/pool.ts';
 import type { TrustView } from '../client/trustView.ts';
-import { AllianceError, toAllianceError } from '../core/errors.ts';
+import { toAllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { foreignLimits, tokenLimits } from '../core/limits.ts';
 import type { Partner } from '../model/partner.ts';
 import { claimToken } from '../rproxy/tokens.ts';
+import { type Absences, assertDecided } from './absences.ts';
 import { Bounded } from './bounded.ts';
 import type { Hints } from './hints.ts';
 
@@ -14,6 +15,7 @@ export interface ClaimantsOptions {
   readonly pool: ClientPool;
   readonly view: Pick<TrustView, 'cloudId'>;
   readonly hints: Pick<Hints, 'hintFor' | 'verifyProof'>;
+  readonly absences: Absences;
   /** Stands for a token. */
   readonly idOf: (token: string) => string;
   /** Monotonic, ms. */
@@ -21,12 +23,12 @@ export interface ClaimantsOptions {
 }
 
 /**
- * Those of `providers` that hold the token. Throws `unreachable` where one did not answer: it may hold it, too, and be its issuer, and who
- * keeps the others from answering must not thereby be the only one.
+ * Those of `providers` that hold the token. Throws `unreachable` where one did not tell, because it does not answer or cannot know: it may
+ * be the issuer, and who keeps it from answering must not thereby be the only one.
  */
 export type Claimants = (token: string, providers: readonly Partner[]) => Promise<readonly Partner[]>;
 
-export function createClaimants({ pool, view, hints, idOf, now }: ClaimantsOptions): Claimants {
+export function createClaimants({ pool, view, hints, absences, idOf, now }: ClaimantsOptions): Claimants {
   /** Tokens that nobody held a moment ago: guessing costs partners one question each. */
   const nobodys = new Bounded<number>(foreignLimits.negativeEntries);
 
@@ -39,13 +41,15 @@ export function createClaimants({ pool, view, hints, idOf, now }: ClaimantsOptio
     const nonce = randomBytes(32);
     try {
       const hint = hints.hintFor(token, view.cloudId, partner.cloudId);
-      const proof = await claimToken(pool, partner, { hint, nonce }, { timeoutMs: foreignLimits.claimMs });
-      return proof && hints.verifyProof(token, nonce, proof, partner) ? 'holds' : 'not';
+      const claim = await claimToken(pool, partner, { hint, nonce }, { timeoutMs: foreignLimits.claimMs });
+      if (claim === 'unsure') return 'away';
+      return claim !== 'not_ours' && hints.verifyProof(token, nonce, claim, partner) ? 'holds' : 'not';
     } catch (thrown) {
-      const { errorName, retryable, retryAfterMs } = toAllianceError(thrown);
+      const { errorName, retryAfterMs } = toAllianceError(thrown);
       if (errorName === 'rate_limited')
         pausing.set(partner.uid, now() + Math.min(retryAfterMs ?? Infinity, foreignLimits.retryAfterMs));
-      return retryable ? 'away' : 'not';
+      // Whatever is wrong: that it is not the issuer is something else.
+      return 'away';
     }
   };
 
@@ -54,20 +58,17 @@ export function createClaimants({ pool, view, hints, idOf, now }: ClaimantsOptio
     if (now() - (nobodys.get(id) ?? Number.NEGATIVE_INFINITY) < tokenLimits.negativeCacheMs) return [];
     const waiting = [...providers];
     const holders: Partner[] = [];
-    let away: Partner | undefined;
+    const away: Partner[] = [];
     const askOneByOne = async (): Promise<void> => {
       for (let partner = waiting.shift(); partner; partner = waiting.shift()) {
         const answer = await claims(token, partner);
         if (answer === 'holds') holders.push(partner);
-        if (answer === 'away') away = partner;
+        else absences.note(partner.uid, answer === 'not');
+        if (answer === 'away') away.push(partner);
       }
     };
     await Promise.all(Array.from({ length: foreignLimits.claimsAtOnce }, askOneByOne));
-    if (away)
-      throw new AllianceError('unreachable', {
-        details: `${away.cloudId} may know the token, and cannot be asked.`,
-        retryAfterMs: foreignLimits.retryAfterMs,
-      });
+    assertDecided(away, holders.length > 0, absences);
     if (holders.length === 0) nobodys.set(id, now());
     return holders;
   };

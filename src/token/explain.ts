@@ -37,6 +37,8 @@ export interface ExplainOptions {
 interface Means {
   readonly token: string;
   readonly router: Router;
+  /** Whether it is this cloud's own, although it is not valid here. */
+  readonly isOurs: (token: string) => Promise<boolean>;
   readonly tokens: Config['tokens'];
   readonly validate: (recognised: Recognised, options: { allowExpired: boolean }) => Promise<ForeignVerdict>;
 }
@@ -46,7 +48,7 @@ const redactToken = (token: string): string =>
   `${token.slice(0, Math.min(8, token.length >> 2))}... (${token.length} characters)`;
 
 export async function explain(means: Means, options: ExplainOptions): Promise<Explanation> {
-  const { token, router, tokens, validate } = means;
+  const { token, router, isOurs, tokens, validate } = means;
   const { allowExpired = false, local } = options;
   const steps: ExplainedStep[] = [];
   let found: Found | 'local';
@@ -65,10 +67,12 @@ export async function explain(means: Means, options: ExplainOptions): Promise<Ex
   await take('qualified', tokens.qualified, () => router.qualified(token));
   const signed = () => take('jws', tokens.jws, () => router.jws(token));
   if (router.signedFirst) await signed();
-  await take('local', local !== undefined, async () => ((await local!(token)) ? 'local' : undefined));
+  await take('local', local !== undefined, async () =>
+    (await local!(token)) ? 'local' : (await isOurs(token)) ? 'unusable' : undefined,
+  );
   if (steps.every(({ step }) => step !== 'jws')) await signed();
   await take('known', tokens.known, () => router.remembered(token));
-  await take('hint', tokens.ask === 'hint', () => router.hint(token, { allowExpired }));
+  await take('hint', tokens.ask === 'hint', () => router.hint(token));
   await take('ask', typeof tokens.ask !== 'string', () => router.ask(token, { allowExpired }));
 
   const shown = { token: redactToken(token), steps };

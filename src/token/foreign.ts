@@ -3,7 +3,7 @@ import type { ClientPool } from '../client/pool.ts';
 import type { TrustView } from '../client/trustView.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Config, partnerConfig } from '../core/config.ts';
-import { AllianceError, toAllianceError } from '../core/errors.ts';
+import { toAllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { foreignLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
@@ -11,6 +11,7 @@ import type { Telemetry } from '../core/telemetry.ts';
 import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
 import type { Partner } from '../model/partner.ts';
 import { revokeToken } from '../rproxy/tokens.ts';
+import { Absences } from './absences.ts';
 import { createClaimants } from './claimants.ts';
 import { type ExplainOptions, type Explanation, explain } from './explain.ts';
 import { ForeignCache, type Remembered } from './foreignCache.ts';
@@ -20,10 +21,11 @@ import type { OwnTokenKeys } from './ownKeys.ts';
 import type { RevocationMarks } from './revocation/marks.ts';
 import { readJws } from './routing/jws.ts';
 import { isQualified } from './routing/qualified.ts';
-import { type LastOptions, type Recognised, Router, type Vouching } from './routing/router.ts';
-import { SearchRates } from './searchRates.ts';
+import { type LastOptions, type Recognised, Router } from './routing/router.ts';
+import { createSearch, type IsLocal } from './search.ts';
 import { Silences } from './silences.ts';
 import { SingleFlight } from './singleFlight.ts';
+import { createVouching } from './vouching.ts';
 
 export type { Recognised } from './routing/router.ts';
 
@@ -57,7 +59,7 @@ export interface ForeignTokens {
   isQualified(token: string): boolean;
   /** Whether it says so, or is known to be: nobody is asked, and no signature is verified. */
   isForeign(token: string): boolean;
-  /** After this cloud's Keystone did not know it. Throws `unreachable` where somebody may know it who cannot be asked. */
+  /** After this cloud's Keystone did not know it. Throws `unreachable` where somebody may know it who does not tell. */
   recogniseLast(token: string, options?: LastOptions): Promise<Recognised | undefined>;
   /** Never throws for what a partner does or does not do. */
   validate(recognised: Recognised, options: { readonly allowExpired: boolean }): Promise<ForeignVerdict>;
@@ -80,6 +82,8 @@ export interface ForeignOptions {
   readonly marks: RevocationMarks;
   readonly hints: Hints;
   readonly ownTokenKeys: Pick<OwnTokenKeys, 'signers'>;
+  /** Asks this cloud's Keystone; absent where it has none. */
+  readonly isLocal?: IsLocal | undefined;
   /** Whoever reads the partners' revocations. */
   readonly followers: {
     /** Sequence of the newest revocation that was read; null: none yet. */
@@ -101,10 +105,8 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     bounds: () => ({ ageMs: config().tokens.cacheMs, entries: config().tokens.cacheEntries }),
     staleMs,
   });
-  const flightOptions = { limits: foreignLimits, now: () => cache.now() };
-  const flights = new SingleFlight<ForeignVerdict>(flightOptions);
+  const flights = new SingleFlight<ForeignVerdict>({ limits: foreignLimits, now: () => cache.now() });
   const silences = new Silences(() => cache.now());
-  const searches = new SingleFlight<Recognised | undefined>(flightOptions);
 
   const undecided = (partner: Partner | null, reason: string, retryAfterMs?: number): ForeignVerdict => ({
     kind: 'undecided',
@@ -160,34 +162,18 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   /** What an answer proves beyond itself depends on how the token was recognised: nobody owns a token by being named in it. */
   const validate: ForeignTokens['validate'] = async (recognised, how) => {
     const verdict = await decide(recognised, how);
-    if (verdict.kind === 'valid' && recognised.settled) router.learn(recognised.token, verdict.partner);
+    if (verdict.kind === 'valid' && recognised.settled) router.learn(recognised, verdict.partner);
     return verdict;
-  };
-
-  const vouching = async (candidates: readonly Recognised[], { allowExpired, enough }: Vouching) => {
-    const found: Recognised[] = [];
-    let away: string | undefined;
-    for (const candidate of candidates) {
-      const { kind, partner } = await decide(candidate, { allowExpired });
-      if (kind === 'valid') found.push(candidate);
-      if (kind === 'undecided') away = partner?.cloudId;
-      if (found.length === enough) return found;
-    }
-    // One who does not answer may be the issuer, and who said yes the liar.
-    if (away === undefined) return found;
-    const retryAfterMs = foreignLimits.retryAfterMs;
-    throw new AllianceError('unreachable', {
-      details: `${away} may know the token, and cannot be asked.`,
-      retryAfterMs,
-    });
   };
 
   const idOf = (token: string): string => cache.idOf(token);
   const now = (): number => cache.now();
-  const claimants = createClaimants({ pool, view, hints, idOf, now });
+  const absences = new Absences(now);
+  const claimants = createClaimants({ pool, view, hints, absences, idOf, now });
+  const vouching = createVouching({ decide, absences });
   const ownSigners = () => ownTokenKeys.signers;
   const router = new Router({ view, config, hints, ownSigners, now, idOf, claimants, vouching, log });
-  const searchRates = new SearchRates(now);
+  const search = createSearch({ router, view, config, clock, isLocal: options.isLocal, idOf, now });
 
   /** What is remembered of a partner counts no more, and what was asked until now is not remembered. */
   const forget = (isVoid: (uid: PartnerUid) => boolean): void => {
@@ -212,16 +198,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
 
     isForeign: (token) => router.isForeign(token),
 
-    recogniseLast: async (token, last = {}) => {
-      const known = router.known(token);
-      if (known !== undefined) return known === 'unusable' ? undefined : known;
-      if (config().tokens.ask === 'none') return undefined;
-      if (view.lost) throw new AllianceError('unreachable', { details: 'The database does not answer.' });
-      return searches.run(`${last.allowExpired ? '+' : '-'}${idOf(token)}`, async () => {
-        searchRates.take(last.caller);
-        return router.last(token, last);
-      });
-    },
+    recogniseLast: (token, last) => search.find(token, last),
 
     validate,
 
@@ -251,7 +228,8 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
       }
     },
 
-    explain: (token, how = {}) => explain({ token, router, tokens: config().tokens, validate }, how),
+    explain: (token, how = {}) =>
+      explain({ token, router, isOurs: search.isOurs, tokens: config().tokens, validate }, how),
 
     close: () => {
       closed = true;

@@ -6,22 +6,15 @@ import type { TrustView } from '../client/trustView.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CloudId, PartnerUid } from '../core/ids.ts';
 import { hintLimits } from '../core/limits.ts';
-import { equalBytes, hmacSha256, lengthPrefixed, sha256 } from '../crypto/bytes.ts';
+import { equalBytes, hmacSha256, lengthPrefixed } from '../crypto/bytes.ts';
 import type { Partner } from '../model/partner.ts';
-
-interface Own {
-  readonly key: Buffer;
-  readonly expiresAt: number;
-}
+import { idOf, keyOf, OwnTokens } from './ownTokens.ts';
 
 /** Hints that one partner may ask about, and when it last did. */
 interface Asker {
   readonly keys: Map<string, string>;
   at: number;
 }
-
-const keyOf = (token: string): Buffer => sha256('alliance/1 token', token);
-const idOf = (key: Buffer): string => key.toString('base64url');
 
 /** `asker` is the cloud that met the token, `asked` the one that may have issued it. */
 const hintOf = (key: Buffer, asker: string, asked: string): Buffer =>
@@ -33,35 +26,37 @@ const proofOf = (key: Buffer, nonce: Uint8Array, asker: string, asked: string): 
 export interface HintsOptions {
   readonly view: Pick<TrustView, 'cloudId' | 'partnerByUid' | 'stateOf'>;
   readonly clock: Clock;
-  /** Instead of `hintLimits`. */
-  readonly limits?: { readonly ownTokens: number; readonly announcedPerPartner: number };
+  /** Absent: none that outlive the process, and never all. */
+  readonly own?: OwnTokens;
+  /** Instead of that of `hintLimits`. */
+  readonly announcedPerPartner?: number;
 }
 
 export class Hints {
   readonly #options: HintsOptions;
-  readonly #limits: { readonly ownTokens: number; readonly announcedPerPartner: number };
-  readonly #own = new Map<string, Own>();
+  readonly #own: OwnTokens;
   readonly #askers = new Map<CloudId, Asker>();
   readonly #announced = new Map<PartnerUid, Map<string, number>>();
 
   constructor(options: HintsOptions) {
     this.#options = options;
-    this.#limits = options.limits ?? hintLimits;
+    this.#own = options.own ?? new OwnTokens({ clock: options.clock, allHere: () => false });
+    this.#own.listen({ added: (id, key) => this.#index(id, key), removed: (_id, key) => this.#forget(key) });
   }
 
-  /** A token that this cloud's Keystone issued or called valid. The token itself is not kept. */
-  learn(token: string, expiresAt: number): void {
-    const key = keyOf(token);
-    const id = idOf(key);
-    const now = this.#options.clock.now();
-    if (expiresAt <= now) return;
-    const isNew = !this.#own.delete(id);
-    this.#own.set(id, { key, expiresAt });
-    if (isNew) this.#index(id, key, now);
-    for (const oldest of this.#own.keys()) {
-      if (this.#own.size <= this.#limits.ownTokens) return;
-      this.#forget(oldest);
-    }
+  /** A token that this cloud's Keystone has just issued, or that was seen and that it called valid. */
+  learn(token: string, expiresAt: number, how: 'issued' | 'seen'): void {
+    this.#own.learn(token, expiresAt, how);
+  }
+
+  /** Whether it is known as this cloud's own, valid or not. */
+  isOwn(token: string): boolean {
+    return this.#own.get(idOf(keyOf(token))) !== undefined;
+  }
+
+  /** Whether a token that is not known as this cloud's own is none. */
+  get knowsAll(): boolean {
+    return this.#own.knowsAll;
   }
 
   hintFor(token: string, asker: string, asked: string): Buffer {
@@ -75,9 +70,14 @@ export class Hints {
     this.#announced.set(partner.uid, known);
     known.set(Buffer.from(hint).toString('base64url'), expiresAt);
     for (const oldest of known.keys()) {
-      if (known.size <= this.#limits.announcedPerPartner) return;
+      if (known.size <= (this.#options.announcedPerPartner ?? hintLimits.announcedPerPartner)) return;
       known.delete(oldest);
     }
+  }
+
+  /** What the partner announced is known to be another one's. */
+  dropAnnouncement({ uid, cloudId }: Partner, token: string): void {
+    this.#announced.get(uid)?.delete(hintOf(keyOf(token), this.#options.view.cloudId, cloudId).toString('base64url'));
   }
 
   /** Those that announced the token, of those that may be asked. */
@@ -101,11 +101,11 @@ export class Hints {
 
   /** What proves to `partner` that the token of its hint is known here; undefined when it is not. The work is the same in both cases. */
   prove(hint: Uint8Array, nonce: Uint8Array, partner: Partner): Buffer | undefined {
-    const { view, clock } = this.#options;
+    const { view } = this.#options;
     const id = this.#askerOf(partner.cloudId).keys.get(Buffer.from(hint).toString('base64url'));
     const own = id === undefined ? undefined : this.#own.get(id);
     const proof = proofOf(own?.key ?? nobodysKey, nonce, partner.cloudId, view.cloudId);
-    return own && own.expiresAt > clock.now() ? proof : undefined;
+    return own && proof;
   }
 
   verifyProof(token: string, nonce: Uint8Array, proof: Uint8Array, partner: Partner): boolean {
@@ -126,17 +126,15 @@ export class Hints {
     return made;
   }
 
-  #index(id: string, key: Buffer, now: number): void {
+  #index(id: string, key: Buffer): void {
+    const now = this.#options.clock.now();
     for (const [cloudId, { keys, at }] of this.#askers)
       if (now - at > hintLimits.askerMs) this.#askers.delete(cloudId);
       else keys.set(this.#hintText(key, cloudId), id);
   }
 
-  #forget(id: string): void {
-    const own = this.#own.get(id);
-    if (!own) return;
-    this.#own.delete(id);
-    for (const [cloudId, { keys }] of this.#askers) keys.delete(this.#hintText(own.key, cloudId));
+  #forget(key: Buffer): void {
+    for (const [cloudId, { keys }] of this.#askers) keys.delete(this.#hintText(key, cloudId));
   }
 
   #hintText(key: Buffer, asker: CloudId): string {

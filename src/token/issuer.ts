@@ -56,11 +56,12 @@ const absences: ReadonlySet<ErrorName> = new Set([
   'deadline_exceeded',
 ]);
 
-const unheard = ({ errorName, retryAfterMs, remote }: AllianceError): Heard => ({
+/** Whoever is late with an answer may be busy with others; it is away only if nothing else comes from it either. */
+const unheard = ({ errorName, retryAfterMs, remote }: AllianceError, isSilent: boolean): Heard => ({
   kind: 'undecided',
   reason: errorName,
   retryAfterMs,
-  away: !remote && absences.has(errorName),
+  away: !remote && absences.has(errorName) && (errorName !== 'deadline_exceeded' || isSilent),
 });
 
 export async function askIssuer(question: Question, circumstances: Circumstances): Promise<Heard> {
@@ -76,7 +77,7 @@ export async function askIssuer(question: Question, circumstances: Circumstances
     answer = await validateToken(pool, partner, token, { allowExpired, timeoutMs: foreignLimits.askMs });
     if (answer.status === 'valid') facts = answer.facts ?? undefined;
   } catch (thrown) {
-    return unheard(toAllianceError(thrown));
+    return unheard(toAllianceError(thrown), !cache.isConfirmed(uid));
   }
   if (answer.status === 'indeterminate') {
     const { reason } = answer;

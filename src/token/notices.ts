@@ -57,7 +57,7 @@ export class PartnerNotices {
   /** This cloud has just issued the token. */
   announce(token: string, expiresAt: number): void {
     const { hints, view, clock } = this.#options;
-    hints.learn(token, expiresAt);
+    hints.learn(token, expiresAt, 'issued');
     for (const [partner, reader] of this.#active()) {
       const { announceAt, announcements } = reader;
       if (announceAt === null || clock.now() - announceAt > limits.readerMs) continue;

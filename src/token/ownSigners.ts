@@ -5,6 +5,8 @@ import type { PublishedTokenKey } from '../model/tokenKey.ts';
 import { readJws } from './routing/jws.ts';
 
 export interface OwnSigners {
+  /** Those that the operator configured. */
+  readonly keys: readonly Pick<TokenKey, 'algorithm' | 'key'>[];
   /** Whether all keys of this cloud's tokens are known, so that a partner's key is none of them. */
   readonly certain: boolean;
   /** One of those that are known, or one that signed the broker's own token. */
@@ -28,6 +30,7 @@ export function ownSigners({ token, keys, complete }: OwnEvidence): OwnSigners {
   // A Keystone whose tokens are not signed has no key that anybody could publish. What only looks signed proves nothing.
   const certain = jws ? complete && keys.some(signedOurs) : token !== undefined && !token.startsWith('eyJ');
   return {
+    keys,
     certain,
     isOwn: ({ algorithm, spki, thumbprint }) =>
       known.has(thumbprint.toString('hex')) ||

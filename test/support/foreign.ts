@@ -5,7 +5,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import type { Config } from '../../src/core/config.ts';
 import { AllianceError } from '../../src/core/errors.ts';
 import type { CloudId, PartnerUid } from '../../src/core/ids.ts';
-import { silentLogger } from '../../src/core/log.ts';
+import { type Logger, silentLogger } from '../../src/core/log.ts';
 import { silentTelemetry } from '../../src/core/telemetry.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import type { StoredTokenKey } from '../../src/model/tokenKey.ts';
@@ -62,6 +62,10 @@ export interface FakePartner {
   away: boolean;
   /** It finds that it is asked too often. */
   limited: boolean;
+  /** It may have issued tokens that it knows nothing of. */
+  unsure: boolean;
+  /** It answers nothing that it is asked. */
+  refuses: boolean;
 }
 
 export interface Sent {
@@ -85,6 +89,11 @@ export interface ForeignWorld {
   tokens: Config['tokens'];
   /** What is known of who signs this cloud's tokens. */
   own: OwnSigners;
+  /** Tokens that this cloud's Keystone knows when it is asked in every way; null: it does not answer. */
+  local: Set<string> | null;
+  /** Questions to it. */
+  readonly asked: string[];
+  readonly errors: { readonly facts: object; readonly message: string }[];
   staleMs: number;
   lost: boolean;
   /** What every answer waits for before it is heard. */
@@ -98,6 +107,7 @@ export const tokenSettings: Config['tokens'] = {
   jws: true,
   known: true,
   ask: 'none',
+  allLoginsHere: false,
   cacheMs: 60_000,
   cacheEntries: 1000,
   privilegedRoles: [],
@@ -134,6 +144,8 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
         head: 0,
         away: false,
         limited: false,
+        unsure: false,
+        refuses: false,
       };
       return [name, { partner, ...fake } as FakePartner];
     }),
@@ -174,6 +186,7 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
     world.sent.push({ to, method, token });
     // What it knows when it is asked is what it says, however long that takes.
     if (partner.limited) throw new AllianceError('rate_limited', { retryAfterMs: 1000 });
+    if (partner.refuses) throw new AllianceError('forbidden', { remote: true });
     const answer = partner.away ? null : answerOf(partner, method, argument);
     await world.gate;
     if (!answer) throw new AllianceError('unreachable');
@@ -188,7 +201,7 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
     if (method === 'claimToken') {
       const { hint, nonce } = argument as TokenClaimRequest;
       const { proof } = claims(partner, hint, nonce);
-      return new TokenClaim(proof ? { proof } : {});
+      return new TokenClaim(proof ? { proof } : partner.unsure ? {} : { not_ours: true });
     }
     const { token, allow_expired: allowExpired } = argument as ValidateTokenRequest;
     const body = partner.tokens.get(token);
@@ -210,7 +223,7 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
   const claims = ({ partner, holds }: FakePartner, hint: Buffer, nonce: Buffer): { proof?: Buffer | undefined } => {
     const asker = { cloudId, uid: 'asker' } as unknown as Partner;
     const own = new Hints({ view: { ...view, cloudId: partner.cloudId } as TrustView, clock });
-    for (const token of holds) own.learn(token, clock.now() + 1000);
+    for (const token of holds) own.learn(token, clock.now() + 1000, 'issued');
     return { proof: own.prove(hint, nonce, asker) };
   };
 
@@ -226,7 +239,10 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
     heads: new Map(),
     tokenKeys: [],
     tokens: tokenSettings,
-    own: { certain: true, isOwn: () => false },
+    own: { keys: [], certain: true, isOwn: () => false },
+    local: new Set(),
+    asked: [],
+    errors: [],
     staleMs: 0,
     lost: false,
     gate: Promise.resolve(),
@@ -239,7 +255,14 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
       clock,
       marks,
       hints,
-      log: silentLogger,
+      log: Object.assign(Object.create(silentLogger) as Logger, {
+        error: (facts: object, message: string) => world.errors.push({ facts, message }),
+      }),
+      isLocal: async (token) => {
+        world.asked.push(token);
+        if (!world.local) throw new AllianceError('keystone_unreachable');
+        return world.local.has(token);
+      },
       telemetry: silentTelemetry,
       config: () =>
         ({

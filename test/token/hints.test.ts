@@ -5,20 +5,23 @@ import type { CloudId, PartnerUid } from '../../src/core/ids.ts';
 import { hintLimits } from '../../src/core/limits.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import { Hints } from '../../src/token/hints.ts';
+import { OwnTokens } from '../../src/token/ownTokens.ts';
 import { createTestClock, testStart } from '../support/store.ts';
 
 const partnerOf = (cloudId: string): Partner =>
   ({ uid: `uid-${cloudId}` as PartnerUid, cloudId: cloudId as CloudId, role: 'both' }) as Partner;
 
 /** One cloud's hints; `partners` are those that it knows. */
-function hintsOf(cloudId: string, partners: Partner[], limits?: { ownTokens: number; announcedPerPartner: number }) {
+function hintsOf(cloudId: string, partners: Partner[], limit?: number) {
   const clock = createTestClock();
   const view = {
     cloudId: cloudId as CloudId,
     partnerByUid: (uid: PartnerUid) => partners.find((one) => one.uid === uid),
     stateOf: (partner: Partner) => partner.state ?? ('active' as const),
   };
-  return { clock, hints: new Hints({ view, clock, ...(limits && { limits }) }) };
+  if (limit === undefined) return { clock, hints: new Hints({ view, clock }) };
+  const own = new OwnTokens({ clock, allHere: () => false, limit });
+  return { clock, hints: new Hints({ view, clock, own, announcedPerPartner: limit }) };
 }
 
 const nonce = Buffer.alloc(32, 5);
@@ -56,7 +59,7 @@ describe('hints', () => {
           const hint = asker.hintFor(asked, 'west', 'east');
           // The index is made at the first question, and kept up to date from then on.
           if (early) issuer.prove(hint, nonce, west);
-          for (const token of known) issuer.learn(token, later);
+          for (const token of known) issuer.learn(token, later, 'issued');
           const proof = issuer.prove(hint, nonce, west);
           expect(proof !== undefined).to.equal(known.includes(asked));
           if (proof) expect(asker.verifyProof(asked, nonce, proof, east)).to.equal(true);
@@ -66,34 +69,37 @@ describe('hints', () => {
     );
   });
 
-  it('of tokens that have expired, or were pushed out, are not proved', () => {
-    const { hints, clock } = hintsOf('east', [west], { ownTokens: 2, announcedPerPartner: 2 });
+  it('of tokens that were pushed out, or expired long ago, are not proved; those that end first go first', () => {
+    const { hints, clock } = hintsOf('east', [west], 2);
     const proves = (token: string) => hints.prove(hints.hintFor(token, 'west', 'east'), nonce, west) !== undefined;
-    for (const token of ['a', 'b']) hints.learn(token, later);
+    for (const token of ['a', 'b']) hints.learn(token, later, 'issued');
     expect(['a', 'b'].map(proves)).to.deep.equal([true, true]);
-    hints.learn('a', later);
-    hints.learn('c', later);
-    expect(['a', 'b', 'c'].map(proves)).to.deep.equal([true, false, true]);
-    clock.advance(1001);
-    expect(['a', 'c'].map(proves)).to.deep.equal([false, false]);
-    hints.learn('d', testStart);
-    expect(proves('d')).to.equal(false);
+    hints.learn('c', later + 1, 'issued');
+    hints.learn('d', later + 1, 'issued');
+    expect(['a', 'b', 'c', 'd'].map(proves)).to.deep.equal([false, false, true, true]);
+    clock.advance(1001 + hintLimits.keepExpiredMs - 1);
+    expect(proves('d'), 'expired').to.equal(true);
+    expect(hints.isOwn('d')).to.equal(true);
+    clock.advance(1);
+    expect([proves('d'), hints.isOwn('d')]).to.deep.equal([false, false]);
+    hints.learn('e', testStart, 'issued');
+    expect(proves('e')).to.equal(false);
   });
 
   it('a partner that did not ask for a while is indexed anew', () => {
     const { hints, clock } = hintsOf('east', [west]);
     const far = testStart + 10 * hintLimits.askerMs;
     const proves = (token: string) => hints.prove(hints.hintFor(token, 'west', 'east'), nonce, west) !== undefined;
-    hints.learn('a', far);
+    hints.learn('a', far, 'issued');
     expect(proves('a')).to.equal(true);
     clock.advance(hintLimits.askerMs + 1);
-    hints.learn('b', far);
+    hints.learn('b', far, 'issued');
     expect(['a', 'b'].map(proves)).to.deep.equal([true, true]);
   });
 
   it('that were announced tell where to ask: all who announced it, while active, until it expires', () => {
     const partners = [{ ...east }, { ...north }];
-    const { hints, clock } = hintsOf('west', partners, { ownTokens: 2, announcedPerPartner: 2 });
+    const { hints, clock } = hintsOf('west', partners, 2);
     const announce = (by: Partner, token: string) =>
       hints.announced(by, hints.hintFor(token, 'west', by.cloudId), later);
     const announcers = (token: string) => hints.whoAnnounced(token).map(({ cloudId }) => cloudId);
@@ -104,6 +110,8 @@ describe('hints', () => {
     // Another cloud's hint is no announcement of one's own.
     hints.announced(north, hints.hintFor('b', 'west', 'east'), later);
     expect(announcers('b')).to.deep.equal([]);
+    hints.dropAnnouncement(north, 'b');
+    expect(announcers('a')).to.deep.equal(['east', 'north']);
     Object.assign(partners[0]!, { state: 'suspended' });
     expect(announcers('a')).to.deep.equal(['north']);
     Object.assign(partners[0]!, { state: 'active' });

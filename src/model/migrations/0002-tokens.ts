@@ -1,4 +1,4 @@
-/** What is needed for tokens of partners: mappings, the keys that sign them, how far their revocations were read. */
+/** What is needed for tokens of partners: mappings, the keys that sign them, how far their revocations were read; and what is known of own ones. */
 import type { Kysely } from 'kysely';
 import type { ColumnTypes } from './index.ts';
 
@@ -31,5 +31,12 @@ export async function up<T>(db: Kysely<T>, { binary }: ColumnTypes): Promise<voi
     .addColumn('confirmed_at', 'bigint')
     .addColumn('last_error', 'text')
     .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .execute();
+
+  await schema
+    .createTable('own_tokens')
+    .addColumn('id', binary, (c) => c.primaryKey().notNull())
+    .addColumn('key', binary, (c) => c.notNull())
+    .addColumn('expires_at', 'bigint', (c) => c.notNull())
     .execute();
 }

@@ -22,7 +22,7 @@ export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (con
       });
     }
     softTokens.learn(token, { status: 'valid', expiresAt: answer.expiresAt, checkedAt, facts: answer.token });
-    hints.learn(token, answer.expiresAt);
+    hints.learn(token, answer.expiresAt, 'seen');
     return new TokenValidation({
       status: TokenStatus.VALID,
       expires_at: toInt64(answer.expiresAt),

@@ -44,7 +44,7 @@ export function readJws(token: string): JwsToken | undefined {
 }
 
 interface UsableKey {
-  readonly partnerUid: PartnerUid;
+  readonly issuer: PartnerUid | 'own';
   readonly algorithm: TokenAlgorithm;
   readonly key: KeyObject;
 }
@@ -65,7 +65,7 @@ export class JwsIssuers {
   #stored: readonly StoredTokenKey[] = [];
   #own: OwnSigners | undefined;
   #usable: readonly UsableKey[] = [];
-  readonly #known = new Bounded<PartnerUid>(foreignLimits.routes);
+  readonly #known = new Bounded<PartnerUid | 'own'>(foreignLimits.routes);
   /** Apart, so that guessing pushes nothing good out. */
   readonly #nobodys = new Bounded<true>(foreignLimits.negativeEntries);
 
@@ -73,12 +73,15 @@ export class JwsIssuers {
     this.#options = options;
   }
 
-  /** `id` stands for the token, as the caller remembers tokens. `busy`: too much time went into signatures lately; ask later. */
+  /**
+   * `id` stands for the token, as the caller remembers tokens. `own`: this cloud; `busy`: too much time went into signatures lately, ask
+   * later.
+   */
   issuerOf(
     token: string,
     id: string,
     { stored, own }: { readonly stored: readonly StoredTokenKey[]; readonly own: OwnSigners },
-  ): PartnerUid | 'busy' | undefined {
+  ): PartnerUid | 'own' | 'busy' | undefined {
     if (stored !== this.#stored || own !== this.#own) this.#take(stored, own);
     const known = this.#known.get(id);
     if (known !== undefined || this.#nobodys.get(id)) return known;
@@ -89,14 +92,15 @@ export class JwsIssuers {
     const startedAt = performance.now();
     const signer = keys.find(({ key }) => isSignedBy(key, jws.signed, jws.signature));
     this.#rates.charge('', rate, this.#options.now(), performance.now() - startedAt);
-    if (signer) this.#known.set(id, signer.partnerUid);
+    if (signer) this.#known.set(id, signer.issuer);
     else this.#nobodys.set(id, true);
-    return signer?.partnerUid;
+    return signer?.issuer;
   }
 
   /** Whether a partner's key is known to have signed it; no signature is looked at for this. */
   isKnown(id: string, stored: readonly StoredTokenKey[], own: OwnSigners): boolean {
-    return stored === this.#stored && own === this.#own && this.#known.get(id) !== undefined;
+    const issuer = stored === this.#stored && own === this.#own ? this.#known.get(id) : undefined;
+    return issuer !== undefined && issuer !== 'own';
   }
 
   #take(stored: readonly StoredTokenKey[], own: OwnSigners): void {
@@ -104,7 +108,7 @@ export class JwsIssuers {
     this.#own = own;
     this.#known.clear();
     this.#nobodys.clear();
-    this.#usable = inUse(stored)
+    const ofPartners = inUse(stored)
       .filter((key) => {
         const isOwn = own.isOwn(key);
         if (isOwn) this.#options.onOwn(key);
@@ -112,8 +116,12 @@ export class JwsIssuers {
       })
       .map(({ partnerUid, algorithm, spki }) => {
         const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
-        return { partnerUid, algorithm, key };
+        return { issuer: partnerUid, algorithm, key };
       });
+    this.#usable = [
+      ...own.keys.map(({ algorithm, key }) => ({ issuer: 'own' as const, algorithm, key })),
+      ...ofPartners,
+    ];
   }
 }
 

@@ -11,8 +11,10 @@ import type { Logger } from '../../core/log.ts';
 import type { Partner } from '../../model/partner.ts';
 import type { StoredTokenKey } from '../../model/tokenKey.ts';
 import { Bounded } from '../bounded.ts';
+import type { Claimants } from '../claimants.ts';
 import type { Hints } from '../hints.ts';
 import type { OwnSigners } from '../ownSigners.ts';
+import type { Vouching } from '../vouching.ts';
 import { JwsIssuers } from './jws.ts';
 import { isIssuedForm, isQualified, readQualified } from './qualified.ts';
 
@@ -27,29 +29,22 @@ export interface Recognised {
   readonly settled?: true;
 }
 
-/** `unusable`: it is another cloud's, and that one is none that we ask. */
+/** `unusable`: it is this cloud's own, or another one's that we do not ask. */
 export type Found = Recognised | 'unusable' | undefined;
 
 export interface RouterOptions {
   readonly view: TrustView;
   readonly config: () => Config;
-  readonly hints: Pick<Hints, 'whoAnnounced'>;
+  readonly hints: Pick<Hints, 'whoAnnounced' | 'dropAnnouncement' | 'isOwn'>;
   /** What is known of the keys of this cloud's own tokens. */
   readonly ownSigners: () => OwnSigners;
   /** Monotonic, ms. */
   readonly now: () => number;
   /** Stands for a token. */
   readonly idOf: (token: string) => string;
-  /** Providers that proved to hold the token. Throws `unreachable` where somebody could not be asked. */
-  readonly claimants: (token: string, providers: readonly Partner[]) => Promise<readonly Partner[]>;
-  /** Asks one after another until `enough` say that the token is good; those. Throws `unreachable` where fewer do and one cannot be asked. */
-  readonly vouching: (candidates: readonly Recognised[], options: Vouching) => Promise<readonly Recognised[]>;
+  readonly claimants: Claimants;
+  readonly vouching: Vouching;
   readonly log: Logger;
-}
-
-export interface Vouching {
-  readonly allowExpired: boolean;
-  readonly enough: number;
 }
 
 export interface LastOptions {
@@ -58,12 +53,18 @@ export interface LastOptions {
   readonly caller?: string;
 }
 
+interface Proven {
+  readonly uid: PartnerUid;
+  /** Monotonic. */
+  readonly until: number;
+}
+
 export class Router {
   readonly #options: RouterOptions;
   readonly #jws: JwsIssuers;
-  /** Whose tokens are, by what their issuers said. */
-  readonly #proven = new Bounded<PartnerUid>(foreignLimits.routes);
-  /** Tokens about which what is known does not agree, and the log knows. */
+  /** Whose tokens are, by what their issuers said, and until when that counts. */
+  readonly #proven = new Bounded<Proven>(foreignLimits.routes);
+  /** Tokens about which what was said does not agree, and the log knows. */
   readonly #told = new Bounded<true>(foreignLimits.negativeEntries);
 
   constructor(options: RouterOptions) {
@@ -81,8 +82,8 @@ export class Router {
     const qualified = this.qualified(token);
     if (qualified !== undefined || !this.signedFirst) return qualified;
     const signed = this.#signed(token);
-    // There will be more time for it after this cloud's Keystone was asked.
-    return signed === 'busy' ? undefined : signed;
+    // There will be more time for it after this cloud's Keystone was asked; and that one has the say about its own.
+    return signed === 'busy' || signed === 'own' ? undefined : signed;
   }
 
   /** Whether a signature may tell before this cloud's Keystone does: not while a partner's key could be one of this cloud's. */
@@ -101,6 +102,11 @@ export class Router {
     return own.certain && this.#jws.isKnown(idOf(token), view.tokenKeys, own);
   }
 
+  /** Whether it is known to be this cloud's own: issued here, or signed by one of its keys. Throws `overloaded`. */
+  isOwn(token: string): boolean {
+    return this.#options.hints.isOwn(token) || this.#isSignedHere(token);
+  }
+
   /** After it did not know the token: what is known here already. Throws `overloaded`. */
   known(token: string): Found {
     return this.jws(token) ?? this.remembered(token);
@@ -108,7 +114,7 @@ export class Router {
 
   /** The whole of what comes after. Throws `unreachable` where somebody may know it who cannot be asked, and `overloaded`. */
   async last(token: string, options: LastOptions = {}): Promise<Recognised | undefined> {
-    const found = this.known(token) ?? (await this.hint(token, options)) ?? (await this.ask(token, options));
+    const found = this.known(token) ?? (await this.hint(token)) ?? (await this.ask(token, options));
     return found === 'unusable' ? undefined : found;
   }
 
@@ -123,22 +129,33 @@ export class Router {
   /** Throws `overloaded`. */
   jws(token: string): Found {
     const found = this.#signed(token);
-    if (found === 'busy')
-      throw new AllianceError('overloaded', {
-        details: 'Too many signatures of tokens to verify.',
-        retryAfterMs: foreignLimits.retryAfterMs,
-      });
-    return found;
+    if (found === 'busy') throw tooManySignatures();
+    return found === 'own' ? 'unusable' : found;
   }
 
-  #signed(token: string): Found | 'busy' {
-    const { config, view, idOf, ownSigners } = this.#options;
-    // Cheap to see for those of Fernet, which are most.
-    if (!config().tokens.jws || !token.startsWith('eyJ') || !isIssuedForm(token)) return undefined;
-    const uid = this.#jws.issuerOf(token, idOf(token), { stored: view.tokenKeys, own: ownSigners() });
+  #signed(token: string): Found | 'own' | 'busy' {
+    if (!this.#options.config().tokens.jws) return undefined;
+    const uid = this.#issuerOf(token);
     if (uid === undefined) return undefined;
     if (uid === 'busy') return 'busy';
-    return this.#agreed(token, uid) ? (this.#usable(uid, token, 'jws') ?? 'unusable') : 'unusable';
+    if (uid === 'own') return 'own';
+    const proven = this.#provenOf(token);
+    if (proven !== undefined && proven !== uid) return this.#disputed(token, [uid, proven]);
+    this.#dropOthers(token, uid);
+    return this.#usable(uid, token, 'jws') ?? 'unusable';
+  }
+
+  #issuerOf(token: string): ReturnType<JwsIssuers['issuerOf']> {
+    const { view, idOf, ownSigners } = this.#options;
+    // Cheap to see for those of Fernet, which are most.
+    if (!token.startsWith('eyJ') || !isIssuedForm(token)) return undefined;
+    return this.#jws.issuerOf(token, idOf(token), { stored: view.tokenKeys, own: ownSigners() });
+  }
+
+  #isSignedHere(token: string): boolean {
+    const signer = this.#issuerOf(token);
+    if (signer === 'busy') throw tooManySignatures();
+    return signer === 'own';
   }
 
   /** By what its issuer said before, or announced. */
@@ -146,29 +163,28 @@ export class Router {
     const { config, hints } = this.#options;
     if (!config().tokens.known || !isIssuedForm(token)) return undefined;
     const proven = this.#provenOf(token);
-    const uid = proven ?? hints.whoAnnounced(token)[0]?.uid;
-    if (uid === undefined) return undefined;
-    if (!this.#agreed(token, uid)) return 'unusable';
-    const usable = this.#usable(uid, token, 'known');
-    // Also while its partner is not trusted, nobody else is asked about what was proven.
-    return proven ? (usable ?? 'unusable') : usable;
+    if (proven !== undefined) {
+      this.#dropOthers(token, proven);
+      // Also while its partner is not trusted, nobody else is asked about it.
+      return this.#usable(proven, token, 'known') ?? 'unusable';
+    }
+    const announced = hints.whoAnnounced(token).map(({ uid }) => uid);
+    return announced.length > 1 ? this.#disputed(token, announced) : this.#usable(announced[0], token, 'known');
   }
 
-  async hint(token: string, { allowExpired = false }: LastOptions = {}): Promise<Found> {
-    const { config, view, claimants, vouching, log } = this.#options;
+  async hint(token: string): Promise<Found> {
+    const { config, view, claimants } = this.#options;
     if (config().tokens.ask !== 'hint' || !isIssuedForm(token)) return undefined;
     const providers = [...view.partners].filter(({ uid }) => view.isProvider(uid));
     const holders = await claimants(token, providers);
-    const candidates = holders.map((partner) => ({ partner, token, by: 'hint', settled: true }) as const);
-    if (candidates.length < 2) return candidates[0];
-    // A cloud that only met the token can prove that as well as its issuer; all of them hold it already.
-    const [issuer, second] = await vouching(candidates, { allowExpired, enough: 2 });
-    if (!second) return issuer ?? candidates[0];
-    // Keystones call only their own tokens good, so one of the two lies, and which one cannot be told from here.
-    this.#proven.delete(this.#options.idOf(token));
-    const partners = [issuer, second].map((one) => one?.partner.cloudId);
-    log.error({ partners }, "Two partners say that they issued the same token: it is taken for neither one's.");
-    return undefined;
+    // Clouds claim their own tokens alone, so one of them lies. Which one is not told by who calls it good: its issuer may have ended it.
+    if (holders.length > 1)
+      return this.#disputed(
+        token,
+        holders.map(({ uid }) => uid),
+      );
+    const [partner] = holders;
+    return partner && { partner, token, by: 'hint', settled: true };
   }
 
   async ask(token: string, { allowExpired = false }: LastOptions = {}): Promise<Found> {
@@ -179,37 +195,58 @@ export class Router {
       const named = this.#usable(view.partnerByCloudId(cloudId)?.uid, token, 'ask');
       return named ? [named] : [];
     });
-    const [found] = await vouching(candidates, { allowExpired, enough: 1 });
-    return found && { ...found, settled: true };
+    const [found, second] = await vouching(candidates, { allowExpired });
+    // Keystones call only their own tokens good.
+    if (found && second) return this.#disputed(token, [found.partner.uid, second.partner.uid]);
+    // One that was named and is no provider now has not been heard.
+    return found && candidates.length === ask.length ? { ...found, settled: true } : found;
   }
 
-  /** The issuer itself said that the token is its own; whoever said so first keeps it. */
-  learn(token: string, { uid }: Partner): void {
-    if (!this.#provenOf(token)) this.#proven.set(this.#options.idOf(token), uid);
+  /**
+   * The issuer itself said that the token is its own; whoever said so first keeps it. What only a claim tells counts no longer than an
+   * answer, so that the issuer is heard if it claims the token later.
+   */
+  learn({ token, by }: Recognised, { uid }: Partner): void {
+    const { config, now, idOf } = this.#options;
+    if (this.#provenOf(token)) return;
+    const until = by === 'hint' ? now() + config().tokens.cacheMs : Number.POSITIVE_INFINITY;
+    this.#proven.set(idOf(token), { uid, until });
   }
 
   #provenOf(token: string): PartnerUid | undefined {
-    const { view, idOf } = this.#options;
+    const { view, idOf, now } = this.#options;
     const id = idOf(token);
-    const uid = this.#proven.get(id);
-    if (uid && view.partnerByUid(uid)) return uid;
+    const proven = this.#proven.get(id);
+    if (proven && proven.until > now() && view.partnerByUid(proven.uid)) return proven.uid;
     this.#proven.delete(id);
     return undefined;
   }
 
-  /** Whether nothing else that is known of the token speaks for another cloud. Where it does, somebody lies, and nobody is believed. */
-  #agreed(token: string, uid: PartnerUid): boolean {
-    const { config, view, hints, idOf, log } = this.#options;
-    if (!config().tokens.known) return true;
-    const others = [this.#provenOf(token), ...hints.whoAnnounced(token).map((partner) => partner.uid)];
-    const all = new Set([uid, ...others.filter((other) => other !== undefined)]);
-    if (all.size === 1) return true;
-    const id = idOf(token);
-    if (this.#told.get(id)) return false;
+  /** An announcement is no proof, so it takes nothing from whom there is one for. */
+  #dropOthers(token: string, uid: PartnerUid): void {
+    const { config, view, hints } = this.#options;
+    if (!config().tokens.known) return;
+    for (const other of hints.whoAnnounced(token)) {
+      if (other.uid === uid) continue;
+      hints.dropAnnouncement(other, token);
+      const facts = { partner: view.partnerByUid(uid)?.cloudId, announcedBy: other.cloudId };
+      this.#tell(token, facts, "A partner announced a token that is known to be another one's: it is not believed.");
+    }
+  }
+
+  /** Where partners contradict each other somebody lies, and who does cannot be told from here. */
+  #disputed(token: string, uids: readonly PartnerUid[]): 'unusable' {
+    const partners = uids.map((uid) => this.#options.view.partnerByUid(uid)?.cloudId);
+    this.#tell(token, { partners }, "Several partners say that a token is theirs: it is taken for nobody's.");
+    return 'unusable';
+  }
+
+  /** Once for each token: whoever lies could do so as often as it is asked. */
+  #tell(token: string, facts: object, message: string): void {
+    const id = this.#options.idOf(token);
+    if (this.#told.get(id)) return;
     this.#told.set(id, true);
-    const partners = [...all].map((each) => view.partnerByUid(each)?.cloudId);
-    log.error({ partners }, "Several partners say that a token is theirs: it is taken for nobody's.");
-    return false;
+    this.#options.log.error(facts, message);
   }
 
   #usable(uid: PartnerUid | undefined, token: string, by: Step): Recognised | undefined {
@@ -218,3 +255,9 @@ export class Router {
     return partner && view.isProvider(uid) ? { partner, token, by } : undefined;
   }
 }
+
+const tooManySignatures = (): AllianceError =>
+  new AllianceError('overloaded', {
+    details: 'Too many signatures of tokens to verify.',
+    retryAfterMs: foreignLimits.retryAfterMs,
+  });

@@ -8,7 +8,7 @@ import { jwsToken, newTokenKey, storedKey } from '../../support/tokenKeys.ts';
 
 const east = { uid: 'uid-of-east' } as unknown as Partner;
 const north = { uid: 'uid-of-north' } as unknown as Partner;
-const own: OwnSigners = { certain: true, isOwn: () => false };
+const own: OwnSigners = { keys: [], certain: true, isOwn: () => false };
 
 function newIssuers() {
   const seized: string[] = [];
