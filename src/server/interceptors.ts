@@ -72,7 +72,7 @@ const admit =
       authorise(method, 'in', partner, context.view.stateOf(partner));
     } else if (!plain) throw new AllianceError('unauthenticated');
     else limitStrangers(context, call);
-    if (context.view.lost && method !== 'ping') throw new AllianceError('overloaded', { details: 'No database.' });
+    if (method !== 'ping' && context.view.lost) throw new AllianceError('overloaded', { details: 'No database.' });
     return next(call);
   };
 

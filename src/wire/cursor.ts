@@ -17,6 +17,7 @@ export class ByteCursor {
   #buffer = noBytes;
   #at = 0;
   #end = 0;
+  #lastName = '';
 
   /** Offset of the next byte in the buffer given to `reset`. */
   get position(): number {
@@ -51,6 +52,23 @@ export class ByteCursor {
     if (text.includes('\ufffd') && !isUtf8(this.#buffer.subarray(at, at + length)))
       throw malformed('A string is not UTF-8.');
     return text;
+  }
+
+  /** A text that is mostly the same as the last one: then it is that very string, so that nobody makes, hashes or compares another. */
+  protected name(length: number): string {
+    if (!this.#isAhead(this.#lastName, length)) this.#lastName = this.text(length);
+    else this.advance(length);
+    return this.#lastName;
+  }
+
+  /** Whether the next bytes are this text and ASCII. */
+  #isAhead(text: string, length: number): boolean {
+    if (text.length !== length || length > this.remaining) return false;
+    for (let i = 0; i < length; i++) {
+      const byte = this.#buffer[this.#at + i] as number;
+      if (byte !== text.charCodeAt(i) || byte > 0x7f) return false;
+    }
+    return true;
   }
 
   readBinary(): Buffer {

@@ -69,7 +69,7 @@ export function encodeResult<M extends MethodName>(w: CompactWriter, seqid: numb
   const { Result, resultShape, isVoid } = codecOf(method);
   writeFrame(w, method, MessageType.reply, seqid, 'internal', () => {
     if (!isVoid && (value === undefined || value === null)) throw malformed('The result is missing.');
-    writeChecked(w, new Result({ success: value }), resultShape);
+    writeChecked(w, resultOf(Result, value), resultShape);
   });
 }
 
@@ -97,6 +97,14 @@ export function encodeUnknownMethod(w: CompactWriter, seqid: number, name: strin
     w.writeFieldStop();
     w.writeStructEnd();
   });
+}
+
+/** Generated constructors copy what they are given; a struct of ours is written as it is. */
+function resultOf(Result: StructClass, value: unknown): Struct {
+  if (typeof (value as Partial<Struct> | undefined)?.write !== 'function') return new Result({ success: value });
+  const result = new Result();
+  result.success = value;
+  return result;
 }
 
 function writeChecked(w: CompactWriter, struct: Struct, shape: StructShape): void {

@@ -47,7 +47,7 @@ export class CompactReader extends ByteCursor {
     const nameBytes = this.length();
     if (nameBytes > wireLimits.methodNameBytes) throw malformed('The method name is too long.');
     this.messageType = mtype;
-    return { fname: this.text(nameBytes), mtype, rseqid };
+    return { fname: this.name(nameBytes), mtype, rseqid };
   }
 
   readMessageEnd(): void {}

@@ -8,19 +8,38 @@ import { enums, type FieldShape, structs, type TypeText } from '../gen/AllianceS
 import { malformed, ThriftType } from './compactTypes.ts';
 import type { CompactReader } from './reader.ts';
 
-export interface ValueShape {
+/**
+ * Classes, and with every property set in the same order: the checks look at shapes for each value of each message, and V8 gives
+ * objects that spreading made a hidden class each, which makes every look a search.
+ */
+class ValueShape {
   /** Thrift type number. */
   readonly type: number;
   readonly struct: StructShape | undefined;
   readonly values: ReadonlySet<number> | undefined;
   readonly elements: readonly ValueShape[] | undefined;
+
+  constructor({ type, struct, values, elements }: Pick<ValueShape, 'type'> & Partial<ValueShape>) {
+    this.type = type;
+    this.struct = struct;
+    this.values = values;
+    this.elements = elements;
+  }
 }
 
-interface MemberShape extends ValueShape {
+class MemberShape extends ValueShape {
   readonly name: string;
   /** Bit of this member among those seen. */
   readonly bit: number;
+
+  constructor(shape: ValueShape, name: string, bit: number) {
+    super(shape);
+    this.name = name;
+    this.bit = bit;
+  }
 }
+
+export type { ValueShape };
 
 /** Struct with members by field number; `required` has the bits of those that must be there. */
 export interface StructShape {
@@ -62,15 +81,10 @@ function valueShape(text: TypeText): ValueShape {
   const [kind, ...rest] = text;
   const type = typeNumbers.get(kind);
   if (type === undefined) throw new TypeError(`No such type: ${kind}`);
-  const isStruct = kind === 'struct';
-  const isEnum = kind === 'enum';
-  // Every shape has all its properties, because the checks look at them for each value: one form of object is quick to look at.
-  return {
-    type,
-    struct: isStruct ? namedStruct(String(rest[0])) : undefined,
-    values: isEnum ? new Set(enums[String(rest[0])]) : undefined,
-    elements: isStruct || isEnum || rest.length === 0 ? undefined : rest.map((part) => valueShape(part as TypeText)),
-  };
+  if (kind === 'struct') return new ValueShape({ type, struct: namedStruct(String(rest[0])) });
+  if (kind === 'enum') return new ValueShape({ type, values: new Set(enums[String(rest[0])]) });
+  if (rest.length === 0) return new ValueShape({ type });
+  return new ValueShape({ type, elements: rest.map((part) => valueShape(part as TypeText)) });
 }
 
 /** Adds the fields, and returns the bits of the required ones. */
@@ -79,7 +93,7 @@ function addMembers(members: (MemberShape | undefined)[], fields: readonly Field
   let required = 0;
   for (const [index, field] of fields.entries()) {
     const bit = 1 << index;
-    members[field.id] = { ...valueShape(field.type), name: field.name, bit };
+    members[field.id] = new MemberShape(valueShape(field.type), field.name, bit);
     if (field.required) required |= bit;
   }
   return required;

@@ -149,6 +149,23 @@ describe('CompactReader', () => {
     malformed(() => named(wireLimits.methodNameBytes + 1).readMessageBegin());
   });
 
+  it('reads names as the bytes say, whatever the name before was', () => {
+    const reader = new CompactReader();
+    const name = (bytes: string | Buffer): string => {
+      const text = Buffer.from(bytes);
+      reader.reset(Buffer.concat([Buffer.from([0x82, 0x21, 5, text.length]), text]));
+      return reader.readMessageBegin().fname;
+    };
+    for (const text of ['ping', 'ping', 'pong', 'ping', 'pin', '', 'ping', '\u00e9', '\u00e9', 'validateTokenSoft'])
+      expect(name(text)).to.equal(text);
+    // The one byte that the last name's one character would be in Latin-1 is no UTF-8.
+    name('\u00e9');
+    malformed(() => name(Buffer.from([0xe9])));
+    name('ping');
+    reader.reset(Buffer.from([0x82, 0x21, 5, 4, 0x70, 0x69, 0x6e]));
+    malformed(() => reader.readMessageBegin());
+  });
+
   it('copies small binaries and views large ones', () => {
     const small = Buffer.concat([Buffer.of(3), Buffer.from('abc')]);
     const reader = new CompactReader();
