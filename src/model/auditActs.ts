@@ -135,20 +135,15 @@ export interface HandshakeFacts {
   readonly requestId?: string;
 }
 
-export async function recordHandshake(
+export const recordHandshake = (
   trx: Trx,
-  session: { readonly sid: string; readonly partnerUid: PartnerUid; readonly direction: 'initiator' | 'responder' },
-  { attempt, requestId }: HandshakeFacts,
+  { sid, direction }: { readonly sid: string; readonly direction: 'initiator' | 'responder' },
+  { cloudId, attempt, requestId }: HandshakeFacts & { readonly cloudId: CloudId },
   now: number,
-): Promise<void> {
-  const { cloud_id: partner } = await trx
-    .selectFrom('partners')
-    .select('cloud_id')
-    .where('uid', '=', session.partnerUid)
-    .executeTakeFirstOrThrow();
-  const entry = handshakeEntry(session.direction, partner, { outcome: 'agreed', attempt, requestId });
-  await appendAudit(trx, { ...entry, subject: session.sid }, now);
-}
+): Promise<void> => {
+  const entry = handshakeEntry(direction, cloudId, { outcome: 'agreed', attempt, requestId });
+  return appendAudit(trx, { ...entry, subject: sid }, now);
+};
 
 /** `outcome`: `agreed`, or the name of the error it was refused with. */
 export const handshakeEntry = (

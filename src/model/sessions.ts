@@ -2,7 +2,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
-import type { PartnerUid } from '../core/ids.ts';
+import type { CloudId, PartnerUid } from '../core/ids.ts';
 import { sessionLimits } from '../core/limits.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { recordHandshake } from './auditActs.ts';
@@ -35,7 +35,7 @@ export function createSessions(db: Database, keyring: Keyring, clock: Clock): Se
   return {
     insert: (session, { usesGrant = false, ...handshake } = { attempt: 'unknown' }) =>
       db.write(async (trx) => {
-        await refuseUntrusted(trx, session);
+        const cloudId = await trustedCloud(trx, session);
         if (usesGrant) await takeContinuityGrant(trx, session);
         const row = toRow(session, keyring);
         const { numInsertedOrUpdatedRows } = await trx
@@ -46,7 +46,7 @@ export function createSessions(db: Database, keyring: Keyring, clock: Clock): Se
         if (numInsertedOrUpdatedRows !== 1n)
           throw new AllianceError('session_invalid', { details: 'The partner chose a session id that is in use.' });
         await keepWithinLimits(trx, row);
-        await recordHandshake(trx, session, handshake, clock.now());
+        await recordHandshake(trx, session, { cloudId, ...handshake }, clock.now());
       }),
 
     findLive: async (sid, direction, now) => {
@@ -130,23 +130,23 @@ export async function pruneSessions(trx: Transaction<Tables>, now: number): Prom
   await deleteEmpty(trx);
 }
 
-/** The handshake took time: the partner, or the key that it proved, may have been revoked meanwhile. */
-async function refuseUntrusted(trx: Transaction<Tables>, session: StoredSession): Promise<void> {
+/** The partner's cloud_id. The handshake took time: the partner, or the key that it proved, may have been revoked meanwhile. */
+async function trustedCloud(trx: Transaction<Tables>, session: StoredSession): Promise<CloudId> {
   const partner = await trx
     .selectFrom('partners')
-    .select('state')
-    .where('uid', '=', session.partnerUid)
-    .where('state', '!=', 'revoked')
+    .leftJoin('partner_keys', (join) =>
+      join
+        .onRef('partner_keys.partner_uid', '=', 'partners.uid')
+        .on('partner_keys.fingerprint', '=', session.partnerFingerprint)
+        .on('partner_keys.state', '!=', 'retired'),
+    )
+    .select(['partners.cloud_id', 'partner_keys.state as key'])
+    .where('partners.uid', '=', session.partnerUid)
+    .where('partners.state', '!=', 'revoked')
     .executeTakeFirst();
   if (!partner) throw new AllianceError('partner_not_active', { details: 'The partner was revoked or removed.' });
-  const key = await trx
-    .selectFrom('partner_keys')
-    .select('state')
-    .where('fingerprint', '=', session.partnerFingerprint)
-    .where('partner_uid', '=', session.partnerUid)
-    .where('state', '!=', 'retired')
-    .executeTakeFirst();
-  if (!key) throw new AllianceError('ticket_refused', { details: "The partner's key was retired." });
+  if (partner.key === null) throw new AllianceError('ticket_refused', { details: "The partner's key was retired." });
+  return partner.cloud_id;
 }
 
 async function takeContinuityGrant(trx: Transaction<Tables>, { partnerUid, createdAt }: StoredSession): Promise<void> {
