@@ -1,4 +1,4 @@
-/** Requests that are handed on to this cloud's Keystone as they came: to one fixed origin, streaming both ways. */
+/** Requests that are handed on to this cloud's Keystone as they came: to one fixed origin, over a few connections of their own. */
 import type { Readable } from 'node:stream';
 import { Pool } from 'undici';
 import { AllianceError } from '../core/errors.ts';
@@ -11,7 +11,8 @@ export interface UpstreamRequest {
   readonly path: string;
   /** Names and values by turns. */
   readonly headers: readonly string[];
-  readonly body?: Readable | null;
+  /** What is read while it comes in holds its connection for that long. */
+  readonly body?: Buffer | Readable | null;
   readonly signal: AbortSignal;
 }
 
@@ -39,6 +40,7 @@ export interface UpstreamOptions {
   /** Of this facade, so that a request that comes back to one is known. */
   readonly instance: string;
   readonly timeoutMs?: number;
+  readonly connections?: number;
 }
 
 const timeouts = new Set([
@@ -61,11 +63,12 @@ export function upstreamError(thrown: unknown): AllianceError {
 const readsOnly = ({ method, body }: UpstreamRequest): boolean => !body && (method === 'GET' || method === 'HEAD');
 
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const { cacert, instance, timeoutMs = facadeLimits.upstreamTimeoutMs } = options;
+  const { cacert, instance } = options;
+  const { timeoutMs = facadeLimits.upstreamTimeoutMs, connections = facadeLimits.upstreamConnections } = options;
   const { origin, base } = parseAuthUrl(options.authUrl);
   const prefix = base.slice(0, -'/v3'.length);
   const pool = new Pool(origin, {
-    connections: facadeLimits.upstreamConnections,
+    connections,
     pipelining: 1,
     connect: { timeout: keystoneLimits.connectTimeoutMs, ...(cacert !== undefined && { ca: cacert }) },
     headersTimeout: timeoutMs,

@@ -57,6 +57,8 @@ export interface Doubles {
   readonly known: Set<string>;
   /** Bare tokens that are known to be of other clouds. */
   readonly foreign: Set<string>;
+  /** Nobody reads the form `a1.` */
+  qualifiedOff: boolean;
   verdict: ForeignVerdict | Error;
   local: Localised | Error;
   revoked: boolean | Error;
@@ -87,7 +89,7 @@ function createForeign(doubles: Doubles): ForeignTokens {
         doubles.asked.push('signature');
         return { partner: east, token, by: 'jws' };
       }
-      if (!token.startsWith('a1.')) return undefined;
+      if (!token.startsWith('a1.') || doubles.qualifiedOff) return undefined;
       const [, cloudId, ...rest] = token.split('.');
       return cloudId === 'east' ? { partner: east, token: rest.join('.'), by: 'qualified' } : 'unusable';
     },
@@ -138,6 +140,7 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
   const doubles: Doubles = {
     known: new Set(),
     foreign: new Set(),
+    qualifiedOff: false,
     verdict: validVerdict(),
     local: accepted,
     revoked: true,

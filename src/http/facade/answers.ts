@@ -38,6 +38,8 @@ export function unavailable(message: string, retryAfterMs: number = facadeLimits
   return keystoneError(503, message, ['Retry-After', String(seconds)]);
 }
 
+export const tooMany: Answer = unavailable('Too many requests at a time.');
+
 /** What could not be done: 504 when time ran out, 500 for our own faults, else 503. */
 export function failed(error: AllianceError): Answer {
   if (error.errorName === 'deadline_exceeded') return keystoneError(504, 'Keystone did not answer in time.');

@@ -1,6 +1,6 @@
 /**
- * Whether a caller may validate tokens, in the local Keystone's eyes. Answers about foreign tokens are for those only, or the facade
- * would tell anybody what any token is worth.
+ * Whether a caller may validate tokens, and revoke them, in the local Keystone's eyes. Answers about foreign tokens are for the former
+ * only, or the facade would tell anybody what any token is worth; and to see a token is no right to end it.
  */
 import { randomBytes } from 'node:crypto';
 import { type Clock, monotonic } from '../../core/clock.ts';
@@ -8,10 +8,11 @@ import { AllianceError } from '../../core/errors.ts';
 import { facadeLimits } from '../../core/limits.ts';
 import { hmacSha256 } from '../../crypto/bytes.ts';
 import type { Keystone } from '../../lproxy/keystone.ts';
+import { isKeystoneError } from '../../lproxy/keystoneBodies.ts';
 import type { Upstream, UpstreamAnswer } from '../../lproxy/upstream.ts';
 import { type Answer, keystoneError, unauthorised } from './answers.ts';
 import { headerOf } from './headers.ts';
-import { readText } from './relay.ts';
+import { readAnswer } from './relay.ts';
 
 export type Caller =
   | { readonly kind: 'may'; readonly user: { readonly id: string; readonly name: string } }
@@ -50,6 +51,20 @@ export class Callers {
     return this.#fresh(id) ?? this.#askOnce(id, token);
   }
 
+  /**
+   * The same of ending tokens of somebody else. Keystone's policy comes before the token: asked to end none, it says 403 to those who
+   * may not, and to others that there is none. It is asked each time.
+   * @throws AllianceError where Keystone does not answer, or not so
+   */
+  async checkRevoking(token: string | undefined): Promise<Caller> {
+    const caller = await this.check(token);
+    if (caller.kind === 'refused') return caller;
+    const answer = await this.#send('DELETE', '/v3/auth/tokens', ['x-auth-token', token!]);
+    if (answer.status === 401 || answer.status === 403) return { kind: 'refused', answer: asGiven(answer) };
+    if (answer.status === 404 && isKeystoneError(answer.text, 404)) return caller;
+    throw unforeseen(answer.status);
+  }
+
   /** Whether Keystone said a moment ago that this caller may; nobody is asked. */
   isKnown(token: string | undefined): boolean {
     return !!token && this.#fresh(this.#idOf(token)) !== undefined;
@@ -81,10 +96,7 @@ export class Callers {
     // Our own token may be gone at Keystone before its time.
     if (answer.status === 404) answer = await this.#probe(token, await keystone.ownToken(own));
     if (answer.status === 401 || answer.status === 403) return { kind: 'refused', answer: asGiven(answer) };
-    if (answer.status !== 200)
-      throw new AllianceError('keystone_unreachable', {
-        details: `Asked about a caller, it answered ${answer.status}.`,
-      });
+    if (answer.status !== 200) throw unforeseen(answer.status);
     const named = await keystone.validateToken(token, { catalog: false });
     if (named.status !== 'valid') return { kind: 'refused', answer: unauthorised(this.#options.root) };
     const { id: userId, name } = named.token.user;
@@ -94,15 +106,15 @@ export class Callers {
   }
 
   /** May this caller see a token of somebody else's, ours? */
-  async #probe(token: string, own: string) {
+  #probe(token: string, own: string) {
+    return this.#send('GET', '/v3/auth/tokens?nocatalog', ['x-auth-token', token, 'x-subject-token', own]);
+  }
+
+  async #send(method: string, path: string, tokens: readonly string[]) {
     const signal = AbortSignal.timeout(facadeLimits.callerTimeoutMs);
-    const answer: UpstreamAnswer = await this.#options.upstream.send({
-      method: 'GET',
-      path: '/v3/auth/tokens?nocatalog',
-      headers: ['accept', 'application/json', 'x-auth-token', token, 'x-subject-token', own],
-      signal,
-    });
-    return { ...answer, text: await readText(answer, facadeLimits.errorBytes) };
+    const headers = ['accept', 'application/json', ...tokens];
+    const answer = await this.#options.upstream.send({ method, path, headers, signal });
+    return { ...answer, text: (await readAnswer(answer, facadeLimits.errorBytes)).toString() };
   }
 
   #remember(id: string, known: Known): void {
@@ -114,6 +126,9 @@ export class Callers {
     }
   }
 }
+
+const unforeseen = (status: number): AllianceError =>
+  new AllianceError('keystone_unreachable', { details: `Asked about a caller, it answered ${status}.` });
 
 /** A refusal with Keystone's own words. */
 function asGiven({ status, headers, text }: UpstreamAnswer & { readonly text: string }): Answer {

@@ -12,10 +12,11 @@ import {
   notFound,
   refusedTarget,
   tooLarge,
+  tooMany,
   unauthorised,
-  unavailable,
   writeAnswer,
 } from './answers.ts';
+import { addressOf } from './bodies.ts';
 import type { Exchange, Facade, Route } from './exchange.ts';
 import { readCallerHeaders } from './headers.ts';
 import { login, relay, versions } from './relay.ts';
@@ -37,11 +38,18 @@ function routeOf({ request, target: { path } }: Exchange): readonly [Route, Hand
   return ['relay', relay];
 }
 
+/** Undefined for what is handed on where too much of it waits for Keystone already. */
+function answerBy(handle: Handler, route: Route, facade: Facade, exchange: Exchange): Promise<true | undefined> {
+  const work = () => handle(facade, exchange).then(() => true as const);
+  if (route === 'validate' || route === 'revoke') return work();
+  return facade.shares.handed.run(`${route} ${addressOf(exchange.request)}`, work);
+}
+
 /** What is refused before anybody is asked. */
 function refusalOf(facade: Facade, exchange: Exchange, route: Route): Answer | undefined {
   const { values } = exchange.headers;
-  // By their form alone: nobody who is not yet known makes us verify signatures. What else is no token of its own Keystone refuses itself.
-  const isForeign = (token: string | undefined) => !!token && facade.foreign.isQualified(token);
+  // By what it says and what is known: nobody who is not yet known makes us verify signatures. The rest Keystone refuses itself.
+  const isForeign = (token: string | undefined) => !!token && facade.foreign.isForeign(token);
   if (Number(values.get('content-length') ?? 0) > facadeLimits.requestBytes) return tooLarge;
   // A partner's token is for its holder to be recognised by, and no right to ask about others.
   if (isForeign(values.get('x-auth-token')) || isForeign(values.get('x-service-token')))
@@ -72,14 +80,14 @@ export async function dispatch(facade: Facade, request: IncomingMessage, respons
     const exchange = read(request, response, requestId);
     if (request.headers[facadeHeader] !== undefined) answer(looped);
     else if (!exchange) answer(refusedTarget);
-    else if (busy) answer(unavailable('Too many requests at a time.'));
+    else if (busy) answer(tooMany);
     else {
       const [name, handle] = routeOf(exchange);
       const refusal = refusalOf(facade, exchange, name);
       if (refusal) answer(refusal);
       else {
         route = name;
-        await handle(facade, exchange);
+        if (!(await answerBy(handle, name, facade, exchange))) answer(tooMany);
       }
     }
   } catch (thrown) {

@@ -6,8 +6,10 @@ import type { Upstream } from '../../lproxy/upstream.ts';
 import type { Audit } from '../../model/audit.ts';
 import type { ForeignTokens } from '../../token/foreign.ts';
 import type { Localiser } from '../../token/localise.ts';
+import type { Arrivals } from './bodies.ts';
 import type { Callers } from './callers.ts';
 import type { CallerHeaders } from './headers.ts';
+import type { Shares } from './shares.ts';
 import type { Target } from './target.ts';
 
 /** What the rest of the broker wants to hear of this cloud's own tokens. */
@@ -19,7 +21,12 @@ export interface OwnTokens {
 }
 
 export interface Facade {
-  readonly upstream: Upstream;
+  /** To one Keystone, by what is asked: nothing that takes long keeps questions about tokens from it. */
+  readonly upstreams: { readonly tokens: Upstream; readonly logins: Upstream; readonly relay: Upstream };
+  /** Bodies on their way here: those that are waited for, and those that are handed on meanwhile. */
+  readonly arrivals: { readonly whole: Arrivals; readonly streamed: Arrivals };
+  /** Requests that wait for partners, and those that Keystone alone answers and that are no questions about tokens. */
+  readonly shares: { readonly foreign: Shares; readonly handed: Shares };
   readonly callers: Callers;
   readonly foreign: ForeignTokens;
   readonly localiser: Localiser;

@@ -18,10 +18,12 @@ import { facadeHeader } from '../../lproxy/keystoneHttp.ts';
 import { createUpstream } from '../../lproxy/upstream.ts';
 import type { ForeignTokens } from '../../token/foreign.ts';
 import type { Localiser } from '../../token/localise.ts';
+import { Arrivals } from './bodies.ts';
 import { Callers } from './callers.ts';
 import { dispatch } from './dispatch.ts';
 import type { Facade, OwnTokens } from './exchange.ts';
 import { assertOtherAddress, probeKeystone, rootOf } from './self.ts';
+import { Shares } from './shares.ts';
 
 type Widened<T> = { readonly [K in keyof T]: number };
 export type FacadeLimits = Widened<
@@ -29,6 +31,9 @@ export type FacadeLimits = Widened<
     typeof facadeLimits,
     | 'connections'
     | 'inFlight'
+    | 'foreignInFlight'
+    | 'handedInFlight'
+    | 'upstreamConnections'
     | 'headersTimeoutMs'
     | 'requestTimeoutMs'
     | 'idleTimeoutMs'
@@ -111,6 +116,14 @@ async function listen(server: Server | TlsServer, { host, port }: HostPort): Pro
   return { host, port: (server.address() as AddressInfo).port };
 }
 
+function arrivalsOf(): Facade['arrivals'] {
+  const { bodiesPerAddress, bodies, streamsPerAddress, streams } = facadeLimits;
+  return {
+    whole: new Arrivals({ perAddress: bodiesPerAddress, total: bodies }),
+    streamed: new Arrivals({ perAddress: streamsPerAddress, total: streams }),
+  };
+}
+
 /** `configuration` when it cannot listen, or when its Keystone is a facade. */
 export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
   const limits: FacadeLimits = { ...facadeLimits, ...options.limits };
@@ -119,22 +132,26 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
   rootOf(options.url, options.address, options.tls !== undefined);
   const instance = randomBytes(12).toString('base64url');
   const server = openServer(options, limits);
-  const upstream = createUpstream({ ...place, instance, timeoutMs: limits.upstreamTimeoutMs });
+  const { upstreamTimeoutMs: timeoutMs, upstreamConnections: connections } = limits;
+  const connect = () => createUpstream({ ...place, instance, timeoutMs, connections });
+  const upstreams = { tokens: connect(), logins: connect(), relay: connect() };
   const close = async () => {
     const drained = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();
     const timer = setTimeout(() => server.closeAllConnections(), connectionLimits.drainOnShutdownMs);
     await drained;
     clearTimeout(timer);
-    await upstream.close();
+    await Promise.all(Object.values(upstreams).map((upstream) => upstream.close()));
   };
   try {
     const address = await listen(server, options.address);
     const root = rootOf(options.url, address, options.tls !== undefined);
-    const callers = new Callers({ upstream, keystone, clock, root });
+    const callers = new Callers({ upstream: upstreams.tokens, keystone, clock, root });
     const mark = [facadeHeader, instance];
     const facade: Facade = {
-      upstream,
+      upstreams,
+      arrivals: arrivalsOf(),
+      shares: { foreign: new Shares(limits.foreignInFlight), handed: new Shares(limits.handedInFlight) },
       callers,
       foreign,
       localiser,
@@ -148,7 +165,7 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
     };
     serve(server, facade, limits);
     await assertOtherAddress(place.authUrl, address, root);
-    await probeKeystone(upstream, log);
+    await probeKeystone(upstreams.tokens, log);
     return { address, renewTls: (tls) => renew(server, tls), close };
   } catch (error) {
     await close();

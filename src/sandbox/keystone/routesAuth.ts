@@ -46,6 +46,9 @@ function addTokens(context: Context): void {
 
   app.delete(path, (request, reply) => {
     const caller = callerOf(tokens, request.headers['x-auth-token']);
+    const subject = request.headers['x-subject-token'];
+    // As there: what is not named cannot be the caller's own.
+    if (subject === undefined) enforce(caller, 'revoke_token');
     const record = tokens.check(subjectToken(request.headers));
     enforce(caller, 'revoke_token', record.userId);
     tokens.revoke(record);

@@ -401,7 +401,6 @@ describe('facade: foreign tokens', () => {
       expect((await revoke(qualified)).status).to.equal(503);
     });
 
-
     it('leaves local tokens to Keystone', async () => {
       const token = await createKeystoneApi(keystone.url).login(passwordLogin('demo', keystone.demoPassword));
       expect((await revoke(token)).status).to.equal(204);
