@@ -3,7 +3,7 @@ import { toAllianceError } from '../core/errors.ts';
 import type { CloudId } from '../core/ids.ts';
 import type { Partner } from '../model/partner.ts';
 import { exchangeCheckpoint } from '../rproxy/audit.ts';
-import { isAuditWhole } from './audit.ts';
+import { isAuditWhole } from './auditTask.ts';
 import type { Installation } from './installation.ts';
 
 /** `refused`: the partner holds a head that our audit does not lead to any more. `distrusted`: its own audit is not what it was. */

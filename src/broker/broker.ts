@@ -83,6 +83,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       view,
       clock,
       confirmedAt: (uid) => federation.marks.confirmedAt(uid),
+      auditFinding: () => installation.auditWatch.finding,
       ...(keystone && { keystone: () => watch.state }),
     });
     const server = new AllianceServer(createContext(installation, keystone, federation, options.limits));

@@ -13,6 +13,7 @@ import { loadKeyring } from '../crypto/keyring.ts';
 import type { IdentityRecord } from '../model/identityRecord.ts';
 import { openStore, type Store } from '../model/store.ts';
 import { OwnTokenKeys } from '../token/ownKeys.ts';
+import type { AuditWatch } from './auditTask.ts';
 import { assertConfiguredIdentity, loadOwnIdentity, usableRecords } from './files.ts';
 
 export interface OpenOptions {
@@ -39,6 +40,7 @@ export interface Installation {
   readonly telemetry: Telemetry;
   /** What this cloud's Keystone signs JWS tokens with. */
   readonly ownTokenKeys: OwnTokenKeys;
+  readonly auditWatch: AuditWatch;
   /** Our card for a pairing in which the partner will have this role. */
   card(role: PartnerRole): Card;
   /** Endpoints that partners are told. */
@@ -74,6 +76,7 @@ export async function openInstallation(options: OpenOptions): Promise<Installati
       log,
       telemetry,
       endpoints,
+      auditWatch: {},
       ownTokenKeys: new OwnTokenKeys({ directory: () => installation.config.tokens.jwsKeys, clock, log }),
       card: (role) => {
         const { cloudId, certificateDer: certificate } = view.current.identity;

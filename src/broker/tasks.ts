@@ -5,8 +5,8 @@ import { toAllianceError } from '../core/errors.ts';
 import { taskLimits } from '../core/limits.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import type { Partner } from '../model/partner.ts';
-import { cutAudit, isAuditWhole, signAudit } from './audit.ts';
 import { tellCheckpoint } from './auditExchange.ts';
+import { tendAudit } from './auditTask.ts';
 import { followBundle } from './bundle.ts';
 import { announceIdentity } from './identity.ts';
 import type { Installation } from './installation.ts';
@@ -159,10 +159,7 @@ const tasks: readonly Task[] = [
     name: 'audit',
     pause: 'checkpointMs',
     run: async (installation) => {
-      // What was tampered with must stay as it is found, and no partner be told that it is ours.
-      if (!(await isAuditWhole(installation))) return;
-      await cutAudit(installation);
-      await signAudit(installation);
+      if (!(await tendAudit(installation))) return;
       await forPartners(
         installation,
         (partner) => installation.view.stateOf(partner) === 'active',

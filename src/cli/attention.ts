@@ -1,7 +1,7 @@
 /** What needs an operator's hands; pure. */
 import { dayMs } from '../core/clock.ts';
 import { identityLimits } from '../core/limits.ts';
-import type { CheckpointAlarm } from '../model/audit.ts';
+import type { AuditBreak, CheckpointAlarm } from '../model/audit.ts';
 import { type Partner, usableKeys } from '../model/partner.ts';
 import { type Provision, removalOf } from '../model/provision.ts';
 import { effectiveState } from '../model/trust.ts';
@@ -45,6 +45,8 @@ interface Seen {
   readonly disputedKeys: readonly { readonly cloudId: string; readonly fingerprint: string }[];
   /** What was lately wrong between audits. */
   readonly auditAlarms: readonly { readonly cloudId: string; readonly alarm: CheckpointAlarm }[];
+  /** What is wrong with our own audit, as far as that is known. */
+  readonly auditBreak: AuditBreak | null;
 }
 
 export const daysLeft = (till: number, now: number): number => Math.floor((till - now) / dayMs);
@@ -58,7 +60,7 @@ export function describeEnd(till: number, now: number): string | undefined {
 }
 
 export function attentionOf(seen: Seen): Attention[] {
-  const { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms } = seen;
+  const { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms, auditBreak } = seen;
   const list: Attention[] = [];
   const add = (kind: Attention['kind'], message: string, remedy: string, partner: string | null = null) =>
     list.push({ kind, partner, message, remedy });
@@ -87,6 +89,12 @@ export function attentionOf(seen: Seen): Attention[] {
       `${cloudId} publishes a key of tokens that another cloud has, too: ${fingerprint}.`,
       'Ask both operators, and run `alliance token trust-key FINGERPRINT --partner P`.',
       cloudId,
+    );
+  if (auditBreak)
+    add(
+      'audit',
+      `Our audit is not whole, record ${auditBreak.seq} is ${auditBreak.reason}: ${auditBreak.details}`,
+      'Run `alliance audit verify`, and compare with the checkpoints in the log.',
     );
   for (const { cloudId, alarm } of auditAlarms)
     add('audit', auditFaults[alarm](cloudId), 'Run `alliance audit verify --ask`.', cloudId);

@@ -1,15 +1,17 @@
 /** `alliance audit list, verify, export` */
 import { once } from 'node:events';
 import { type Command, Option } from 'commander';
-import { type AuditReport, ownSeals, signAudit, verifyAudit } from '../broker/audit.ts';
+import { type AuditReport, ownSeals, verifyAudit } from '../broker/audit.ts';
 import { type Answers, askPartners } from '../broker/auditExchange.ts';
+import { signAudit } from '../broker/auditTask.ts';
 import type { Installation } from '../broker/installation.ts';
+import { AllianceError } from '../core/errors.ts';
 import { type CloudId, parseCloudId } from '../core/ids.ts';
 import { auditLimits } from '../core/limits.ts';
 import { type AuditKind, type AuditQuery, type AuditRecord, auditKinds } from '../model/audit.ts';
 import { exportedRecord, exportedSeal, verifyFile } from './auditFile.ts';
 import { type AuditView, describeRecords, describeReport, exitOf, viewRecord, viewReport } from './auditView.ts';
-import type { Cli } from './cli.ts';
+import { type Cli, exits } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
 import { jsonText } from './text.ts';
@@ -99,11 +101,8 @@ async function verify(cli: Cli, { file, part = false, ask = false }: VerifyOptio
   if (part && file === undefined) throw usageError('--part is about an exported file: give it with --file.', 'part');
   if (ask && file !== undefined) throw usageError('Partners are asked about the database, not about a file.', 'ask');
   return cli.open(async (installation) => {
-    const isGenuine = await ownSeals(installation);
     const { report, answers } =
-      file === undefined
-        ? await verifyHere(installation, ask)
-        : { report: { ...(await verifyFile(file, { part, isGenuine })), partners: [], lost: false }, answers: none };
+      file === undefined ? await verifyHere(installation, ask) : await verifyExport(installation, file, part);
     const view: AuditView = viewReport(report, answers);
     cli.print(view, describeReport(view));
     return exitOf(report, answers);
@@ -124,13 +123,22 @@ async function verifyHere(
   return { report: { ...report, broken: before.broken ?? report.broken }, answers };
 }
 
-async function exportAll(cli: Cli, installation: Installation, filter: Filter): Promise<undefined> {
+async function verifyExport(installation: Installation, file: string, part: boolean) {
+  const { audit } = installation.store;
+  const isGenuine = await ownSeals(installation);
+  const found = await verifyFile(file, { part, isGenuine, hashOf: (seq) => audit.hashOf(seq) });
+  return { report: { ...found, partners: [], lost: false }, answers: none };
+}
+
+/** Also of an audit that is not whole, for whoever wants to know what was done to it; but then no signature says that it is. */
+async function exportAll(cli: Cli, installation: Installation, filter: Filter): Promise<number> {
   const { audit } = installation.store;
   const query = await queryOf(installation, filter);
   const whole = Object.values(query).every((value) => value === undefined);
+  const { broken } = whole ? await audit.verify({ isGenuine: await ownSeals(installation) }) : { broken: null };
   // Signed first: what is appended while the records are written comes after the end.
-  if (whole) await signAudit(installation);
-  const end = whole ? await audit.seal('checkpoint') : null;
+  const isSigned = whole && !broken && (await signAudit(installation));
+  const end = isSigned ? await audit.seal('checkpoint') : null;
   const cut = whole ? await audit.seal('cut') : null;
   if (cut) await writeLine(cli, exportedSeal(cut));
   let page = await audit.list(query);
@@ -144,7 +152,8 @@ async function exportAll(cli: Cli, installation: Installation, filter: Filter): 
     page = await audit.list({ ...query, after: page.at(-1)!.seq });
   }
   if (end) await writeLine(cli, exportedSeal(end));
-  return undefined;
+  if (isSigned || !whole) return exits.done;
+  throw new AllianceError('audit_broken', broken ? { details: broken.details } : {});
 }
 
 const isRestore = ({ kind, outcome }: AuditRecord): boolean => kind === 'configuration' && outcome === 'restored';

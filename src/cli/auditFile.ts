@@ -1,12 +1,9 @@
 /** Exported audits: one JSON object a line (docs/audit.md). */
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
-import { AllianceError } from '../core/errors.ts';
+import { readLines, whyUnread } from '../core/boundedFile.ts';
 import { auditLimits } from '../core/limits.ts';
-import type { AuditBreak, AuditGap, AuditRecord, Seal, SealKind, Verification } from '../model/audit.ts';
-import { canonicalJson } from '../model/auditChain.ts';
-import { ChainCheck } from '../model/auditCheck.ts';
-import { explainGap } from '../model/auditVerify.ts';
+import type { AuditBreak, AuditRecord, Seal, SealKind, Verification } from '../model/audit.ts';
+import { beforeFirst, canonicalJson } from '../model/auditChain.ts';
+import { ChainCheck, changedAt, type Vouchers } from '../model/auditCheck.ts';
 import type { AuditRow } from '../model/tables.ts';
 import { usageError } from './failure.ts';
 
@@ -25,9 +22,16 @@ export const exportedSeal = ({ kind, seq, head, at, payload, signature }: Seal) 
 
 type Line = { readonly row: AuditRow } | { readonly seal: Seal };
 
-/** Throws for what no export has. */
-function readLine(text: string): Line {
-  const line = JSON.parse(text) as Record<string, unknown>;
+/** Undefined: no export has it. */
+function readLine(text: string): Line | undefined {
+  try {
+    return parseLine(JSON.parse(text) as Record<string, unknown>);
+  } catch {
+    return undefined;
+  }
+}
+
+function parseLine(line: Record<string, unknown>): Line {
   const bytes = (value: unknown): Buffer => Buffer.from(String(value), 'hex');
   for (const kind of ['cut', 'restore', 'checkpoint'] satisfies SealKind[])
     if (typeof line[kind] === 'object' && line[kind] !== null) {
@@ -40,52 +44,68 @@ function readLine(text: string): Line {
   return { row: row as unknown as AuditRow };
 }
 
-/** `part`: only some records were exported; then neither beginning nor end are looked for, and numbers may be left out. */
+interface FileOptions {
+  /** Only some records were exported; then neither beginning nor end are looked for, and numbers may be left out. */
+  readonly part: boolean;
+  readonly isGenuine: Vouchers['isGenuine'];
+  /** What this broker itself has of a record; null: nothing. */
+  readonly hashOf: (seq: number) => Promise<Buffer | null>;
+}
+
+/**
+ * Hashes that fit are no proof, for anybody can compute them. A whole export is proven by the checkpoint at its end, which hangs on
+ * every record; a part has none, and its records are held against those of this broker.
+ */
 export async function verifyFile(
   path: string,
-  { part, isGenuine }: { readonly part: boolean; readonly isGenuine: (seal: Seal) => Promise<boolean> },
-): Promise<Verification> {
-  let check = new ChainCheck(part ? null : { seq: 0, hash: Buffer.alloc(32) });
+  { part, isGenuine, hashOf }: FileOptions,
+): Promise<Verification & { readonly unproven: number }> {
+  let check = new ChainCheck(part ? null : beforeFirst, { isGenuine });
   let cut: Seal | null = null;
   let end: Seal | null = null;
-  let restore: Seal | null = null;
-  const gaps: AuditGap[] = [];
-  const result = (broken: AuditBreak | null): Verification => {
-    const { records, head } = check;
-    return { broken, records, head, cut, witnesses: end ? 1 : 0, gaps };
+  let page: { rows: AuditRow[]; seals: Seal[] } = { rows: [], seals: [] };
+  let proven = 0;
+  const result = (broken: AuditBreak | null) => {
+    const { records, head, gaps } = check;
+    return { broken, records, head, cut, witnesses: end ? 1 : 0, gaps, unproven: part ? records - proven : 0 };
   };
-  const unreadable = (details: string): Verification => result({ seq: check.head.seq + 1, reason: 'altered', details });
+  const takePage = async (): Promise<AuditBreak | undefined> => {
+    const { rows } = page;
+    const broken = await check.take(page);
+    page = { rows: [], seals: [] };
+    if (broken || !part) return broken;
+    for (const { seq, hash } of rows) {
+      const own = await hashOf(seq);
+      if (own && !own.equals(hash)) return changedAt({ seq, hash: own, by: 'The audit of this broker' });
+      if (own) proven++;
+    }
+    return undefined;
+  };
+  const unreadable = (details: string): AuditBreak => ({ seq: check.head.seq + 1, reason: 'altered', details });
 
   for await (const text of linesOf(path)) {
     if (end) return result({ seq: end.seq, reason: 'reordered', details: 'Something comes after the checkpoint.' });
-    let line: Line;
-    try {
-      line = readLine(text);
-    } catch {
-      return unreadable(`What comes after record ${check.head.seq} cannot be read.`);
-    }
-    if ('row' in line) {
-      const broken = check.take(line.row);
+    const line = readLine(text);
+    if (line && 'row' in line) {
+      page.rows.push(line.row);
+      const broken = page.rows.length < auditLimits.pageRows ? undefined : await takePage();
       if (broken) return result(broken);
-      for (const gap of check.gaps.slice(gaps.length)) {
-        const explained = explainGap(gap, restore ? [restore] : [], { rows: [line.row] });
-        if ('reason' in explained) return result(explained);
-        gaps.push(explained);
-      }
-      continue;
-    }
-    const { seal } = line;
-    if (!(await isGenuine(seal)))
-      return result({ seq: seal.seq, reason: 'unsigned', details: `The ${seal.kind} is not signed by this cloud.` });
-    if (seal.kind === 'checkpoint') end = seal;
-    else if (seal.kind === 'restore') restore = seal;
-    else if (check.records > 0 || cut) return unreadable('A cut stands only at the beginning.');
+    } else if (line?.seal.kind === 'restore') page.seals.push(line.seal);
     else {
-      cut = seal;
-      check = new ChainCheck(part ? null : { seq: seal.seq, hash: seal.head });
+      const broken = (await takePage()) ?? (line && (await check.forged([line.seal])));
+      if (broken) return result(broken);
+      if (!line) return result(unreadable(`What comes after record ${check.head.seq} cannot be read.`));
+      if (line.seal.kind === 'checkpoint') end = line.seal;
+      else if (check.records > 0 || cut) return result(unreadable('A cut stands only at the beginning.'));
+      else {
+        cut = line.seal;
+        check = new ChainCheck(part ? null : { seq: cut.seq, hash: cut.head }, { isGenuine });
+      }
     }
   }
-  if (part) return result(null);
+  const broken = await takePage();
+  if (part && !broken && check.records === 0) throw usageError(`--file: ${path} holds no record.`, 'file');
+  if (broken || part) return result(broken ?? null);
   const { seq, hash } = check.head;
   if (end?.seq === seq && end.head.equals(hash)) return result(null);
   if (end?.seq === seq)
@@ -98,16 +118,9 @@ export async function verifyFile(
 }
 
 async function* linesOf(path: string): AsyncGenerator<string> {
-  const input = createReadStream(path, { encoding: 'utf8' });
   try {
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      if (line.length > auditLimits.lineBytes) throw usageError(`--file: a line of ${path} is too long.`, 'file');
-      if (line !== '') yield line;
-    }
+    for await (const line of readLines(path, auditLimits.lineBytes)) if (line !== '') yield line;
   } catch (thrown) {
-    if (thrown instanceof AllianceError) throw thrown;
-    throw usageError(`--file: ${path} cannot be read (${(thrown as NodeJS.ErrnoException).code}).`, 'file');
-  } finally {
-    input.destroy();
+    throw usageError(`--file: ${path} cannot be read (${whyUnread(thrown)}).`, 'file');
   }
 }

@@ -31,11 +31,12 @@ export function describeRecords(records: readonly AuditRecord[]): string[] {
 export type AuditView = ReturnType<typeof viewReport>;
 
 export function viewReport(report: AuditReport, answers: Answers) {
-  const { broken, records, head, cut, witnesses, gaps, partners } = report;
+  const { broken, records, unproven, head, cut, witnesses, gaps, partners } = report;
   const silent = [...answers.keys()].filter((cloudId) => !partners.some((one) => one.cloudId === cloudId));
   return {
     ok: exitOf(report, answers) === exits.done,
     records,
+    unproven,
     head: { seq: head.seq, hash: head.hash.toString('hex') },
     cut: cut && { seq: cut.seq, at: isoTime(cut.at) },
     checked_against: witnesses,
@@ -46,18 +47,18 @@ export function viewReport(report: AuditReport, answers: Answers) {
     })),
     broken: broken && { ...broken },
     partners: [
-      ...partners.map(({ cloudId, theirs, ours, alarm }) => ({
+      ...partners.map(({ cloudId, theirs, ours, alarms }) => ({
         cloud_id: cloudId,
         theirs: { seq: theirs.seq, hash: theirs.hash.toString('hex'), at: isoTime(theirs.at) },
         ours: ours && { seq: ours.seq, hash: ours.hash.toString('hex') },
-        alarm,
+        alarms,
         answer: answers.get(cloudId) ?? null,
       })),
       ...silent.map((cloudId) => ({
         cloud_id: cloudId,
         theirs: null,
         ours: null,
-        alarm: null,
+        alarms: [],
         answer: answers.get(cloudId) ?? null,
       })),
     ],
@@ -65,14 +66,14 @@ export function viewReport(report: AuditReport, answers: Answers) {
 }
 
 /** What a partner holds against our audit is as bad as what we find ourselves; what we hold against theirs, or do not know, is not. */
-export function exitOf({ broken, partners, lost }: AuditReport, answers: Answers): number {
-  const [said, found] = [[...answers.values()], partners.map(({ alarm }) => alarm)];
+export function exitOf({ broken, partners, lost, unproven }: AuditReport, answers: Answers): number {
+  const [said, found] = [[...answers.values()], partners.flatMap(({ alarms }) => alarms)];
   if (broken || found.includes('disputed') || said.includes('refused')) return exits.failed;
-  const isPartly = lost || found.some((alarm) => alarm !== null) || said.some((answer) => answer !== 'told');
+  const isPartly = lost || unproven > 0 || found.length > 0 || said.some((answer) => answer !== 'told');
   return isPartly ? exits.partly : exits.done;
 }
 
-const alarms: Readonly<Record<string, string>> = {
+const faults: Readonly<Record<string, string>> = {
   backwards: 'ITS AUDIT HAS LOST RECORDS that it had shown to us',
   forked: 'ITS AUDIT SHOWS ANOTHER HISTORY than before',
   disputed: 'IT HOLDS A RECORD OF OUR AUDIT that is not there, or is another one',
@@ -80,8 +81,12 @@ const alarms: Readonly<Record<string, string>> = {
 };
 
 export function describeReport(view: AuditView): string[] {
-  const { broken, records, head, cut, checked_against: checked, lost_by_restore: gaps, partners } = view;
-  const verdict = broken ? `BROKEN at record ${broken.seq}, ${broken.reason}: ${broken.details}` : 'whole';
+  const { broken, records, unproven, head, cut, checked_against: checked, lost_by_restore: gaps, partners } = view;
+  const verdict = broken
+    ? `BROKEN at record ${broken.seq}, ${broken.reason}: ${broken.details}`
+    : unproven > 0
+      ? `NOT PROVEN: consistent in itself, but this broker does not have ${unproven} of the records, which anybody can have made`
+      : 'whole';
   return formatFacts([
     ['audit', verdict],
     ['records', `${records} in order, up to number ${head.seq}`],
@@ -97,10 +102,10 @@ export function describeReport(view: AuditView): string[] {
   ]);
 }
 
-function describePartner({ theirs, ours, alarm, answer }: AuditView['partners'][number]): string {
+function describePartner({ theirs, ours, alarms, answer }: AuditView['partners'][number]): string {
   const held = ours ? `holds our record ${ours.seq}` : 'holds none of our records';
   const shown = theirs ? `has shown ${theirs.seq} of its own at ${theirs.at}` : 'has shown nothing';
   const refused = answer === 'refused' ? '; IT REFUSES OUR AUDIT, having seen records that are not there' : '';
   const silent = answer === 'unreachable' ? '; NOT REACHED now' : answer === 'withheld' ? '; told nothing now' : '';
-  return `${held}, ${shown}${alarm ? `; ${alarms[alarm]}` : ''}${refused}${silent}`;
+  return `${held}, ${shown}${alarms.map((alarm) => `; ${faults[alarm]}`).join('')}${refused}${silent}`;
 }

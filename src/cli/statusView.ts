@@ -1,5 +1,7 @@
 /** What `alliance status` knows: this broker, its Keystone, its partners, and what of all that needs hands. */
-import { recentAlarm } from '../broker/audit.ts';
+import { recentAlarms } from '../broker/audit.ts';
+import { storedFinding } from '../broker/auditFinding.ts';
+import { verifyNew } from '../broker/auditTask.ts';
 import { openKeystone } from '../broker/broker.ts';
 import type { Installation } from '../broker/installation.ts';
 import { openInvitations } from '../broker/invitations.ts';
@@ -26,7 +28,7 @@ export type Status = Awaited<ReturnType<typeof lookAround>>;
 export async function lookAround(installation: Installation) {
   const { store, view, clock, home } = installation;
   const now = clock.now();
-  const [partners, sessions, invitations, keystone, broker, tokenKeys, ending, audits] = await Promise.all([
+  const [partners, sessions, invitations, keystone, broker, tokenKeys, ending, audits, auditBreak] = await Promise.all([
     store.partners.list(),
     store.sessions.list(),
     openInvitations(installation),
@@ -35,6 +37,8 @@ export async function lookAround(installation: Installation) {
     store.tokenKeys.list(),
     store.provisions.list({ states: presentStates, endsBy: now + provisionLimits.noticeMs }),
     store.audit.held(),
+    // What is new costs little to read; of what is older it is known what was found last.
+    verifyNew(installation).then((broken) => broken ?? storedFinding(installation)),
   ]);
   const { identity, sequence } = view.current;
   const knowsUs = (partner: Partner) => view.knownTo(partner) !== undefined;
@@ -46,11 +50,10 @@ export async function lookAround(installation: Installation) {
     }));
   const auditAlarms = audits.flatMap((held) => {
     const cloudId = partners.find(({ uid }) => uid === held.partnerUid)?.cloudId;
-    const alarm = recentAlarm(held, now);
-    return cloudId !== undefined && alarm ? [{ cloudId, alarm }] : [];
+    return cloudId === undefined ? [] : recentAlarms(held, now).map((alarm) => ({ cloudId, alarm }));
   });
   const projects = ending.filter((project) => (announcedFrom(project) ?? now) <= now);
-  const seen = { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms };
+  const seen = { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms, auditBreak };
   const attention: Attention[] = attentionOf(seen);
   return {
     cloud_id: view.cloudId,

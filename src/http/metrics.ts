@@ -22,6 +22,8 @@ export interface Observed {
   confirmedAt(uid: PartnerUid): number | null;
   /** `ok`, the name of an error, or `unknown`; absent: no Keystone is configured. */
   readonly keystone?: () => string;
+  /** What is wrong with our own audit; null: nothing; absent: nobody has looked yet. */
+  readonly auditFinding?: () => object | null | undefined;
 }
 /**
  * Reasons why peers are refused, other than names of errors. They count from 0, because `increase` of a series that begins with 1 is 0: an
@@ -150,8 +152,13 @@ export function createMetrics(): Metrics {
     help: "Whether Keystone serves this broker's own user: 1 or 0; absent until that is known.",
     registers,
   });
+  const auditWhole = new Gauge({
+    name: 'alliance_audit_whole',
+    help: "Whether all records of this broker's own audit were found as they were written: 1 or 0; absent until they were looked at.",
+    registers,
+  });
   // A gauge without labels starts with 0, which would say that Keystone is down.
-  keystoneUp.remove();
+  for (const gauge of [keystoneUp, auditWhole]) gauge.remove();
 
   /** When each provider's revocations were last known. */
   let confirmed = new Map<PartnerUid, number>();
@@ -171,12 +178,14 @@ export function createMetrics(): Metrics {
   let observed: Observed | undefined;
   const look = (): void => {
     if (!observed) return;
-    const { view, clock, keystone } = observed;
+    const { view, clock, keystone, auditFinding } = observed;
     const now = clock.now();
     certificateDays.set((view.current.identity.notAfter - now) / dayMs);
     databaseUp.set(view.lost ? 0 : 1);
     const state = keystone?.() ?? 'unknown';
     if (state !== 'unknown') keystoneUp.set(state === 'ok' ? 1 : 0);
+    const finding = auditFinding?.();
+    if (finding !== undefined) auditWhole.set(finding === null ? 1 : 0);
     const counts = new Map(trustStates.map((state) => [state, 0]));
     trustDays.reset();
     for (const partner of view.partners) {

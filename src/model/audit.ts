@@ -76,14 +76,15 @@ export interface Seal {
 export type NewCheckpoint = Omit<Seal, 'kind'>;
 
 /** `backwards`: it ends before one that we hold. `forked`: another hash for the same record. `disputed`: it holds another head of OUR audit than we. */
-export type CheckpointAlarm = 'backwards' | 'forked' | 'disputed';
+export const checkpointAlarms = ['backwards', 'forked', 'disputed'] as const;
+export type CheckpointAlarm = (typeof checkpointAlarms)[number];
 
 /** The latest checkpoint of a partner. */
 export interface HeldCheckpoint extends NewCheckpoint {
   readonly partnerUid: PartnerUid;
   readonly receivedAt: number;
-  readonly alarm: CheckpointAlarm | null;
-  readonly alarmAt: number | null;
+  /** When each fault was last found; one hides no other. */
+  readonly alarms: Readonly<Record<CheckpointAlarm, number | null>>;
 }
 
 /** One that a partner signed earlier. */
@@ -100,10 +101,12 @@ export interface Witness extends AuditHead {
   readonly by: string;
 }
 
+export const auditFaults = ['altered', 'missing', 'reordered', 'truncated', 'unsigned'] as const;
+
 /** The first thing that is wrong. `seq` is the record that is altered, missing or out of its place. */
 export interface AuditBreak {
   readonly seq: number;
-  readonly reason: 'altered' | 'missing' | 'reordered' | 'truncated' | 'unsigned';
+  readonly reason: (typeof auditFaults)[number];
   readonly details: string;
 }
 
@@ -134,8 +137,14 @@ export interface VerifyOptions {
   readonly witnesses?: readonly Witness[];
   /** Whether a seal is signed by this cloud. */
   readonly isGenuine: (seal: Seal) => Promise<boolean>;
-  /** Only what comes after the newest checkpoint of this cloud, and that one: the cost is then that of what is new. */
-  readonly recent?: boolean;
+  /** Only what comes after this record, which must still be there as it was verified. Default: the beginning. */
+  readonly from?: Witness | undefined;
+  /** Up to this record, which must be there; whether the end is right is then not looked at. */
+  readonly till?: Witness;
+  /** At least so many records, if there are; whether the end is right is looked at only where it is reached. */
+  readonly rows?: number;
+  /** Each head that was reached and that nobody contradicts, auditLimits.pageRows apart at most. */
+  readonly passed?: (head: AuditHead) => void;
 }
 
 export interface Audit {
@@ -159,13 +168,13 @@ export interface Audit {
   /** Newest of its kind. */
   seal(kind: SealKind): Promise<Seal | null>;
   sealOf(kind: SealKind, seq: number): Promise<Seal | null>;
+  /** The first checkpoint of what is there, of those that were made from `since` on and before `before`. */
+  checkpointOf(since: number, before: number): Promise<Seal | null>;
   addCheckpoint(checkpoint: NewCheckpoint): Promise<void>;
   /** Records of restores that this cloud may sign. */
   restores(): Promise<AuditHead[]>;
   sealRestore(statement: NewCheckpoint): Promise<void>;
-  /** The newest record that may go when all from `keepFrom` on are kept, at most auditLimits.cutRows from the beginning; null: none. */
-  cutPoint(keepFrom: number): Promise<AuditHead | null>;
-  /** Removes every record up to the one that the seal names, and leaves the seal. */
+  /** Removes every record up to the one that the seal names, and leaves the seal. What is removed must have been verified: nobody can look at it later. */
   cut(seal: NewCheckpoint): Promise<void>;
   /** Keeps a checkpoint of a partner's, if it follows the one that is held. `disputed`: it contradicts our own audit. */
   receive(partnerUid: PartnerUid, checkpoint: NewCheckpoint, disputed?: boolean): Promise<Reception>;
@@ -173,6 +182,6 @@ export interface Audit {
   statements(): Promise<HeldStatement[]>;
   held(): Promise<HeldCheckpoint[]>;
   raiseAlarm(partnerUid: PartnerUid, alarm: CheckpointAlarm): Promise<void>;
-  /** Reads the whole chain. */
+  /** Reads the chain, the whole of it unless the options say less. */
   verify(options: VerifyOptions): Promise<Verification>;
 }

@@ -25,6 +25,16 @@ export function createSeals(db: Database, clock: Clock, keyring: Keyring): Seals
   return {
     seal: (kind) => findSeal(db.reader, kind),
 
+    checkpointOf: async (since, before) => {
+      const seals = db.reader.selectFrom('audit_seals').selectAll().where('kind', '=', 'checkpoint');
+      const cut = await findSeal(db.reader, 'cut');
+      const made = seals
+        .where('seq', '>', cut?.seq ?? 0)
+        .where('at', '>=', since)
+        .where('at', '<', before);
+      return (await made.orderBy('seq').limit(1).executeTakeFirst()) ?? null;
+    },
+
     addCheckpoint: (checkpoint) => addSeal({ kind: 'checkpoint', ...checkpoint }),
 
     sealRestore: (statement) => addSeal({ kind: 'restore', ...statement }),
@@ -35,23 +45,6 @@ export function createSeals(db: Database, clock: Clock, keyring: Keyring): Seals
     },
 
     restores: () => unsignedRestores(db.reader, keyring),
-
-    cutPoint: async (keepFrom) => {
-      const { first } = await db.reader
-        .selectFrom('audit')
-        .select((eb) => eb.fn.min('seq').as('first'))
-        .executeTakeFirstOrThrow();
-      if (first === null) return null;
-      // However many are due: no round looks at more than it may remove.
-      const near = db.reader
-        .selectFrom('audit')
-        .select(['seq', 'hash'])
-        .where('seq', '>=', Number(first))
-        .where('seq', '<', Number(first) + auditLimits.cutRows);
-      const kept = await near.where('at', '>=', keepFrom).orderBy('seq').limit(1).executeTakeFirst();
-      const due = kept ? near.where('seq', '<', kept.seq) : near;
-      return (await due.orderBy('seq', 'desc').limit(1).executeTakeFirst()) ?? null;
-    },
 
     cut: ({ seq, head, at, payload, signature }) =>
       db.write(async (trx) => {
@@ -78,7 +71,7 @@ export function createSeals(db: Database, clock: Clock, keyring: Keyring): Seals
         const columns = { seq, head, at, payload, signature, received_at: clock.now() };
         await trx
           .insertInto('audit_checkpoints')
-          .values({ partner_uid: partnerUid, ...columns, alarm: null, alarm_at: null })
+          .values({ partner_uid: partnerUid, ...columns, backwards_at: null, forked_at: null, disputed_at: null })
           .onConflict((oc) => oc.column('partner_uid').doUpdateSet(columns))
           .execute();
         return reception;
@@ -96,7 +89,7 @@ export function createSeals(db: Database, clock: Clock, keyring: Keyring): Seals
     raiseAlarm: async (partnerUid, alarm) => {
       await db.writer
         .updateTable('audit_checkpoints')
-        .set({ alarm, alarm_at: clock.now() })
+        .set({ [`${alarm}_at`]: clock.now() })
         .where('partner_uid', '=', partnerUid)
         .execute();
     },
@@ -151,9 +144,8 @@ export async function findSeal(db: Kysely<Tables>, kind: SealKind): Promise<Seal
   return row ?? null;
 }
 
-const toHeld = ({ partner_uid, received_at, alarm_at, ...row }: AuditCheckpointRow): HeldCheckpoint => ({
-  ...row,
-  partnerUid: partner_uid,
-  receivedAt: received_at,
-  alarmAt: alarm_at,
-});
+const toHeld = (row: AuditCheckpointRow): HeldCheckpoint => {
+  const { partner_uid: partnerUid, received_at: receivedAt, backwards_at, forked_at, disputed_at, ...checkpoint } = row;
+  const alarms = { backwards: backwards_at, forked: forked_at, disputed: disputed_at };
+  return { ...checkpoint, partnerUid, receivedAt, alarms };
+};

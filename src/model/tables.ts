@@ -2,7 +2,7 @@
 import type { CloudId, InvitationId, PartnerUid, SessionId } from '../core/ids.ts';
 import type { SignatureAlgorithm } from '../crypto/jws.ts';
 import type { TokenAlgorithm } from '../crypto/tokenKey.ts';
-import type { AuditKind, CheckpointAlarm, SealKind } from './audit.ts';
+import type { AuditKind, SealKind } from './audit.ts';
 import type { IdentityRecord } from './identityRecord.ts';
 import type { Partner, PartnerKey } from './partner.ts';
 import type { ProvisionDirection, ProvisionState } from './provision.ts';
@@ -147,9 +147,10 @@ export interface AuditSealRow {
 export interface AuditCheckpointRow extends Omit<AuditSealRow, 'kind'> {
   partner_uid: PartnerUid;
   received_at: number;
-  /** What was last wrong with one. */
-  alarm: CheckpointAlarm | null;
-  alarm_at: number | null;
+  /** When each fault was last found. */
+  backwards_at: number | null;
+  forked_at: number | null;
+  disputed_at: number | null;
 }
 
 /** What a partner said of both audits, kept besides its latest one. */

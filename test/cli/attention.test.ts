@@ -16,6 +16,7 @@ const quiet = {
   projects: [],
   disputedKeys: [],
   auditAlarms: [],
+  auditBreak: null,
 };
 
 const partner = (changes: Partial<Partner>): Partner =>
@@ -41,6 +42,14 @@ describe('cli/attention', () => {
     const found = attentionOf({ ...quiet, auditAlarms });
     expect(found.map(({ kind, partner: of }) => [kind, of])).to.deep.equal(auditAlarms.map(() => ['audit', 'east']));
     expect(found.map(({ message }) => message).join()).to.match(/lost records.*another history.*our audit/);
+  });
+
+  it('names our own audit where it is not whole', () => {
+    const auditBreak = { seq: 5, reason: 'altered', details: 'Record 5 is not as it was written.' } as const;
+    const [one, ...more] = attentionOf({ ...quiet, auditBreak });
+    expect(more).to.deep.equal([]);
+    expect(one).to.include({ kind: 'audit', partner: null });
+    expect(one!.message).to.equal('Our audit is not whole, record 5 is altered: Record 5 is not as it was written.');
   });
 
   it('warns 30, 7 and 1 days ahead of an end', () => {

@@ -29,6 +29,7 @@ const metrics: ReadonlyMap<string, readonly string[]> = new Map([
   ['alliance_revocations_unconfirmed_seconds', ['partner']],
   ['alliance_database_up', []],
   ['alliance_keystone_up', []],
+  ['alliance_audit_whole', []],
 ]);
 
 /** Samples of a scrape, by name and labels as it writes them. */

@@ -2,7 +2,7 @@
 import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { AuditBreak, Verification, Witness } from '../../src/model/audit.ts';
+import type { AuditBreak, Verification, VerifyOptions, Witness } from '../../src/model/audit.ts';
 import { hashRow } from '../../src/model/auditChain.ts';
 import type { Store } from '../../src/model/store.ts';
 import type { AuditRow } from '../../src/model/tables.ts';
@@ -31,12 +31,16 @@ describe('tampered audit', () => {
   });
 
   /** What verification says while the tables are as `work` leaves them. */
-  const tampered = async (work: () => void, witnesses: readonly Witness[] = []): Promise<Verification> => {
+  const tampered = async (
+    work: () => void,
+    witnesses: readonly Witness[] = [],
+    options: Partial<VerifyOptions> = {},
+  ): Promise<Verification> => {
     db.exec('create temp table kept as select * from audit; create temp table kept_head as select * from audit_head');
     db.exec('create temp table kept_seals as select * from audit_seals');
     try {
       work();
-      return await store.audit.verify({ ...genuine, witnesses });
+      return await store.audit.verify({ ...genuine, ...options, witnesses });
     } finally {
       for (const table of ['', '_head', '_seals'])
         db.exec(
@@ -161,33 +165,34 @@ describe('tampered audit', () => {
     }
   });
 
-  it('what is new, from the last checkpoint on and with it', async () => {
-    const recently = async (work: () => void) => {
-      let found: AuditBreak | null = null;
-      db.exec('create temp table kept as select * from audit');
-      try {
-        work();
-        found = (await store.audit.verify({ ...genuine, recent: true })).broken;
-      } finally {
-        db.exec('delete from audit; insert into audit select * from kept; drop table kept');
-      }
-      return found;
-    };
+  it('what comes after a record that was verified, and that one', async () => {
+    const from = { seq: 8, hash: (await store.audit.hashOf(8))!, by: 'What was verified before' };
+    const recently = async (work: () => void) => (await tampered(work, [], { from })).broken;
     expect(await recently(() => undefined)).to.equal(null);
-    expect(await store.audit.verify({ ...genuine, recent: true })).to.deep.include({ records: records - 8 });
+    expect(await store.audit.verify({ ...genuine, from })).to.deep.include({ records: records - 8 });
     const alter = (seq: number) => () => db.prepare("update audit set outcome = 'denied' where seq = ?").run(seq);
     expect(await recently(alter(9))).to.deep.include({ seq: 9, reason: 'altered' });
-    expect(await recently(alter(3)), 'of what was signed only the end').to.equal(null);
-    expect(
-      await recently(() => db.prepare('update audit set hash = zeroblob(32) where seq = 8').run()),
-    ).to.deep.include({
-      seq: 8,
-      reason: 'altered',
-    });
-    expect(await recently(() => db.prepare('delete from audit where seq > 10').run())).to.deep.include({
-      seq: 11,
-      reason: 'truncated',
-    });
+    expect(await recently(alter(3)), 'not what comes before').to.equal(null);
+    for (const hash of ['zeroblob(32)', "'text'", '7'])
+      expect(await recently(() => db.prepare(`update audit set hash = ${hash} where seq = 8`).run())).to.deep.include({
+        seq: 8,
+        reason: 'altered',
+      });
+    const shorten = (last: number) => () => db.prepare('delete from audit where seq > ?').run(last);
+    expect(await recently(shorten(10))).to.deep.include({ seq: 11, reason: 'truncated' });
+    expect(await recently(shorten(7))).to.deep.include({ seq: 8, reason: 'altered' });
+  });
+
+  it('a record that takes the place of one that retention has removed, or of none', async () => {
+    const slip = (seq: number) => () => db.prepare('update audit set seq = ? where seq = 1').run(seq);
+    expect(await broken(slip(0))).to.deep.include({ seq: 0, reason: 'reordered' });
+    const head = (await store.audit.hashOf(3))!;
+    const cut = (last: number) => () => {
+      db.prepare("insert into audit_seals values ('cut', 3, ?, 1, 'p', 's')").run(head);
+      db.prepare('delete from audit where seq <= 3 and seq <> ?').run(last);
+    };
+    expect((await tampered(cut(0))).broken).to.equal(null);
+    expect(await broken(cut(2))).to.deep.include({ seq: 2, reason: 'reordered' });
   });
 
   it('a head that was put back, or is gone', async () => {

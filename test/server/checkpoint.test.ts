@@ -1,11 +1,15 @@
 /** exchangeCheckpoint, over a real channel: what is kept, what is refused, and what raises an alarm. */
 import { expect } from 'chai';
+import { tendAudit } from '../../src/broker/auditTask.ts';
 import { readCheckpoint, signCheckpoint } from '../../src/channel/checkpoint.ts';
+import { dayMs } from '../../src/core/clock.ts';
 import { auditLimits, sessionLimits } from '../../src/core/limits.ts';
 import type { Identity } from '../../src/crypto/identity.ts';
 import { AuditCheckpoint } from '../../src/wire/types.ts';
+import { auditEntry } from '../support/audit.ts';
 import { createShiftedClock } from '../support/clock.ts';
 import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
+import { runCommand } from '../support/commandLine.ts';
 import { rejection } from '../support/errors.ts';
 import { makeIdentity } from '../support/identity.ts';
 import { PartnerPeer, pinOf } from '../support/partnerPeer.ts';
@@ -18,7 +22,7 @@ describe('exchangeCheckpoint', () => {
   let raw: RawPeer;
 
   beforeEach(async () => {
-    cloud = await startCloud({ cloudId: 'east', clock });
+    cloud = await startCloud({ cloudId: 'east', clock, env: { ALLIANCE_AUDIT__KEEP_DAYS: '10' } });
     peer = await PartnerPeer.join(cloud);
     raw = await peer.channel();
   });
@@ -39,6 +43,9 @@ describe('exchangeCheckpoint', () => {
   };
   const send = async (changes?: Changes) => raw.call('exchangeCheckpoint', await make(changes));
   const held = async () => (await cloud.installation.store.audit.held())[0];
+  const silent = { backwards: null, forked: null, disputed: null };
+  const raised = async () =>
+    Object.entries((await held())!.alarms).flatMap(([alarm, at]) => (at === null ? [] : [alarm]));
   const alarms = () => cloud.metric('alliance_refusals_total', { reason: 'checkpoint' });
 
   it('keeps what the partner says, and answers with its own head and what it holds', async () => {
@@ -50,9 +57,9 @@ describe('exchangeCheckpoint', () => {
     const next = await readCheckpoint(await send({ seq: 6, hash: b }), [pinOf(view.current.identity)], parties);
     expect(next.seen, 'what was held before the question').to.deep.equal({ seq: 5, hash: a });
     expect(await store.audit.hashOf(facts.seq)).to.deep.equal(facts.hash);
-    expect(await held()).to.deep.include({ partnerUid: peer.partner.uid, seq: 6, head: b, alarm: null });
+    expect(await held()).to.deep.include({ partnerUid: peer.partner.uid, seq: 6, head: b, alarms: silent });
     await send({ seq: 9, hash: b, at: clock.now() + 1, seen: { seq: facts.seq, hash: facts.hash } });
-    expect(await held()).to.deep.include({ seq: 9, head: b, alarm: null });
+    expect(await held()).to.deep.include({ seq: 9, head: b, alarms: silent });
     expect(await alarms()).to.equal(0);
   });
 
@@ -98,9 +105,9 @@ describe('exchangeCheckpoint', () => {
     await rejection(raw.call('exchangeCheckpoint', first), 'ticket_refused');
     expect(await alarms()).to.equal(0);
     await rejection(send({ seq: 4, at: clock.now() + 10 }), 'ticket_refused');
-    expect((await held())?.alarm).to.equal('backwards');
+    expect(await raised()).to.deep.equal(['backwards']);
     await rejection(send({ seq: 5, hash: b, at: clock.now() + 20 }), 'ticket_refused');
-    expect((await held())?.alarm).to.equal('forked');
+    expect(await raised()).to.deep.equal(['backwards', 'forked']);
     expect(await alarms()).to.equal(2);
     expect(await held()).to.deep.include({ seq: 5, head: a });
     const records = await cloud.installation.store.audit.list({ kind: 'trust', newest: true, limit: 2 });
@@ -110,15 +117,15 @@ describe('exchangeCheckpoint', () => {
   it('that the partner holds a head that is not ours is an alarm of its own', async () => {
     const { audit } = cloud.installation.store;
     await send({ seen: { seq: 1, hash: (await audit.hashOf(1))! } });
-    expect((await held())?.alarm).to.equal(null);
+    expect(await raised()).to.deep.equal([]);
     await send({ seq: 6, seen: { seq: 1, hash: b } });
-    expect((await held())?.alarm).to.equal('disputed');
-    const { receivedAt, alarmAt } = (await held())!;
+    expect(await raised()).to.deep.equal(['disputed']);
+    const { receivedAt, alarms: before } = (await held())!;
     clock.advance(1000);
     await send({ seq: 7, seen: { seq: 10_000, hash: b } });
     expect(await alarms()).to.equal(2);
     // What it says so often is not written so often.
-    expect((await held())!.alarmAt).to.equal(alarmAt);
+    expect((await held())!.alarms).to.deep.equal(before);
     expect((await held())!.receivedAt).to.be.greaterThan(receivedAt);
     expect(await audit.list({ kind: 'trust', newest: true, limit: 5 })).to.satisfy(
       (records: { outcome: string }[]) =>
@@ -126,7 +133,36 @@ describe('exchangeCheckpoint', () => {
     );
     clock.advance(auditLimits.repeatMs);
     await send({ seq: 8, seen: { seq: 10_000, hash: b } });
-    expect((await held())!.alarmAt).to.be.greaterThan(alarmAt!);
+    expect((await held())!.alarms.disputed).to.be.greaterThan(before.disputed!);
+  });
+
+  it('what the partner holds otherwise is not removed, but signed and told like all that is new', async () => {
+    const { installation } = cloud;
+    const live = async (days: number) => {
+      clock.advance(days * dayMs);
+      await installation.store.audit.append(auditEntry());
+      return tendAudit(installation);
+    };
+    await live(1);
+    await send({ seen: { seq: 1, hash: b } });
+    expect([await live(6), await live(6)]).to.deep.equal([true, true]);
+    expect(installation.auditWatch.finding?.details).to.match(/^Partner peer has another hash of record 1/);
+    expect(await installation.store.audit.seal('cut')).to.equal(null);
+    await installation.store.partners.remove(peer.partner.uid);
+    expect(await tendAudit(installation)).to.equal(true);
+    expect(await installation.store.audit.seal('cut')).not.to.equal(null);
+  });
+
+  it('no alarm hides another one, whatever the partner says next', async () => {
+    await send({ seq: 5 });
+    await rejection(send({ seq: 4, at: clock.now() + 10 }), 'ticket_refused');
+    await send({ seq: 6, at: clock.now() + 20, seen: { seq: 10_000, hash: b } });
+    expect(await raised()).to.deep.equal(['backwards', 'disputed']);
+    const { code, stdout } = await runCommand(['audit', 'verify', '--json'], { home: cloud.home, env: cloud.env });
+    const { partners } = JSON.parse(stdout) as { partners: { alarms: string[] }[] };
+    expect([code, partners[0]!.alarms]).to.deep.equal([1, ['backwards', 'disputed']]);
+    const status = await runCommand(['status'], { home: cloud.home, env: cloud.env });
+    expect(status.stdout).to.contain('The audit of peer has lost records').and.to.contain('peer holds a record of our');
   });
 
   it('is for active partners', async () => {

@@ -3,10 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
-import { cutAudit, isAuditWhole, ownSeals, signAudit, verifyAudit } from '../../src/broker/audit.ts';
+import { ownSeals, verifyAudit } from '../../src/broker/audit.ts';
 import { askPartners, tellCheckpoint } from '../../src/broker/auditExchange.ts';
+import { isAuditWhole, signAudit, tendAudit } from '../../src/broker/auditTask.ts';
 import { startBroker } from '../../src/broker/broker.ts';
 import { accept, approve, invite, refreshPairing } from '../../src/broker/partners.ts';
+import { dayMs } from '../../src/core/clock.ts';
 import { hashRow } from '../../src/model/auditChain.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import type { AuditRow } from '../../src/model/tables.ts';
@@ -22,11 +24,12 @@ import { until } from '../support/until.ts';
 interface Report {
   readonly ok: boolean;
   readonly records: number;
+  readonly unproven: number;
   readonly cut: { readonly seq: number } | null;
   readonly broken: { readonly seq: number; readonly reason: string } | null;
   readonly partners: readonly {
     readonly ours: object | null;
-    readonly alarm: string | null;
+    readonly alarms: readonly string[];
     readonly answer: string;
   }[];
 }
@@ -182,6 +185,30 @@ describe('audit of two clouds', () => {
     expect((await verify(west, ` --file ${file} --part`)).broken?.reason).to.equal('altered');
   });
 
+  it('takes hashes that fit for no proof: records that it does not have are not called whole', async () => {
+    const { file, lines } = await exported(west, 'forged.jsonl', ' --kind handshake');
+    const forge = (seq: number): string => {
+      const words = { actor: 'operator', outcome: 'approved', subject: 'evil', partner: null, rule: null };
+      const common = { ...words, kind: 'trust', at: 1, seq, request_id: null };
+      const previous = Buffer.alloc(32, 7);
+      const hash = hashRow({ ...common, details: '{}', previous } as AuditRow);
+      const texts = { previous: previous.toString('hex'), hash: hash.toString('hex') };
+      return JSON.stringify({ v: 1, ...common, details: {}, ...texts });
+    };
+    const part = async (some: readonly string[]) => {
+      writeFileSync(file, some.join('\n'));
+      return verify(west, ` --file ${file} --part`);
+    };
+    const mixed = await part([...lines, forge(4711)]);
+    expect([mixed.code, mixed.ok, mixed.unproven, mixed.broken]).to.deep.equal([3, false, 1, null]);
+    expect((await run(west, `audit verify --file ${file} --part`)).stdout).to.match(/^audit +NOT PROVEN/);
+    const known = JSON.parse(lines[0]!) as { seq: number };
+    expect(await part([forge(known.seq)])).to.deep.include({ code: 1 });
+    writeFileSync(file, '');
+    const empty = await run(west, `audit verify --file ${file} --part`);
+    expect([empty.code, empty.stdout, empty.stderr.includes('no record')]).to.deep.equal([2, '', true]);
+  });
+
   it('that somebody shortens, with all that this cloud knows of it, is missed by the partner', async () => {
     await tellCheckpoint(west.installation, atWest);
     const db = new Sqlite(join(west.home, 'alliance.db'));
@@ -199,19 +226,22 @@ describe('audit of two clouds', () => {
     const asked = await verify(west, ' --ask');
     expect([asked.code, asked.partners[0]!.answer]).to.deep.equal([1, 'refused']);
     const there = await verify(east);
-    expect([there.code, there.partners[0]!.alarm]).to.deep.equal([3, 'backwards']);
+    expect([there.code, there.partners[0]!.alarms]).to.deep.equal([3, ['backwards']]);
     expect((await run(east, 'audit verify')).stdout).to.contain('HAS LOST RECORDS');
     expect((await run(east, 'status')).stdout).to.contain('The audit of west has lost records');
   });
 
   it('is cut by age, and what is left follows a signed record of that', async () => {
-    clock.advance(11 * 86_400_000);
-    const [oldest] = await east.installation.store.audit.list({ since: clock.now() - 86_400_000, limit: 1 });
+    await signAudit(east.installation);
+    const { seq: signed } = (await east.installation.store.audit.seal('checkpoint'))!;
+    clock.advance(5 * dayMs);
     await east.installation.store.partners.update(atEast.uid, { name: 'occident' });
-    await cutAudit(east.installation);
+    await tendAudit(east.installation);
+    clock.advance(6 * dayMs);
+    await tendAudit(east.installation);
     const report = await verify(east);
     const [first] = await east.installation.store.audit.list({ limit: 1 });
-    expect([report.broken, report.cut?.seq]).to.deep.equal([null, (oldest ?? first)!.seq - 1]);
+    expect([report.broken, report.cut?.seq, first!.seq]).to.deep.equal([null, signed, signed + 1]);
     expect(report.cut!.seq).to.be.greaterThan(3);
     const { file, lines } = await exported(east, 'cut.jsonl');
     expect(lines[0]).to.match(/^\{"cut"/);
@@ -253,6 +283,13 @@ describe('a running broker', () => {
     const seal = await east!.installation.store.audit.seal('checkpoint');
     expect(await (await ownSeals(east!.installation))(seal!)).to.equal(true);
     expect(await (await ownSeals(west!.installation))(seal!)).to.equal(false);
+
+    const isWhole = () => east!.metric('alliance_audit_whole');
+    await until('all of it was read', async () => (await isWhole()) === 1);
+    const db = new Sqlite(join(east!.home, 'alliance.db'));
+    db.prepare("update audit set outcome = 'other' where seq = 1").run();
+    db.close();
+    await until('the record is missed', async () => (await isWhole()) === 0);
   });
 });
 
@@ -288,7 +325,7 @@ describe('an audit that somebody rewrites', () => {
       code,
       reason: broken?.reason,
       answers: partners.map(({ answer }) => answer),
-      alarms: partners.map(({ alarm }) => alarm),
+      alarms: partners.flatMap(({ alarms }) => alarms),
     };
   };
 

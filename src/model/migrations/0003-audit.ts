@@ -53,8 +53,9 @@ export async function up<T>(db: Kysely<T>, { binary }: ColumnTypes): Promise<voi
     .addColumn('payload', 'text', (c) => c.notNull())
     .addColumn('signature', 'text', (c) => c.notNull())
     .addColumn('received_at', 'bigint', (c) => c.notNull())
-    .addColumn('alarm', 'text')
-    .addColumn('alarm_at', 'bigint')
+    .addColumn('backwards_at', 'bigint')
+    .addColumn('forked_at', 'bigint')
+    .addColumn('disputed_at', 'bigint')
     .execute();
 
   await schema

@@ -236,43 +236,61 @@ export function describeAudit(bench: Bench): void {
   describe('audit under seal', () => {
     const seal = (seq: number, head: Buffer, at: number) => ({ seq, head, at, payload: 'p', signature: 's' });
 
-    it('is cut by age, all of it or a part, and leaves what it was cut at', async () => {
-      const { store, clock } = bench;
-      const { audit } = store;
-      expect(await audit.cutPoint(clock.now())).to.equal(null);
-      for (let i = 0; i < 5; i++) await audit.append(auditEntry({ subject: String(clock.advance(10)) }));
-      expect(await audit.cutPoint(testStart)).to.equal(null);
-      const point = (await audit.cutPoint(testStart + 30))!;
-      expect(point.seq).to.equal(2);
+    it('is cut where the seal says, all of it or a part, and leaves what it was cut at', async () => {
+      const { audit } = bench.store;
+      const heads: Buffer[] = [];
+      for (let seq = 1; seq <= 5; seq++) {
+        await audit.append(auditEntry());
+        heads[seq] = (await audit.hashOf(seq))!;
+      }
       await rejection(audit.cut(seal(2, Buffer.alloc(32), 1)), 'internal');
-      await audit.addCheckpoint(seal(1, (await audit.hashOf(1))!, 1));
-      await audit.cut(seal(2, point.hash, clock.now()));
+      await audit.addCheckpoint(seal(1, heads[1]!, 1));
+      await audit.cut(seal(2, heads[2]!, 2));
       expect((await audit.list()).map(({ seq }) => seq)).to.deep.equal([3, 4, 5]);
       expect(await audit.seal('checkpoint')).to.equal(null);
       expect(await audit.verify(genuine)).to.deep.include({ broken: null, records: 3 });
-      const rest = (await audit.cutPoint(clock.now() + 1))!;
-      await audit.cut(seal(rest.seq, rest.hash, clock.now()));
+      await audit.cut(seal(5, heads[5]!, 3));
+      expect(await audit.verify(genuine)).to.deep.include({ broken: null, records: 0 });
       await audit.append(auditEntry());
       expect((await audit.list()).map(({ seq }) => seq)).to.deep.equal([6]);
       expect((await audit.verify(genuine)).cut?.seq).to.equal(5);
       expect((await audit.verify({ isGenuine: async () => false })).broken?.reason).to.equal('unsigned');
     });
 
-    it('is cut in rounds, each of which looks at no more than it removes', async () => {
-      const { store, clock } = bench;
-      const { audit } = store;
-      const rows = auditLimits.cutRows + 5;
-      for (let i = 0; i < rows; i += 1000)
-        await Promise.all(Array.from({ length: Math.min(1000, rows - i) }, () => audit.append(auditEntry())));
-      clock.advance(10);
-      await audit.append(auditEntry());
-      const first = (await audit.cutPoint(testStart + 5))!;
-      expect(first.seq).to.equal(auditLimits.cutRows);
-      await audit.cut(seal(first.seq, first.hash, 1));
-      const second = (await audit.cutPoint(testStart + 5))!;
-      expect(second.seq).to.equal(rows);
-      await audit.cut(seal(second.seq, second.hash, 2));
-      expect(await audit.cutPoint(testStart + 5)).to.equal(null);
+    it('finds checkpoints by their time, the first of what is there', async () => {
+      const { audit } = bench.store;
+      for (let seq = 1; seq <= 4; seq++) {
+        await audit.append(auditEntry());
+        await audit.addCheckpoint(seal(seq, (await audit.hashOf(seq))!, [0, 50, 10, 20, 30][seq]!));
+      }
+      const found = async (since: number, before: number) => (await audit.checkpointOf(since, before))?.seq ?? null;
+      expect(await Promise.all([found(0, 100), found(0, 50), found(15, 30), found(30, 50)])).to.deep.equal([
+        1, 2, 3, 4,
+      ]);
+      expect(await Promise.all([found(0, 10), found(31, 50)])).to.deep.equal([null, null]);
+      const [head, stale] = [(await audit.hashOf(2))!, (await audit.seal('checkpoint'))!];
+      await audit.cut(seal(2, head, 60));
+      await audit.addCheckpoint({ ...stale, seq: 1, at: 5 });
+      expect(await found(0, 100), 'one of what is gone tells nothing').to.equal(3);
+    });
+
+    it('is read from a record on, up to one, and so many at a time', async () => {
+      const { audit } = bench.store;
+      const rows = auditLimits.pageRows + 5;
+      for (let i = 0; i < rows; i += 500)
+        await Promise.all(Array.from({ length: Math.min(500, rows - i) }, () => audit.append(auditEntry())));
+      const at = async (seq: number) => ({ seq, hash: (await audit.hashOf(seq))!, by: 'X' });
+      const passed: number[] = [];
+      const options = { ...genuine, passed: ({ seq }: { seq: number }) => passed.push(seq) };
+      expect(await audit.verify(options)).to.deep.include({ broken: null, records: rows });
+      expect(passed).to.deep.equal([auditLimits.pageRows, rows]);
+      const { records, head } = await audit.verify({ ...genuine, from: await at(3), till: await at(7) });
+      expect([records, head.seq]).to.deep.equal([4, 7]);
+      expect(await audit.verify({ ...genuine, rows: 10 })).to.deep.include({ records: auditLimits.pageRows });
+      const beyond = await audit.verify({ ...genuine, till: { ...(await at(7)), seq: rows + 1 } });
+      expect(beyond.broken).to.deep.include({ seq: rows + 1, reason: 'truncated' });
+      const other = await audit.verify({ ...genuine, till: { ...(await at(7)), seq: 8 } });
+      expect(other.broken).to.deep.include({ seq: 8, reason: 'altered' });
     });
 
     it('keeps the first statement of a partner, one a day and those that contradict us', async () => {
@@ -309,7 +327,8 @@ export function describeAudit(bench: Bench): void {
       expect(await receive(6, b, at + 5)).to.equal('kept');
       await store.audit.raiseAlarm(uid, 'forked');
       const [held] = await store.audit.held();
-      expect(held).to.deep.include({ partnerUid: uid, seq: 6, head: b, at: at + 5, receivedAt: at, alarm: 'forked' });
+      expect(held).to.deep.include({ partnerUid: uid, seq: 6, head: b, at: at + 5, receivedAt: at });
+      expect(held!.alarms).to.deep.equal({ backwards: null, forked: clock.now(), disputed: null });
     });
   });
 }

@@ -1,0 +1,237 @@
+/** What a running broker does with an audit that somebody meddles with, whose clock leaps, or that has grown old. */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { expect } from 'chai';
+import { verifyAudit } from '../../src/broker/audit.ts';
+import { isAuditWhole, signAudit, tendAudit } from '../../src/broker/auditTask.ts';
+import { initHome } from '../../src/broker/init.ts';
+import { type Installation, openInstallation } from '../../src/broker/installation.ts';
+import { signStatement } from '../../src/channel/checkpoint.ts';
+import { dayMs } from '../../src/core/clock.ts';
+import { createLogger } from '../../src/core/log.ts';
+import { hashRow } from '../../src/model/auditChain.ts';
+import type { AuditRow } from '../../src/model/tables.ts';
+import { auditEntry } from '../support/audit.ts';
+import { createShiftedClock, type ShiftedClock } from '../support/clock.ts';
+import { runCommand } from '../support/commandLine.ts';
+import { temporaryDirectory } from '../support/directory.ts';
+
+const env = { ALLIANCE_AUDIT__KEEP_DAYS: '20' };
+
+describe('the audit of a running broker', () => {
+  const template = temporaryDirectory();
+  let directory: ReturnType<typeof temporaryDirectory>;
+  let clock: ShiftedClock;
+  let installation: Installation;
+  let db: Sqlite.Database;
+
+  before(async () => {
+    await initHome({ home: template.path, env, cloudId: 'east', advertise: ['tls://east.example:9443'] });
+  });
+  after(() => template.remove());
+
+  beforeEach(async () => {
+    directory = temporaryDirectory();
+    cpSync(template.path, directory.path, { recursive: true });
+    clock = createShiftedClock();
+    await start();
+    db = new Sqlite(join(directory.path, 'alliance.db'));
+  });
+  afterEach(async () => {
+    db.close();
+    await installation.close();
+    directory.remove();
+  });
+
+  const start = async () => {
+    const log = createLogger({ level: 'silent' });
+    installation = await openInstallation({ home: directory.path, env, clock, log });
+  };
+  const restart = async () => {
+    await installation.close();
+    await start();
+  };
+  const append = async (count: number) => {
+    for (let i = 0; i < count; i++) await installation.store.audit.append(auditEntry({ subject: `user ${i}` }));
+  };
+  /** The broker runs for so many days, and each day something happens. */
+  const live = async (days: number) => {
+    for (let day = 0; day < days; day++) {
+      clock.advance(dayMs);
+      await append(1);
+      expect(await tendAudit(installation)).to.equal(true);
+    }
+  };
+  const numbers = () => db.prepare('select seq from audit order by seq').pluck().all() as number[];
+  const cutAt = async () => (await installation.store.audit.seal('cut'))?.seq ?? null;
+  const broken = async () => (await verifyAudit(installation)).broken;
+  const run = (args: string) => runCommand(args.split(' '), { home: directory.path, env });
+  const alter = (seq: number) => db.prepare("update audit set outcome = 'denied' where seq = ?").run(seq);
+
+  /** Everything again with `changes`, in hashes that fit. */
+  const rewrite = (changes: Partial<AuditRow>) => {
+    let previous: Buffer = Buffer.alloc(32);
+    for (const row of db.prepare('select * from audit order by seq').all() as AuditRow[]) {
+      const made = { ...row, ...changes, previous };
+      const hash = hashRow(made);
+      const update = db.prepare('update audit set at = ?, outcome = ?, previous = ?, hash = ? where seq = ?');
+      update.run(made.at, made.outcome, previous, hash, row.seq);
+      previous = hash;
+    }
+    db.prepare('update audit_head set hash = ?').run(previous);
+  };
+
+  it('is cut at the last checkpoint that is old enough, and stays whole', async () => {
+    await append(10);
+    await live(1);
+    const { seq } = (await installation.store.audit.seal('checkpoint'))!;
+    await live(19);
+    expect(await cutAt()).to.equal(null);
+    clock.advance(dayMs);
+    expect(await tendAudit(installation)).to.equal(true);
+    expect([await cutAt(), numbers()[0]]).to.deep.equal([seq, seq + 1]);
+    await live(3);
+    expect(await cutAt()).to.equal(seq + 3);
+    expect(await broken()).to.equal(null);
+  });
+
+  it('loses no record because somebody made it look old', async () => {
+    await append(20);
+    await signAudit(installation);
+    const all = numbers();
+    await restart();
+    db.prepare('update audit set at = 1 where seq <= 15').run();
+    await tendAudit(installation);
+    await tendAudit(installation);
+    expect([numbers(), await cutAt()]).to.deep.equal([all, null]);
+    expect(await broken()).to.deep.include({ seq: 1, reason: 'altered' });
+  });
+
+  it('loses no record that was altered, however old it is', async () => {
+    await append(20);
+    await live(15);
+    alter(7);
+    for (let day = 0; day < 10; day++) {
+      clock.advance(dayMs);
+      await append(1);
+      await tendAudit(installation);
+    }
+    await restart();
+    await tendAudit(installation);
+    expect([numbers()[0], await cutAt()]).to.deep.equal([1, null]);
+    expect(await broken()).to.deep.include({ seq: 7, reason: 'altered' });
+  });
+
+  it('loses no record because its whole history was written anew as an old one', async () => {
+    await append(20);
+    await signAudit(installation);
+    const all = numbers();
+    rewrite({ at: 1 });
+    db.prepare('delete from audit_seals').run();
+    expect(await isAuditWhole(installation), 'this process remembers').to.equal(false);
+    await restart();
+    for (let round = 0; round < 2; round++) await tendAudit(installation);
+    expect([numbers(), await cutAt()]).to.deep.equal([all, null]);
+  });
+
+  it('loses no record by checkpoints that nobody signed', async () => {
+    await live(15);
+    db.prepare('update audit_seals set at = 1').run();
+    await restart();
+    expect(await tendAudit(installation)).to.equal(false);
+    expect([numbers()[0], await cutAt()]).to.deep.equal([1, null]);
+  });
+
+  it('loses nothing at once when the clock leaps, and what is old after some days', async () => {
+    await append(5);
+    await live(15);
+    const last = numbers().at(-1)!;
+    clock.advance(400 * dayMs);
+    await live(6);
+    expect([numbers()[0], await cutAt()]).to.deep.equal([1, null]);
+    await live(2);
+    expect(await cutAt()).to.equal(last);
+    expect(await broken()).to.equal(null);
+  });
+
+  it('goes on after all of it was cut away', async () => {
+    await append(5);
+    await signAudit(installation);
+    const { seq, hash, at } = await installation.store.audit.head();
+    const statement = await signStatement('cut', installation.view.current.identity, { seq, hash, at });
+    await installation.store.audit.cut({ seq, head: hash, at, ...statement });
+    for (let round = 0; round < 3; round++) {
+      expect(await tendAudit(installation), `round ${round}`).to.equal(true);
+      await restart();
+      expect(await isAuditWhole(installation)).to.equal(true);
+    }
+    await live(2);
+    expect(await broken()).to.equal(null);
+  });
+
+  it('that is not whole is exported without a signature, and stays known as that', async () => {
+    await append(5);
+    await signAudit(installation);
+    await append(5);
+    alter(9);
+    const { code, stdout, stderr } = await run('audit export');
+    expect([code, stderr.includes('not whole')]).to.deep.equal([1, true]);
+    const lines = stdout.trimEnd().split('\n');
+    expect([lines.length, lines.at(-1)!.includes('checkpoint')]).to.deep.equal([numbers().length, false]);
+    await restart();
+    expect(await isAuditWhole(installation)).to.equal(false);
+    expect(await signAudit(installation)).to.equal(false);
+  });
+
+  it('shows in the status as what it is, until it is right again', async () => {
+    const attention = async () => {
+      const { code, stdout, stderr } = await run('status --json');
+      expect(stderr).to.equal('');
+      const { attention: list } = JSON.parse(stdout) as { attention: { kind: string; message: string }[] };
+      return [code, list.filter(({ kind }) => kind === 'audit').map(({ message }) => message)];
+    };
+    await append(5);
+    await signAudit(installation);
+    await append(2);
+    expect(await attention()).to.deep.equal([0, []]);
+    const repair = (seq: number) => db.prepare("update audit set outcome = 'accepted' where seq = ?").run(seq);
+
+    alter(3);
+    expect(await tendAudit(installation), 'what is new is signed all the same').to.equal(true);
+    expect(installation.auditWatch.finding).to.deep.include({ seq: 3, reason: 'altered' });
+    expect((await attention()).flat().join()).to.match(/^1,Our audit is not whole, record 3 is altered/);
+    repair(3);
+    expect(await tendAudit(installation)).to.equal(true);
+    expect([await attention(), installation.auditWatch.finding]).to.deep.equal([[0, []], null]);
+
+    await append(2);
+    const last = numbers().at(-1)!;
+    alter(last);
+    // What is new is read for the status itself.
+    expect((await attention()).flat().join()).to.contain(`record ${last} is altered`);
+    repair(last);
+    expect(await attention()).to.deep.equal([0, []]);
+
+    alter(3);
+    await run('audit verify');
+    expect((await attention())[0], 'as a command found it').to.equal(1);
+  });
+
+  it('is read through slowly, over several rounds', async () => {
+    await Promise.all(Array.from({ length: 2500 }, () => installation.store.audit.append(auditEntry())));
+    await signAudit(installation);
+    await restart();
+    alter(2200);
+    const round = async () => {
+      expect(await tendAudit(installation, { walkRows: 1000 })).to.equal(true);
+      return installation.auditWatch.finding?.seq;
+    };
+    expect([await round(), await round(), await round(), await round()]).to.deep.equal([
+      undefined,
+      undefined,
+      2200,
+      2200,
+    ]);
+  });
+});
