@@ -1,6 +1,6 @@
 /**
- * `npm run test:openstack`: the contracts of a Keystone and of a facade, the story of two brokers, and services behind a facade, with
- * real Keystones, the real keystonemiddleware and a real Glance on loopback.
+ * `npm run test:openstack`: the contracts of a Keystone and of a facade, the story of two brokers, projects that one has the other
+ * make, and services behind a facade, with real Keystones, the real keystonemiddleware and a real Glance on loopback.
  *
  * Whatever was started is ended, also on Ctrl-C and where the tests were killed: each server leaves the id of its process
  * group in this run's own directory.
