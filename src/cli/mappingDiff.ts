@@ -63,7 +63,7 @@ async function run(
       ? namedOutcome(applyMapping(mapping, identity, mappingOptions(config)))
       : { kind: 'denied', reason: 'no_mapping', details: 'There is no mapping.' };
 
-  const users = await lately(installation, partner, clock.now() - since);
+  const { users, cut } = await lately(installation, partner, clock.now() - since);
   const changes = users.flatMap(({ identity, validations, lastSeen }) => {
     const [before, after] = [apply(present, identity), apply(next, identity)];
     const difference = compareOutcomes(before, after);
@@ -93,8 +93,9 @@ async function run(
     each.before.summary,
     each.after.summary,
   ]);
-  cli.print({ partner: partner.cloudId, users: users.length, unchanged, changes }, [
+  cli.print({ partner: partner.cloudId, users: users.length, unchanged, not_compared: cut, changes }, [
     `${users.length} users of ${shown(partner)} were seen in ${formatDuration(since)}; for ${unchanged} nothing changes`,
+    ...(cut > 0 ? [`${cut} more have too many roles or groups for the audit, and were not compared`] : []),
     ...(rows.length > 0 ? formatTable(['USER', 'PROJECT', 'CHANGE', 'ROLES', 'BEFORE', 'AFTER'], rows) : []),
   ]);
 }
@@ -114,22 +115,29 @@ function view(outcome: NamedOutcome) {
   };
 }
 
-/** Every user of the partner that was validated since then, once for each project, set of roles and groups. */
-async function lately({ store }: Installation, { cloudId }: Partner, since: number): Promise<Seen[]> {
+/** Every user of the partner that was validated since then, once for each project, set of roles and groups; and how many could not be recorded whole. */
+async function lately({ store }: Installation, { cloudId }: Partner, since: number) {
   const users = new Map<string, Seen>();
+  const cut = new Set<string>();
   let after = 0;
   for (;;) {
     const page = await store.audit.list({ kind: 'validation', partner: cloudId, since, after });
     for (const { details, at } of page) {
       const identity = recordedIdentity(details, cloudId);
       if (!identity) continue;
+      const { user, project } = identity.subject;
+      if (details.cut !== undefined) {
+        cut.add(JSON.stringify([user.id, project?.id]));
+        continue;
+      }
       const key = JSON.stringify(identity.subject);
       const seen = users.get(key) ?? { identity, validations: 0, lastSeen: at };
-      seen.validations += 1;
+      // One record may tell of many answers.
+      seen.validations += typeof details.times === 'number' ? details.times : 1;
       seen.lastSeen = at;
       users.set(key, seen);
     }
-    if (page.length < auditLimits.pageRows) return [...users.values()];
+    if (page.length < auditLimits.pageRows) return { users: [...users.values()], cut: cut.size };
     after = page.at(-1)!.seq;
   }
 }

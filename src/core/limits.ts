@@ -476,6 +476,19 @@ export const auditLimits = {
   /** What others can make happen as often as they like is recorded at most so often for each partner and outcome. */
   repeatMs: 10 * MINUTE,
   repeatsTracked: 10_000,
+  /** Equal answers about a foreign token have one record, and then one in so long with their number. */
+  validationWindowMs: 5 * MINUTE,
+  validationSweepMs: 10 * SECOND,
+  /** Answers of which equal ones are counted, in number and as memory; where that is full, the partner with the most of them gives way. */
+  validations: 20_000,
+  validationsBytes: 64 * MIB,
+  /** What validations of one partner's tokens may take of the audit, those with access and those without each: 1.4 GB a day. */
+  validationBytesPerS: 16 * KIB,
+  validationBurstBytes: 32 * MIB,
+  /** What a record takes in the database beside its text. */
+  rowBytes: 256,
+  /** Names of the roles, and ids of the groups, of a foreign user: what goes beyond is cut. */
+  subjectListBytes: 4 * KIB,
   /** A checkpoint that another one overtook is no fault; an older one is. */
   overtakenMs: MINUTE,
   /** A line of an exported file. */

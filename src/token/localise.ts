@@ -58,6 +58,8 @@ export type Localised =
       readonly body: string;
       /** Numbers of the rules that fired. */
       readonly rule: string;
+      /** Which mapping it was, by its hash; null: none was looked at. */
+      readonly mapping: string | null;
       readonly trace: LocaliseTrace;
     }
   | {
@@ -65,6 +67,8 @@ export type Localised =
       readonly reason: DenialReason;
       /** What exactly, for log, audit and terminal; the asking service learns none of it. */
       readonly details: string;
+      /** Which mapping it was, by its hash; null: none was looked at. */
+      readonly mapping: string | null;
       readonly trace: LocaliseTrace;
     };
 
@@ -195,19 +199,22 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
     async localise(foreign, { catalog, accessRules }) {
       const { partner, body, facts } = foreign;
       const { identity, restrictions } = readBody(body, facts, partner.cloudId);
+      let version: string | null = null;
       const denied = ({ reason, details }: Omission, trace: Partial<LocaliseTrace> = {}): Localised => ({
         kind: 'denied',
         reason,
         details,
+        mapping: version,
         trace: { rules: [], omissions: [], ...trace },
       });
       if (effectiveState(partner, clock.now()) !== 'active' || partner.role === 'consumer' || partner.removed)
         return denied({ reason: 'partner_not_active', details: `${partner.cloudId} is no active provider.` });
       const carried = 'reason' in restrictions ? restrictions : carryOver(restrictions, accessRules);
       if ('reason' in carried) return denied(carried);
-      const mapping = await mappings.of(partner);
-      if ('reason' in mapping) return denied(mapping);
-      const outcome = applyMapping(mapping, identity, mappingOptions(config()));
+      const inForce = await mappings.of(partner);
+      if ('reason' in inForce) return denied(inForce);
+      version = inForce.version;
+      const outcome = applyMapping(inForce.mapping, identity, mappingOptions(config()));
       if (outcome.kind === 'denied') return denied(outcome, { rules: outcome.trace });
       if (hasTooManyPlaces(outcome)) return denied(tooManyPlaces, { rules: outcome.trace });
       const {
@@ -243,6 +250,7 @@ export function createLocaliser(options: LocaliserOptions): Localiser {
         kind: 'accepted',
         body: JSON.stringify({ token }),
         rule: outcome.rule,
+        mapping: version,
         trace,
       };
     },

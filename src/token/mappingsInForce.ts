@@ -2,6 +2,7 @@
 import type { TrustView } from '../client/trustView.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import type { Logger } from '../core/log.ts';
+import { sha256 } from '../crypto/bytes.ts';
 import type { StoredMapping } from '../model/mapping.ts';
 import type { Partner } from '../model/partner.ts';
 import { type Mapping, readMapping } from './mapping/mapping.ts';
@@ -13,9 +14,15 @@ export interface MappingsOptions {
   readonly log: Logger;
 }
 
+export interface MappingInForce {
+  readonly mapping: Mapping;
+  /** The beginning of the SHA-256 that the audit has of it. */
+  readonly version: string;
+}
+
 interface Known {
   readonly epoch: number;
-  readonly mapping: Promise<Mapping | Omission>;
+  readonly mapping: Promise<MappingInForce | Omission>;
 }
 
 export class MappingsInForce {
@@ -26,7 +33,7 @@ export class MappingsInForce {
     this.#options = options;
   }
 
-  of(partner: Partner): Promise<Mapping | Omission> {
+  of(partner: Partner): Promise<MappingInForce | Omission> {
     const { uid } = partner;
     // Before the mapping is read: what is stored later comes with another epoch.
     const { epoch } = this.#options.view;
@@ -40,12 +47,13 @@ export class MappingsInForce {
     return reading.mapping;
   }
 
-  async #read({ uid, cloudId }: Partner): Promise<Mapping | Omission> {
+  async #read({ uid, cloudId }: Partner): Promise<MappingInForce | Omission> {
     const { store, log } = this.#options;
     const stored = await store.mappings.get(uid);
     if (!stored) return { reason: 'no_mapping', details: `There is no mapping for ${cloudId}.` };
     try {
-      return readMapping(stored.rules);
+      const version = sha256(stored.rules).toString('hex').slice(0, 16);
+      return { mapping: readMapping(stored.rules), version };
     } catch (error) {
       log.error(
         { partner: cloudId, err: error },

@@ -128,7 +128,7 @@ describe('cli/mapping', () => {
 
   it('tells who would gain or lose what, from what the audit saw', async () => {
     const installation = await openInstallation({ home, env: {}, log: silentLogger });
-    const seen = (name: string, roles: string[], partner = 'east') =>
+    const seen = (name: string, roles: string[], partner = 'east', more: object = {}) =>
       installation.store.audit.append({
         kind: 'validation',
         actor: 'user:glance',
@@ -143,10 +143,14 @@ describe('cli/mapping', () => {
           roles,
           groups: [],
           by: 'qualified',
+          ...more,
         },
       });
     for (const name of ['ann', 'ann', 'bob']) await seen(name, ['member']);
     await seen('eve', ['banned']);
+    await seen('bob', ['member'], 'east', { times: 41, since: 1 });
+    for (const times of [1, 5])
+      await seen('max', ['member'], 'east', { times, cut: { roles: 900, groups: 0, sha256: '00' } });
     await seen('zoe', ['member'], 'north');
     await installation.close();
     const next = directory.file('next.json');
@@ -167,7 +171,7 @@ describe('cli/mapping', () => {
       lost_roles: string[];
       validations: number;
     }[];
-    expect([diff.users, diff.unchanged]).to.deep.equal([3, 0]);
+    expect([diff.users, diff.unchanged, diff.not_compared]).to.deep.equal([3, 0, 1]);
     expect(
       changes.map(({ user, change, gained_roles, lost_roles, validations }) => [
         user.name,
@@ -178,11 +182,12 @@ describe('cli/mapping', () => {
       ]),
     ).to.deep.equal([
       ['ann', 'changes', ['reader'], [], 2],
-      ['bob', 'loses', [], ['member'], 1],
+      ['bob', 'loses', [], ['member'], 42],
       ['eve', 'gains', ['member', 'reader'], [], 1],
     ]);
     expect(await result('mapping-diff', `mapping diff ${file} --partner east`)).to.include({ users: 3, unchanged: 3 });
     const human = await runCommand(['mapping', 'diff', next, '--partner', 'east'], { home });
+    expect(human.stdout).to.contain('1 more have too many roles or groups for the audit, and were not compared');
     expect(human.stdout).to.match(/bob +lab +loses +-member +bob in demo +no_rule/);
   });
 });

@@ -37,6 +37,7 @@ export const denied: Localised = {
   kind: 'denied',
   reason: 'no_rule',
   details: 'None of 3 rules matches.',
+  mapping: '0123456789abcdef',
   trace,
 };
 
@@ -44,11 +45,12 @@ const accepted: Localised = {
   kind: 'accepted',
   body: '{"token":{"local":true}}',
   rule: '1',
+  mapping: '0123456789abcdef',
   trace,
 };
 
-export const validVerdict = (source: 'cache' | 'live' | 'stale' = 'live'): ForeignVerdict => {
-  const body = foreignBody();
+export const validVerdict = (source: 'cache' | 'live' | 'stale' = 'live', more: object = {}): ForeignVerdict => {
+  const body = foreignBody(more);
   return { kind: 'valid', partner: east, body, facts: parseToken(body), source, ageMs: 0, askedAt: 0 };
 };
 

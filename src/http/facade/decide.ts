@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { AllianceError, toAllianceError } from '../../core/errors.ts';
 import type { CloudId } from '../../core/ids.ts';
-import { facadeLimits } from '../../core/limits.ts';
+import { auditLimits, facadeLimits } from '../../core/limits.ts';
 import type { AuditEntry } from '../../model/audit.ts';
 import type { ForeignVerdict, Recognised } from '../../token/foreign.ts';
 import type { Localised } from '../../token/localise.ts';
@@ -87,10 +87,12 @@ function undecided(error: AllianceError): Decision {
   return { outcome: 'undecided', answer, verdict, local: null, reason: error.errorName, hops: {} };
 }
 
-const ruleOf = ({ local }: Decision): string | null => (local?.kind === 'accepted' ? local.rule : null);
+const ruleOf = ({ local }: Decision): string | null =>
+  local?.kind === 'accepted' ? local.rule.slice(0, auditLimits.wordBytes) : null;
 
 /** Why the mapping denies, in full; for us alone. */
-const detailsOf = ({ local }: Decision) => (local?.kind === 'denied' ? { why: local.details } : {});
+const detailsOf = ({ local }: Decision) =>
+  local?.kind === 'denied' ? { why: local.details.slice(0, auditLimits.wordBytes) } : {};
 
 function auditEntry({ whose, caller, requestId }: Question, decision: Decision): AuditEntry {
   const { verdict, outcome, local, reason } = decision;
@@ -104,14 +106,29 @@ function auditEntry({ whose, caller, requestId }: Question, decision: Decision):
     requestId,
     details: {
       // What the mapping could not read is no subject of it.
-      ...(verdict.kind === 'valid' && local !== null && subjectOf(verdict)),
+      ...(verdict.kind === 'valid' && local !== null && subjectOf(verdict).subject),
       ...(verdict.kind === 'valid' && { source: verdict.source, age_ms: Math.round(verdict.ageMs) }),
       ...detailsOf(decision),
       ...(reason !== null && { reason }),
+      ...(local?.mapping && { mapping: local.mapping }),
       by: byOf(whose),
       caller: caller.user.name,
     },
   };
+}
+
+/** What answers have in common that one record tells of: all that it says but the time and the request. */
+function kindOf({ whose, caller, subject }: Question, { verdict, local, outcome, reason }: Decision): string {
+  const isValid = verdict.kind === 'valid';
+  const whom = isValid && local ? subjectOf(verdict).hash : null;
+  const how = [
+    byOf(whose),
+    isValid && verdict.source === 'stale',
+    reason,
+    local?.mapping,
+    local?.kind === 'accepted' ? local.rule : null,
+  ];
+  return JSON.stringify([subject, caller.user.id, whom, outcome, ...how]);
 }
 
 function report({ log, telemetry }: Facade, question: Question, decision: Decision, auditMs: number): void {
@@ -153,7 +170,7 @@ export async function answerForeign(facade: Facade, question: Question): Promise
     });
     if (!stands(facade, question, decision)) continue;
     const start = performance.now();
-    await record(facade, auditEntry(question, decision));
+    await record(facade, auditEntry(question, decision), kindOf(question, decision));
     report(facade, question, decision, Math.round((performance.now() - start) * 1000) / 1000);
     // From here to the first byte nothing else runs.
     if (stands(facade, question, decision)) return decision.answer;

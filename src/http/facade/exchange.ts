@@ -11,6 +11,7 @@ import type { Callers } from './callers.ts';
 import type { CallerHeaders } from './headers.ts';
 import type { Shares } from './shares.ts';
 import type { Target } from './target.ts';
+import type { ValidationRecords } from './validations.ts';
 
 /** What the rest of the broker wants to hear of this cloud's own tokens. */
 export interface OwnTokens {
@@ -31,6 +32,7 @@ export interface Facade {
   readonly foreign: ForeignTokens;
   readonly localiser: Localiser;
   readonly audit: Pick<Audit, 'append' | 'note'>;
+  readonly validations: Pick<ValidationRecords, 'record'>;
   readonly own: OwnTokens;
   readonly log: Logger;
   readonly telemetry: Telemetry;

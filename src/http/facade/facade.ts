@@ -24,6 +24,7 @@ import { dispatch } from './dispatch.ts';
 import type { Facade, OwnTokens } from './exchange.ts';
 import { assertOtherAddress, probeKeystone, rootOf } from './self.ts';
 import { Shares } from './shares.ts';
+import { ValidationRecords } from './validations.ts';
 
 type Widened<T> = { readonly [K in keyof T]: number };
 export type FacadeLimits = Widened<
@@ -135,13 +136,14 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
   const { upstreamTimeoutMs: timeoutMs, upstreamConnections: connections } = limits;
   const connect = () => createUpstream({ ...place, instance, timeoutMs, connections });
   const upstreams = { tokens: connect(), logins: connect(), relay: connect() };
+  const validations = new ValidationRecords({ audit, now: () => clock.now(), log, telemetry });
   const close = async () => {
     const drained = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();
     const timer = setTimeout(() => server.closeAllConnections(), connectionLimits.drainOnShutdownMs);
     await drained;
     clearTimeout(timer);
-    await Promise.all(Object.values(upstreams).map((upstream) => upstream.close()));
+    await Promise.all([...Object.values(upstreams), validations].map((each) => each.close()));
   };
   try {
     const address = await listen(server, options.address);
@@ -156,6 +158,7 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
       foreign,
       localiser,
       audit,
+      validations,
       own,
       log,
       telemetry,

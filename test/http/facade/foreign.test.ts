@@ -3,7 +3,8 @@ import { AllianceError } from '../../../src/core/errors.ts';
 import { facadeLimits } from '../../../src/core/limits.ts';
 import { createLogger } from '../../../src/core/log.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../../src/sandbox/keystone.ts';
-import { denied, east, openFacade, type TestFacade, validVerdict } from '../../support/facade.ts';
+import type { Localised } from '../../../src/token/localise.ts';
+import { type Doubles, denied, east, openFacade, type TestFacade, validVerdict } from '../../support/facade.ts';
 import { type ApiAnswer, createKeystoneApi, inDefault, passwordLogin } from '../../support/keystoneApi.ts';
 
 describe('facade: foreign tokens', () => {
@@ -335,6 +336,7 @@ describe('facade: foreign tokens', () => {
       source: 'live',
       age_ms: 0,
       by: 'qualified',
+      mapping: '0123456789abcdef',
       caller: 'admin',
     });
   });
@@ -354,6 +356,43 @@ describe('facade: foreign tokens', () => {
     const outcomes = facade.doubles.entries.map(({ outcome }) => outcome);
     expect(outcomes).to.deep.equal(['invalid', 'undecided', 'valid', 'denied']);
     expect(facade.doubles.noted.map(({ outcome }) => outcome)).to.deep.equal(['invalid', 'undecided']);
+  });
+
+  it('counts equal answers, and records those that differ in token, outcome, rule, mapping or user', async () => {
+    const other = await createKeystoneApi(keystone.url).login(
+      passwordLogin('admin', keystone.adminPassword, { project: inDefault('admin') }),
+    );
+    const { doubles } = facade;
+    const verdict = validVerdict('cache');
+    const sameUser = validVerdict('live');
+    const otherRoles = validVerdict('live', { roles: [{ id: 'r', name: 'reader' }] });
+    const accepted = doubles.local as Extract<Localised, { kind: 'accepted' }>;
+    const asked = async (
+      changes: Partial<Pick<Doubles, 'verdict' | 'local'>>,
+      subject = qualified,
+      token = service,
+    ) => {
+      Object.assign(doubles, { verdict, local: accepted, ...changes });
+      expect((await ask('', subject, token)).status).to.be.oneOf([200, 404]);
+      return doubles.entries.length;
+    };
+    expect(await asked({})).to.equal(1);
+    for (const changes of [{}, { verdict: sameUser }]) expect(await asked(changes)).to.equal(1);
+    expect(await asked({}, qualified, other), 'the same user with another token').to.equal(1);
+    expect(await asked({}, 'a1.east.gAAAAAother')).to.equal(2);
+    expect(await asked({ verdict: otherRoles })).to.equal(3);
+    expect(await asked({ verdict: validVerdict('stale') })).to.equal(4);
+    expect(await asked({ local: { ...accepted, rule: '2' } })).to.equal(5);
+    expect(await asked({ local: { ...accepted, mapping: 'fedcba9876543210' } })).to.equal(6);
+    expect(await asked({ local: denied })).to.equal(7);
+    expect(await asked({ local: denied })).to.equal(7);
+    await facade.stop();
+    const repeats = doubles.entries.slice(7).map(({ outcome, details }) => [outcome, details.times, details.source]);
+    expect(repeats).to.deep.equal([
+      ['valid', 3, undefined],
+      ['denied', 1, undefined],
+    ]);
+    expect(doubles.entries[7]?.details).to.deep.include({ roles: ['member'], by: 'qualified', caller: 'admin' });
   });
 
   it('gives no answer that it cannot record', async () => {
