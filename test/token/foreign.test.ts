@@ -332,6 +332,16 @@ describe('token/foreign', () => {
         expect(await kind()).to.equal('stale');
       });
 
+    it('one that is late with this answer, and not with its revocations, is busy and not away', async () => {
+      world.staleMs = 600_000;
+      await kind();
+      minuteLater();
+      follow(world, 'east');
+      world.gate = Promise.reject(new AllianceError('deadline_exceeded'));
+      world.gate.catch(() => undefined);
+      expect(await kind()).to.equal('deadline_exceeded');
+    });
+
     it('one whose Keystone is busy is not away', async () => {
       world.staleMs = 600_000;
       await kind();

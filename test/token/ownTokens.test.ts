@@ -89,6 +89,12 @@ describe('token/ownTokens', () => {
     expect(next.knowsAll).to.equal(true);
   });
 
+  it('an end in order counts once', async () => {
+    await (await openSure()).own.stop();
+    expect((await open()).own.knowsAll).to.equal(true);
+    expect((await open()).own.knowsAll, 'the one before did not end').to.equal(false);
+  });
+
   it('while logins may come in other ways, an end in order leaves nobody sure', async () => {
     allHere = false;
     const before = await openSure();
@@ -122,9 +128,13 @@ describe('token/ownTokens', () => {
   });
 
   it('what cannot be stored is no orderly end', async () => {
-    const { own, store } = await openSure();
+    const { own: before, store } = await openSure();
+    await before.stop();
+    const full: typeof store.ownTokens = { ...store.ownTokens, add: () => Promise.reject(new Error('disk full')) };
+    const own = new OwnTokens({ clock, kept: { store: full, log }, allHere: () => allHere });
+    await own.start();
+    expect(own.knowsAll).to.equal(true);
     own.learn('t', clock.now() + hour, 'issued');
-    await store.close();
     await own.stop();
     expect((await open()).own.knowsAll).to.equal(false);
   });

@@ -7,7 +7,7 @@ import type { Recognised } from '../../../src/token/foreign.ts';
 import { ownSigners } from '../../../src/token/ownSigners.ts';
 import { qualify } from '../../../src/token/routing/qualified.ts';
 import { rejection } from '../../support/errors.ts';
-import { bodyOf, createForeignWorld, type ForeignWorld, tokenSettings } from '../../support/foreign.ts';
+import { bodyOf, createForeignWorld, type ForeignWorld, follow, tokenSettings } from '../../support/foreign.ts';
 import { jwsToken, newTokenKey, storedKey } from '../../support/tokenKeys.ts';
 
 const names = ['east', 'north', 'south'] as const;
@@ -376,6 +376,7 @@ describe('token/routing/router', () => {
     it('an old answer of one that is away is no yes', async () => {
       world.staleMs = 3_600_000;
       issue('east', 't');
+      follow(world, 'east');
       expect(await shown('t')).to.equal('east by ask: t');
       world.clock.pass(tokenSettings.cacheMs);
       of('east').away = true;
