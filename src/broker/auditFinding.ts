@@ -4,7 +4,8 @@ import { type AuditBreak, auditFaults } from '../model/audit.ts';
 import type { Installation } from './installation.ts';
 
 const key = 'audit_finding';
-const schema = z.object({ seq: z.number(), reason: z.enum(auditFaults), details: z.string() });
+/** A number that somebody wrote into the database may be none. */
+const schema = z.object({ seq: z.number().catch(0), reason: z.enum(auditFaults), details: z.string() });
 
 /** Null: all of it was read and is right. */
 export async function storeFinding({ store }: Pick<Installation, 'store'>, found: AuditBreak | null): Promise<void> {

@@ -53,9 +53,10 @@ async function raise(installation: Installation, broken: AuditBreak): Promise<vo
 export async function signAudit(installation: Installation): Promise<boolean> {
   const { store, view, log } = installation;
   const { audit } = store;
+  if (!(await isAuditWhole(installation))) return false;
   const head = await audit.head();
   const { seq, hash, at } = head;
-  // What is signed is what was verified, whatever the database says next.
+  // What is signed is what was verified, whatever the database says meanwhile.
   if (!(await isAuditWhole(installation, [{ seq, hash, by: 'The stored head' }]))) return false;
   const [last, cut] = [await audit.seal('checkpoint'), await audit.seal('cut')];
   if (seq <= Math.max(last?.seq ?? 0, cut?.seq ?? 0)) return true;
@@ -70,7 +71,7 @@ export async function signAudit(installation: Installation): Promise<boolean> {
  * checkpoint that was signed after it, for what the record itself says may be altered; and nothing goes that was not verified up to
  * that checkpoint. Returns what is wrong instead.
  */
-export async function cutAudit(installation: Installation): Promise<AuditBreak | null> {
+async function cutAudit(installation: Installation): Promise<AuditBreak | null> {
   const { store, view, config, clock, log } = installation;
   const { audit } = store;
   const keepMs = config.audit.keepDays * dayMs;
@@ -124,8 +125,8 @@ export async function tendAudit(
   { walkRows = auditLimits.walkRows }: { readonly walkRows?: number } = {},
 ): Promise<boolean> {
   const { auditWatch } = installation;
-  auditWatch.finding ??= await storedFinding(installation);
   if (!(await signAudit(installation))) return false;
+  auditWatch.finding ??= await storedFinding(installation);
   const walked = await walkOn(installation, walkRows);
   if (typeof walked !== 'boolean') await raise(installation, walked);
   else if (walked) {

@@ -469,6 +469,8 @@ export const auditLimits = {
   /** Actor, subject, outcome, rule and the like. */
   wordBytes: 1024,
   pageRows: 1000,
+  /** Records that are verified, or removed, before anybody else has a turn. */
+  turnRows: 200,
   /** Older records that a running broker verifies again in each round of its audit task, until it is through and begins anew. */
   walkRows: 100_000,
   /** Nothing is removed unless a checkpoint shows that the clock stood so long ago where it should have; half of keep_days where that is less. */

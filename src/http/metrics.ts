@@ -154,7 +154,7 @@ export function createMetrics(): Metrics {
   });
   const auditWhole = new Gauge({
     name: 'alliance_audit_whole',
-    help: "Whether all records of this broker's own audit were found as they were written: 1 or 0; absent until they were looked at.",
+    help: "Whether nothing is known to be wrong with this broker's own audit: 1 or 0; absent until it was looked at.",
     registers,
   });
   // A gauge without labels starts with 0, which would say that Keystone is down.

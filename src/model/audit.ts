@@ -143,7 +143,7 @@ export interface VerifyOptions {
   readonly till?: Witness;
   /** At least so many records, if there are; whether the end is right is looked at only where it is reached. */
   readonly rows?: number;
-  /** Each head that was reached and that nobody contradicts, auditLimits.pageRows apart at most. */
+  /** Each head that was reached and that nobody contradicts, auditLimits.turnRows apart at most. */
   readonly passed?: (head: AuditHead) => void;
 }
 

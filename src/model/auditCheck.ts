@@ -99,12 +99,11 @@ export class ChainCheck {
   }
 }
 
-/** A checkpoint as somebody who vouches. */
-export const asWitness = ({ seq, head: hash, at }: Seal): Witness => ({
-  seq,
-  hash,
-  by: `The checkpoint of ${new Date(at).toISOString()}`,
-});
+/** A checkpoint as somebody who vouches. Nobody may have signed it yet, so its time may be anything. */
+export const asWitness = ({ seq, head: hash, at }: Seal): Witness => {
+  const date = new Date(at);
+  return { seq, hash, by: Number.isNaN(date.getTime()) ? 'A checkpoint' : `The checkpoint of ${date.toISOString()}` };
+};
 
 export const changedAt = ({ seq, by }: Witness): AuditBreak => ({
   seq,

@@ -75,19 +75,17 @@ const readHead = (reader: Reader): Promise<AuditHead | undefined> =>
 /** The next record would follow another one than the last. */
 async function misplacedHead(reader: Reader, last: AuditHead): Promise<AuditBreak | null> {
   const head = await readHead(reader);
-  if (head && head.seq >= last.seq) return null;
+  // Records may have been appended meanwhile.
+  if (head && (head.seq > last.seq || (head.seq === last.seq && same(head.hash, last.hash)))) return null;
   return { seq: (head?.seq ?? 0) + 1, reason: 'reordered', details: 'The stored head is not the last record.' };
 }
 
-const readPage = (reader: Reader, after: number, till = Number.MAX_SAFE_INTEGER): Promise<AuditRow[]> =>
-  reader
-    .selectFrom('audit')
-    .selectAll()
-    .where('seq', '>', after)
-    .where('seq', '<=', till)
-    .orderBy('seq')
-    .limit(auditLimits.pageRows)
-    .execute();
+function readPage(reader: Reader, after: number, till: number | undefined): Promise<AuditRow[]> {
+  const rows = reader.selectFrom('audit').selectAll().where('seq', '>', after);
+  // Without an end also what has no number at all: it is out of its place.
+  const wanted = till === undefined ? rows : rows.where('seq', '<=', till);
+  return wanted.orderBy('seq').limit(auditLimits.turnRows).execute();
+}
 
 function readSeals(reader: Reader, from: number, till: number): Promise<Seal[]> {
   return reader

@@ -143,6 +143,35 @@ describe('the audit of a running broker', () => {
     expect([numbers()[0], await cutAt()]).to.deep.equal([1, null]);
   });
 
+  it('that cannot be read for what somebody wrote into it is not whole, and known as that', async () => {
+    await append(5);
+    await signAudit(installation);
+    db.close();
+    await installation.close();
+    const file = join(directory.path, 'alliance.db');
+    cpSync(file, directory.file('good.db'));
+    const wrongs = [
+      'delete from audit_head',
+      "update audit_head set hash = 'text'",
+      'update audit_seals set at = 1e300',
+      "update audit_seals set head = 'text'",
+      "update audit set hash = 'text' where seq = 6",
+      "update audit set seq = 'text' where seq = 3",
+    ];
+    for (const wrong of wrongs) {
+      cpSync(directory.file('good.db'), file);
+      const other = new Sqlite(file);
+      other.exec(wrong);
+      other.close();
+      await start();
+      expect(await tendAudit(installation), wrong).to.equal(false);
+      expect(installation.auditWatch.finding, wrong).to.be.an('object');
+      expect((await run('status')).code, wrong).to.equal(1);
+      await installation.close();
+    }
+    await start();
+  });
+
   it('loses nothing at once when the clock leaps, and what is old after some days', async () => {
     await append(5);
     await live(15);

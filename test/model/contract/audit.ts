@@ -276,17 +276,17 @@ export function describeAudit(bench: Bench): void {
 
     it('is read from a record on, up to one, and so many at a time', async () => {
       const { audit } = bench.store;
-      const rows = auditLimits.pageRows + 5;
+      const rows = auditLimits.turnRows + 5;
       for (let i = 0; i < rows; i += 500)
         await Promise.all(Array.from({ length: Math.min(500, rows - i) }, () => audit.append(auditEntry())));
       const at = async (seq: number) => ({ seq, hash: (await audit.hashOf(seq))!, by: 'X' });
       const passed: number[] = [];
       const options = { ...genuine, passed: ({ seq }: { seq: number }) => passed.push(seq) };
       expect(await audit.verify(options)).to.deep.include({ broken: null, records: rows });
-      expect(passed).to.deep.equal([auditLimits.pageRows, rows]);
+      expect(passed).to.deep.equal([auditLimits.turnRows, rows]);
       const { records, head } = await audit.verify({ ...genuine, from: await at(3), till: await at(7) });
       expect([records, head.seq]).to.deep.equal([4, 7]);
-      expect(await audit.verify({ ...genuine, rows: 10 })).to.deep.include({ records: auditLimits.pageRows });
+      expect(await audit.verify({ ...genuine, rows: 10 })).to.deep.include({ records: auditLimits.turnRows });
       const beyond = await audit.verify({ ...genuine, till: { ...(await at(7)), seq: rows + 1 } });
       expect(beyond.broken).to.deep.include({ seq: rows + 1, reason: 'truncated' });
       const other = await audit.verify({ ...genuine, till: { ...(await at(7)), seq: 8 } });
