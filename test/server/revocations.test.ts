@@ -173,13 +173,18 @@ describe('revocations for partners', () => {
     expect(records[0]!.details).to.deep.equal({ audit_id: auditId });
   });
 
-  it('a Keystone that does not answer revokes nothing and says so', async () => {
+  it('a Keystone that does not answer revokes nothing and says so, and the audit that nobody knows', async () => {
     const token = await login();
     keystone.faults.always('500', { match: { method: 'DELETE' } });
     await rejection(raw.call('revokeToken', new RevokeTokenRequest({ token })), 'keystone_unreachable');
     keystone.faults.clear();
     const { status } = await raw.call('validateTokenHard', new ValidateTokenRequest({ token }));
     expect(status).to.equal(TokenStatus.VALID);
+    const records = await cloud.installation.store.audit.list({ kind: 'revocation' });
+    expect(records.map(({ outcome }) => outcome)).to.deep.equal(['requested', 'undecided']);
+    const [requested, undecided] = records.map(({ subject, details }) => ({ subject, details }));
+    expect(undecided).to.deep.equal(requested);
+    expect(undecided!.subject).to.match(/^[0-9a-f]{32}$/);
   });
 
   it('expired tokens are valid for those who ask so, and soft knowledge is not changed by it', async () => {

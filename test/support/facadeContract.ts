@@ -136,6 +136,35 @@ export function describeFacade(name: string, open: () => Promise<RunningKeystone
       expect((await same('DELETE', '/auth/tokens', { token: 'forged', subject: token })).status).to.equal(401);
     });
 
+    it('carries home what those revoke who may revoke any token here, and not what others do', async () => {
+      const made = await direct.create(admin, 'user', { name: 'only-validates', password: 'pw' });
+      const projects = await direct.must('GET', '/projects?name=of-the-facade', { token: admin });
+      const project = String(projects.at('projects.0.id'));
+      await direct.grant(admin, project, made.id, 'service');
+      const service = await direct.login(passwordLogin('only-validates', 'pw', { project: { id: project } }));
+      const revoke = async (token: string) => {
+        const answer = await facade.api.call('DELETE', '/auth/tokens', { token, subject: 'a1.east.gAAAAAforeign' });
+        return answer.status;
+      };
+      const { doubles } = facade;
+      doubles.asked.length = 0;
+      const subject = 'a1.east.gAAAAAforeign';
+      expect((await facade.api.call('GET', '/auth/tokens', { token: service, subject })).status).to.equal(200);
+      expect((await same('DELETE', '/auth/tokens', { token: service, subject: member.token })).status).to.equal(403);
+      expect([await revoke(service), await revoke(member.token), await revoke('forged')]).to.deep.equal([
+        403, 403, 401,
+      ]);
+      expect(doubles.asked.filter((each) => each.startsWith('revoke'))).to.deep.equal([]);
+      expect(await revoke(admin)).to.equal(204);
+      expect(doubles.asked.filter((each) => each.startsWith('revoke'))).to.have.length(1);
+      // Without a token to end, Keystone tells who may end any.
+      for (const [token, status] of [
+        [service, 403],
+        [admin, 404],
+      ] as const)
+        expect((await same('DELETE', '/auth/tokens', { token })).status).to.equal(status);
+    });
+
     it('tells its versions, with links to itself', async () => {
       const root = new URL(keystone.url).origin;
       for (const [path, status] of [

@@ -26,7 +26,10 @@ export const revokeToken: PartnerHandler<'revokeToken'> = async (context, { toke
     details: { audit_id: auditId ?? null },
   });
   await store.audit.append(entry('requested'));
-  const wasValid = await keystone.revokeToken(token);
+  const wasValid = await keystone.revokeToken(token).catch(async (error: unknown) => {
+    await store.audit.append(entry('undecided'));
+    throw error;
+  });
   const revokedAt = clock.now();
   softTokens.learn(token, { status: 'invalid', checkedAt: revokedAt });
   // Keystone's clock may be ahead of ours, and the token's time is by Keystone's.
