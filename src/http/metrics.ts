@@ -31,6 +31,7 @@ export interface Observed {
  */
 const refusalReasons: readonly string[] = [
   'attach',
+  'audit_rate',
   'channel_idle',
   'checkpoint',
   'connections',
