@@ -204,7 +204,7 @@ const tokens = z.strictObject({
     .union([z.enum(['none', 'hint']), z.array(parsed(z.string(), (value): CloudId => parseCloudId(value)))])
     .default('none')
     .describe(
-      'Whom to ask about a token that nothing else recognises: `none`; `hint`, every provider by a hash of the token; or a list of cloud_ids to which such tokens may be sent.',
+      'Whom to ask about a token that nothing else recognises: `none`; `hint`, every provider by a hash of the token; or a list of cloud_ids, to all of which such tokens are sent.',
     ),
   all_logins_here: z
     .boolean()
