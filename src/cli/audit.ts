@@ -40,7 +40,12 @@ const addFilter = (command: Command): Command =>
     .addOption(new Option('--kind <kind>', 'only records of this kind').choices(auditKinds));
 
 export function addAudit(program: Command, cli: Cli): void {
-  const group = addGroup(program, 'audit', 'what happened, in a chain that cannot be changed unseen', 'audit list');
+  const group = addGroup(
+    program,
+    'audit',
+    'what happened, in a chain whose heads are signed and held by partners',
+    'audit list',
+  );
   addFilter(
     addCommand(group, {
       usage: 'list',
@@ -56,19 +61,21 @@ export function addAudit(program: Command, cli: Cli): void {
     summary: 'look whether every record is there, in its place and as it was written',
     more: `Compares the records with each other, with what this broker signed, and with what partners hold. Names the first record
 that is not right. Exit code 1 if there is one or a partner holds one that is not there, 3 if a partner's own audit is not right, a
-partner knows of records that a restore has lost, or one that was to be asked was not reached.`,
+partner knows of records that a restore has lost, one that was to be asked was not reached, or a part of an export has records that
+this broker does not have.`,
     examples: ['audit verify', 'audit verify --ask', 'audit verify --file audit.jsonl'],
   })
     .option('--ask', 'exchange checkpoints with the partners first')
     .option('--file <path>', 'an exported file instead of the database')
-    .option('--part', 'the file holds only some of the records: numbers may be left out')
+    .option('--part', 'the file holds only some of the records: they are held against those of this broker')
     .action((options: VerifyOptions) => finish(cli, verify(cli, options)));
 
   addFilter(
     addCommand(group, {
       usage: 'export',
       summary: 'write records with their hashes to stdout, one JSON object a line',
-      more: 'Without options it is the whole audit, from its signed beginning to a signed end. docs/audit.md has the form.',
+      more: `Without options it is the whole audit, from its signed beginning to a signed end; exit code 1, and no signed end, where it is not
+whole. docs/audit.md has the form.`,
       examples: ['audit export > audit.jsonl', 'audit export --since 2027-01-01 --until 2027-02-01 > january.jsonl'],
     }),
   ).action((options: Filter) =>
