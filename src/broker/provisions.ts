@@ -60,9 +60,13 @@ export async function confirmProject(
   try {
     await provision(pool, partner, { requestId, onlyKnown: true }, asked);
   } catch (thrown) {
-    if (!isGone(thrown)) throw thrown;
-    await store.provisions.ended(id, 'gone');
-    return 'gone';
+    if (isGone(thrown)) {
+      await store.provisions.ended(id, 'gone');
+      return 'gone';
+    }
+    // Asking again at once would get the same, and others wait for their turn.
+    if (!toAllianceError(thrown).retryable) await store.provisions.touch(id, 'active');
+    throw thrown;
   }
   await store.provisions.touch(id, 'active');
   return 'there';

@@ -1,13 +1,17 @@
 /** What a partner may answer to a request for a project that it should not: nothing of it is stored or shown. */
 import { expect } from 'chai';
+import { confirmQuietProject } from '../../src/broker/ownProjects.ts';
 import { askForProject, giveBackProject } from '../../src/broker/provisions.ts';
+import { provisionLimits } from '../../src/core/limits.ts';
+import { presentStates } from '../../src/model/provision.ts';
 import { provision } from '../../src/rproxy/provision.ts';
 import { ProvisionedProject, toInt64 } from '../../src/wire/types.ts';
+import { createShiftedClock } from '../support/clock.ts';
 import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
 import { rejection } from '../support/errors.ts';
 import { type FalsePartner, startFalsePartner, stopFalsePartners } from '../support/falsePartner.ts';
 
-const till = Date.UTC(2031, 0, 1);
+const till = Date.UTC(2100, 0, 1);
 const asked = { name: 'web', userId: 'u1', roles: ['member'], expiresAt: till };
 const honest = {
   request_id: 'r1',
@@ -20,11 +24,13 @@ const honest = {
 };
 
 describe('rproxy/provision', () => {
+  const clock = createShiftedClock();
   let cloud: Cloud;
   let partner: FalsePartner;
   let answer: Partial<ProvisionedProject> = {};
   before(async () => {
-    cloud = await startCloud({ cloudId: 'west', pauses: { bundleMs: 3600_000, newPartnerMs: 3600_000 } });
+    const pauses = { bundleMs: 3600_000, newPartnerMs: 3600_000, provisionMs: 3600_000, checkpointMs: 3600_000 };
+    cloud = await startCloud({ cloudId: 'west', clock, pauses });
     const tell = () => new ProvisionedProject({ ...honest, ...answer } as ProvisionedProject);
     partner = await startFalsePartner(cloud, {
       answer: ({ method, reply }) => method === 'provision' && reply('provision', tell()),
@@ -70,13 +76,28 @@ describe('rproxy/provision', () => {
       expect([error.field, error.remote]).to.deep.equal([field, false]);
     });
 
+  it('asks about the next project, where the answer about one cannot be read', async () => {
+    const { installation } = cloud;
+    const ours = await askForProject(installation, partner.partner, 'r1', asked);
+    answer = { project_id: '' };
+    clock.advance(provisionLimits.confirmMs);
+    await rejection(confirmQuietProject(installation, partner.partner), 'wire_malformed');
+    const after = await installation.store.provisions.find(partner.partner.uid, 'out', 'r1');
+    expect(after).to.deep.equal({ ...ours, updatedAt: after!.updatedAt });
+    const calls = () => partner.methods.filter((method) => method === 'provision').length;
+    const before = calls();
+    await confirmQuietProject(installation, partner.partner);
+    expect(calls(), 'it is not asked about again').to.equal(before);
+    await installation.store.provisions.ended(ours.id, 'gone');
+  });
+
   it('leaves nothing behind that cannot be given up', async () => {
-    answer = { project_id: 'a'.repeat(2000) };
-    await rejection(askForProject(cloud.installation, partner.partner, 'r1', asked), 'wire_malformed');
+    answer = { request_id: 'r2', project_id: 'a'.repeat(2000) };
+    await rejection(askForProject(cloud.installation, partner.partner, 'r2', asked), 'wire_malformed');
     const { provisions } = cloud.installation.store;
-    const [open] = await provisions.list();
+    const [open] = await provisions.list({ states: presentStates });
     expect(open).to.deep.include({ state: 'creating', projectId: null });
     expect(await giveBackProject(cloud.installation, partner.partner, open!)).to.equal('forgotten');
-    expect(await provisions.list()).to.deep.equal([]);
+    expect(await provisions.list({ states: presentStates })).to.deep.equal([]);
   });
 });
