@@ -17,7 +17,14 @@ function onlyTypes() {
 
 /** The suite on the built code under plain Node; c8 counts the processes that tests start as well, and reports on src/. */
 function suite() {
-  const mocha = [tool('mocha', 'bin/mocha.js'), '--no-config', '--timeout=20000', '--forbid-only'];
+  const mocha = [
+    tool('mocha', 'bin/mocha.js'),
+    '--no-config',
+    '--timeout=20000',
+    '--forbid-only',
+    '--parallel',
+    '--jobs=3',
+  ];
   const ignored = ['--ignore=dist/test/openstack/**', '--ignore=dist/test/interop/**'];
   const excluded = ['dist/src/gen/**', '**/*.d.ts', ...onlyTypes()].map((path) => `--exclude=${path}`);
   return node(tool('c8', 'bin/c8.js'), ...excluded, process.execPath, ...mocha, ...ignored, 'dist/test/**/*.test.js');
