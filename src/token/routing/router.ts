@@ -15,6 +15,7 @@ import type { Claimants } from '../claimants.ts';
 import type { Hints } from '../hints.ts';
 import type { OwnSigners } from '../ownSigners.ts';
 import type { Vouching } from '../vouching.ts';
+import { Contradictions } from './contradictions.ts';
 import { JwsIssuers } from './jws.ts';
 import { isIssuedForm, isQualified, readQualified } from './qualified.ts';
 
@@ -64,12 +65,12 @@ export class Router {
   readonly #jws: JwsIssuers;
   /** Whose tokens are, by what their issuers said, and until when that counts. */
   readonly #proven = new Bounded<Proven>(foreignLimits.routes);
-  /** Tokens about which what was said does not agree, and the log knows. */
-  readonly #told = new Bounded<true>(foreignLimits.negativeEntries);
+  readonly #contradictions: Contradictions;
 
   constructor(options: RouterOptions) {
     this.#options = options;
     const { now, view, log } = options;
+    this.#contradictions = new Contradictions(options);
     const onOwn = ({ partnerUid }: StoredTokenKey): void => {
       const partner = view.partnerByUid(partnerUid)?.cloudId;
       log.error({ partner }, "The partner publishes a key that signs this cloud's own tokens: it is not used.");
@@ -140,8 +141,8 @@ export class Router {
     if (uid === 'busy') return 'busy';
     if (uid === 'own') return 'own';
     const proven = this.#provenOf(token);
-    if (proven !== undefined && proven !== uid) return this.#disputed(token, [uid, proven]);
-    this.#dropOthers(token, uid);
+    if (proven !== undefined && proven !== uid) return this.#contradictions.disputed(token, [uid, proven]);
+    this.#contradictions.dropOthers(token, uid);
     return this.#usable(uid, token, 'jws') ?? 'unusable';
   }
 
@@ -164,12 +165,14 @@ export class Router {
     if (!config().tokens.known || !isIssuedForm(token)) return undefined;
     const proven = this.#provenOf(token);
     if (proven !== undefined) {
-      this.#dropOthers(token, proven);
+      this.#contradictions.dropOthers(token, proven);
       // Also while its partner is not trusted, nobody else is asked about it.
       return this.#usable(proven, token, 'known') ?? 'unusable';
     }
     const announced = hints.whoAnnounced(token).map(({ uid }) => uid);
-    return announced.length > 1 ? this.#disputed(token, announced) : this.#usable(announced[0], token, 'known');
+    return announced.length > 1
+      ? this.#contradictions.disputed(token, announced)
+      : this.#usable(announced[0], token, 'known');
   }
 
   async hint(token: string): Promise<Found> {
@@ -179,7 +182,7 @@ export class Router {
     const holders = await claimants(token, providers);
     // Clouds claim their own tokens alone, so one of them lies. Which one is not told by who calls it good: its issuer may have ended it.
     if (holders.length > 1)
-      return this.#disputed(
+      return this.#contradictions.disputed(
         token,
         holders.map(({ uid }) => uid),
       );
@@ -197,7 +200,7 @@ export class Router {
     });
     const [found, second] = await vouching(candidates, { allowExpired });
     // Keystones call only their own tokens good.
-    if (found && second) return this.#disputed(token, [found.partner.uid, second.partner.uid]);
+    if (found && second) return this.#contradictions.disputed(token, [found.partner.uid, second.partner.uid]);
     // One that was named and is no provider now has not been heard.
     return found && candidates.length === ask.length ? { ...found, settled: true } : found;
   }
@@ -220,33 +223,6 @@ export class Router {
     if (proven && proven.until > now() && view.partnerByUid(proven.uid)) return proven.uid;
     this.#proven.delete(id);
     return undefined;
-  }
-
-  /** An announcement is no proof, so it takes nothing from whom there is one for. */
-  #dropOthers(token: string, uid: PartnerUid): void {
-    const { config, view, hints } = this.#options;
-    if (!config().tokens.known) return;
-    for (const other of hints.whoAnnounced(token)) {
-      if (other.uid === uid) continue;
-      hints.dropAnnouncement(other, token);
-      const facts = { partner: view.partnerByUid(uid)?.cloudId, announcedBy: other.cloudId };
-      this.#tell(token, facts, "A partner announced a token that is known to be another one's: it is not believed.");
-    }
-  }
-
-  /** Where partners contradict each other somebody lies, and who does cannot be told from here. */
-  #disputed(token: string, uids: readonly PartnerUid[]): 'unusable' {
-    const partners = uids.map((uid) => this.#options.view.partnerByUid(uid)?.cloudId);
-    this.#tell(token, { partners }, "Several partners say that a token is theirs: it is taken for nobody's.");
-    return 'unusable';
-  }
-
-  /** Once for each token: whoever lies could do so as often as it is asked. */
-  #tell(token: string, facts: object, message: string): void {
-    const id = this.#options.idOf(token);
-    if (this.#told.get(id)) return;
-    this.#told.set(id, true);
-    this.#options.log.error(facts, message);
   }
 
   #usable(uid: PartnerUid | undefined, token: string, by: Step): Recognised | undefined {
