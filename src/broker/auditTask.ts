@@ -71,25 +71,32 @@ export async function signAudit(installation: Installation): Promise<boolean> {
  * checkpoint that was signed after it, for what the record itself says may be altered; and nothing goes that was not verified up to
  * that checkpoint. Returns what is wrong instead.
  */
-async function cutAudit(installation: Installation): Promise<AuditBreak | null> {
+async function cutAudit(installation: Installation, signal?: AbortSignal): Promise<AuditBreak | null> {
   const { store, view, config, clock, log } = installation;
   const { audit } = store;
   const keepMs = config.audit.keepDays * dayMs;
   const keepFrom = clock.now() - keepMs;
   let due = await audit.checkpointOf(0, keepFrom);
   if (!due) return null;
-  if (!(await isSettled(installation, Math.min(auditLimits.settleMs, keepMs / 2)))) {
+  const isGenuine = await ownSeals(installation);
+  // A checkpoint of then shows that the clock has not just leapt to where all records are old.
+  const ago = Math.min(auditLimits.settleMs, keepMs / 2);
+  const settled = await audit.checkpointOf(clock.now() - 2 * ago, clock.now() - ago);
+  if (!settled || !(await isGenuine(settled))) {
     log.warn('The clock leapt, or this broker did not run: nothing of the audit is removed for some days.');
     return null;
   }
-  const isGenuine = await ownSeals(installation);
   const witnesses = await witnessesOf(installation);
   for (; due; due = await audit.checkpointOf(0, keepFrom)) {
     const heads: AuditHead[] = [];
-    const passed = (head: AuditHead) => heads.push(head);
+    const passed = (head: AuditHead) => {
+      signal?.throwIfAborted();
+      heads.push(head);
+    };
     const { broken } = await audit.verify({ isGenuine, witnesses, till: asWitness(due), passed });
     if (broken) return broken;
     for (const { seq, hash } of heads) {
+      signal?.throwIfAborted();
       const at = clock.now();
       const statement = await signStatement('cut', view.current.identity, { seq, hash, at });
       await audit.cut({ seq, head: hash, at, ...statement });
@@ -99,18 +106,14 @@ async function cutAudit(installation: Installation): Promise<AuditBreak | null> 
   return null;
 }
 
-/** Whether we signed a checkpoint about `ago`, so that the clock cannot just have leapt to where all records are old. */
-async function isSettled({ store, clock }: Installation, ago: number): Promise<boolean> {
-  const now = clock.now();
-  return (await store.audit.checkpointOf(now - 2 * ago, now - ago)) !== null;
-}
-
 /** The next of all records, as everybody who can tell knows them. True: the end was reached. */
-async function walkOn(installation: Installation, rows: number): Promise<AuditBreak | boolean> {
+async function walkOn(installation: Installation, rows: number, signal?: AbortSignal): Promise<AuditBreak | boolean> {
   const { store, auditWatch } = installation;
   const isGenuine = await ownSeals(installation);
   const witnesses = await witnessesOf(installation);
-  const { broken, head, records } = await store.audit.verify({ isGenuine, witnesses, from: auditWatch.walked, rows });
+  const passed = () => signal?.throwIfAborted();
+  const options = { isGenuine, witnesses, from: auditWatch.walked, rows, passed };
+  const { broken, head, records } = await store.audit.verify(options);
   if (broken) return broken;
   auditWatch.walked = records < rows ? undefined : remembered(head);
   return records < rows;
@@ -118,23 +121,24 @@ async function walkOn(installation: Installation, rows: number): Promise<AuditBr
 
 /**
  * A round of the task. False: what is new is not whole, so partners must not be told of it. Where an older record is wrong, what is new
- * is signed and told all the same, or else whoever alters one record could alter all that come after; but nothing is removed.
+ * is signed and told all the same, or else whoever alters one record could alter all that come after; but nothing is removed. After the
+ * end of `signal` it throws between two turns.
  */
 export async function tendAudit(
   installation: Installation,
-  { walkRows = auditLimits.walkRows }: { readonly walkRows?: number } = {},
+  { signal, walkRows = auditLimits.walkRows }: { readonly signal?: AbortSignal; readonly walkRows?: number } = {},
 ): Promise<boolean> {
   const { auditWatch } = installation;
   if (!(await signAudit(installation))) return false;
   auditWatch.finding ??= await storedFinding(installation);
-  const walked = await walkOn(installation, walkRows);
+  const walked = await walkOn(installation, walkRows, signal);
   if (typeof walked !== 'boolean') await raise(installation, walked);
   else if (walked) {
     auditWatch.finding = null;
     await storeFinding(installation, null);
   }
   if (auditWatch.finding) return true;
-  const broken = await cutAudit(installation);
+  const broken = await cutAudit(installation, signal);
   if (broken) await raise(installation, broken);
   return true;
 }

@@ -158,8 +158,8 @@ const tasks: readonly Task[] = [
   {
     name: 'audit',
     pause: 'checkpointMs',
-    run: async (installation) => {
-      if (!(await tendAudit(installation))) return;
+    run: async (installation, { signal }) => {
+      if (!(await tendAudit(installation, { signal }))) return;
       await forPartners(
         installation,
         (partner) => installation.view.stateOf(partner) === 'active',

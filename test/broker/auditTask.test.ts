@@ -247,6 +247,19 @@ describe('the audit of a running broker', () => {
     expect((await attention())[0], 'as a command found it').to.equal(1);
   });
 
+  it('lets the broker stop between two turns, and goes on after the next start', async () => {
+    await append(5);
+    await live(20);
+    clock.advance(dayMs);
+    const stopped = tendAudit(installation, { signal: AbortSignal.abort() });
+    expect(String(await stopped.catch((error: unknown) => error))).to.contain('AbortError');
+    expect(await cutAt()).to.equal(null);
+    await restart();
+    expect(await tendAudit(installation)).to.equal(true);
+    expect(await cutAt()).not.to.equal(null);
+    expect(await broken()).to.equal(null);
+  });
+
   it('is read through slowly, over several rounds', async () => {
     await Promise.all(Array.from({ length: 2500 }, () => installation.store.audit.append(auditEntry())));
     await signAudit(installation);
