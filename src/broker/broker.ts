@@ -12,6 +12,7 @@ import { createMetrics } from '../http/metrics.ts';
 import { startHttp } from '../http/server.ts';
 import { namesKeystone, resolveKeystone } from '../lproxy/credentials.ts';
 import { createKeystone, type Keystone } from '../lproxy/keystone.ts';
+import { databaseBytes } from '../model/database.ts';
 import { roles } from '../model/trust.ts';
 import type { ConnectionLimits, ServerContext } from '../server/context.ts';
 import { AllianceServer } from '../server/listener.ts';
@@ -83,6 +84,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       view,
       clock,
       confirmedAt: (uid) => federation.marks.confirmedAt(uid),
+      databaseBytes: () => databaseBytes(config.database.url),
       auditFinding: () => installation.auditWatch.finding,
       ...(keystone && { keystone: () => watch.state }),
     });

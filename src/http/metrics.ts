@@ -20,6 +20,8 @@ export interface Observed {
   readonly clock: Clock;
   /** When all revocations of a partner were last known, as the clock shows it now; null: not now. */
   confirmedAt(uid: PartnerUid): number | null;
+  /** What the database takes on the disk. */
+  databaseBytes(): number;
   /** `ok`, the name of an error, or `unknown`; absent: no Keystone is configured. */
   readonly keystone?: () => string;
   /** What is wrong with our own audit; null: nothing; absent: nobody has looked yet. */
@@ -147,6 +149,11 @@ export function createMetrics(): Metrics {
     help: 'Whether the database answers: 1 or 0.',
     registers,
   });
+  const databaseSize = new Gauge({
+    name: 'alliance_database_bytes',
+    help: 'What the database takes on the disk; most of it is the audit.',
+    registers,
+  });
 
   const keystoneUp = new Gauge({
     name: 'alliance_keystone_up',
@@ -179,10 +186,11 @@ export function createMetrics(): Metrics {
   let observed: Observed | undefined;
   const look = (): void => {
     if (!observed) return;
-    const { view, clock, keystone, auditFinding } = observed;
+    const { view, clock, keystone, auditFinding, databaseBytes } = observed;
     const now = clock.now();
     certificateDays.set((view.current.identity.notAfter - now) / dayMs);
     databaseUp.set(view.lost ? 0 : 1);
+    databaseSize.set(databaseBytes());
     const state = keystone?.() ?? 'unknown';
     if (state !== 'unknown') keystoneUp.set(state === 'ok' ? 1 : 0);
     const finding = auditFinding?.();

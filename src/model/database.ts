@@ -207,6 +207,10 @@ function sqlitePath(url: string): string {
   return path;
 }
 
+/** What the database takes on the disk, what is written and not yet in its place included. */
+export const databaseBytes = (url: string): number =>
+  ['', '-wal'].reduce((sum, end) => sum + (statSync(sqlitePath(url) + end, { throwIfNoEntry: false })?.size ?? 0), 0);
+
 /**
  * Only a file that is not there yet is opened: closing a second descriptor of a database would drop the locks that this process
  * holds on it (POSIX). The log files of SQLite take over its mode.

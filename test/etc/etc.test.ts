@@ -28,6 +28,7 @@ const metrics: ReadonlyMap<string, readonly string[]> = new Map([
   ['alliance_partners', ['state']],
   ['alliance_revocations_unconfirmed_seconds', ['partner']],
   ['alliance_database_up', []],
+  ['alliance_database_bytes', []],
   ['alliance_keystone_up', []],
   ['alliance_audit_whole', []],
 ]);

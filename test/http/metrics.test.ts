@@ -32,7 +32,7 @@ describe('metrics', () => {
       stateOf: () => 'active',
       isProvider: (uid: PartnerUid) => providers.some((name) => uidOf(name) === uid),
     } as unknown as TrustView;
-    metrics.observe({ view, clock, confirmedAt: (uid) => marks.confirmedAt(uid) });
+    metrics.observe({ view, clock, confirmedAt: (uid) => marks.confirmedAt(uid), databaseBytes: () => 4711 });
   });
 
   it('say since when the revocations of a provider are not known', async () => {
@@ -44,6 +44,10 @@ describe('metrics', () => {
     marks.dropAll(uidOf('east'));
     now += 1000;
     expect(await unconfirmed(), 'also after a gap').to.deep.equal({ east: 91.5, north: 1 });
+  });
+
+  it('say how large the database is', async () => {
+    expect(await metrics.text()).to.match(/^alliance_database_bytes 4711$/m);
   });
 
   it('say nothing of it for partners that nobody follows, and begin anew with those that come back', async () => {
