@@ -533,12 +533,12 @@ export const facadeLimits = {
   keepAliveMs: 65 * SECOND,
   /** How often the time-outs above are looked at. */
   checkEveryMs: SECOND,
-  connections: 2048,
+  connections: 4096,
   /** Requests at a time; more are refused with 503. */
-  inFlight: 1024,
+  inFlight: 2048,
   /** Of those: what waits for partners, of which one never has more than it leaves to the others; and the same of what is handed on, by address. */
-  foreignInFlight: 384,
-  handedInFlight: 448,
+  foreignInFlight: 1152,
+  handedInFlight: 576,
   /** To Keystone, for each kind of request: questions about tokens, logins, and everything else. */
   upstreamConnections: 64,
   /** How long Keystone may take to begin its answer, and between two pieces of it. */

@@ -94,11 +94,13 @@ export class Router {
 
   /**
    * Whether it is known to be another cloud's: it says so, or its issuer or a signature that was verified before did. An announcement
-   * does not count, or partners could keep this cloud's own users out.
+   * does not count, nor anything of a token that was issued here, or partners could keep this cloud's own users out.
    */
   isForeign(token: string): boolean {
-    const { idOf, view, ownSigners } = this.#options;
-    if (isQualified(token) || this.#provenOf(token) !== undefined) return true;
+    const { idOf, view, ownSigners, hints } = this.#options;
+    if (isQualified(token)) return true;
+    if (hints.isOwn(token)) return false;
+    if (this.#provenOf(token) !== undefined) return true;
     const own = ownSigners();
     return own.certain && this.#jws.isKnown(idOf(token), view.tokenKeys, own);
   }

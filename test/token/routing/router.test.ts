@@ -66,6 +66,13 @@ describe('token/routing/router', () => {
       expect(isForeign(signed[0]!)).to.equal(false);
     });
 
+    it('is none that was issued here, whatever a partner called its own', async () => {
+      issue('east', 'gAAAAAtoken');
+      await prove('east', 'gAAAAAtoken');
+      world.hints.learn('gAAAAAtoken', world.clock.now() + 3_600_000);
+      expect(isForeign('gAAAAAtoken')).to.equal(false);
+    });
+
     it('is none that a partner announced: it could be one of this cloud’s', () => {
       const hint = world.hints.hintFor('gAAAAAtoken', 'west', 'east');
       world.hints.announced(of('east').partner, hint, world.clock.now() + 3_600_000);
