@@ -1,4 +1,5 @@
 /** Logs what may come thousands of times a second: the first time, and from then on at most once a minute for each origin, with the number. */
+import { Bounded } from './bounded.ts';
 import { connectionLimits } from './limits.ts';
 
 interface Origin {
@@ -8,11 +9,10 @@ interface Origin {
 }
 
 export class RefusalLog {
-  readonly #origins = new Map<string, Origin>();
-  readonly #maxOrigins: number;
+  readonly #origins: Bounded<Origin>;
 
   constructor(maxOrigins: number = connectionLimits.trackedRefusals) {
-    this.#maxOrigins = maxOrigins;
+    this.#origins = new Bounded(maxOrigins);
   }
 
   /**
@@ -25,14 +25,7 @@ export class RefusalLog {
       known.unlogged++;
       return 0;
     }
-    this.#origins.delete(origin);
-    if (this.#origins.size >= this.#maxOrigins) this.#forgetOldest();
     this.#origins.set(origin, { loggedAt: now, unlogged: 0 });
     return 1 + (known?.unlogged ?? 0);
-  }
-
-  #forgetOldest(): void {
-    const [oldest] = this.#origins.keys();
-    if (oldest !== undefined) this.#origins.delete(oldest);
   }
 }

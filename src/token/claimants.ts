@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import type { ClientPool } from '../client/pool.ts';
 import type { TrustView } from '../client/trustView.ts';
+import { Bounded } from '../core/bounded.ts';
 import { toAllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
 import { foreignLimits, tokenLimits } from '../core/limits.ts';
 import type { Partner } from '../model/partner.ts';
 import { claimToken } from '../rproxy/tokens.ts';
 import { type Absences, assertDecided } from './absences.ts';
-import { Bounded } from './bounded.ts';
 import type { Hints } from './hints.ts';
 
 export interface ClaimantsOptions {

@@ -1,4 +1,5 @@
 /** Answers that count for a short while, by key: bounded in age and number, and asked for once however many wait. */
+import { Bounded } from '../core/bounded.ts';
 import { type Clock, monotonic } from '../core/clock.ts';
 import { localiseLimits } from '../core/limits.ts';
 
@@ -11,7 +12,7 @@ interface Entry<T> {
 export class Remembered<T> {
   readonly #clock: Clock;
   readonly #knownMs: number;
-  readonly #entries = new Map<string, Entry<T>>();
+  readonly #entries = new Bounded<Entry<T>>(localiseLimits.entries);
 
   constructor(clock: Clock, knownMs: number = localiseLimits.knownMs) {
     this.#clock = clock;
@@ -23,12 +24,7 @@ export class Remembered<T> {
     const known = this.#entries.get(key);
     if (known && monotonic(this.#clock) < known.till) return known.answer;
     const entry: Entry<T> = { answer: ask(), till: Number.POSITIVE_INFINITY };
-    this.#entries.delete(key);
     this.#entries.set(key, entry);
-    if (this.#entries.size > localiseLimits.entries) {
-      const [oldest] = this.#entries.keys();
-      this.#entries.delete(oldest!);
-    }
     entry.answer.then(
       (answer) => {
         entry.till = monotonic(this.#clock) + (answer === null ? localiseLimits.missingMs : this.#knownMs);

@@ -1,11 +1,11 @@
 /** After this cloud's Keystone did not know a token: whose is it? What may be this cloud's own is brought to nobody else. */
 import type { TrustView } from '../client/trustView.ts';
+import { Bounded } from '../core/bounded.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Config } from '../core/config.ts';
 import { AllianceError } from '../core/errors.ts';
 import { foreignLimits } from '../core/limits.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
-import { Bounded } from './bounded.ts';
 import { readJws } from './routing/jws.ts';
 import type { LastOptions, Recognised, Router } from './routing/router.ts';
 import { SearchRates } from './searchRates.ts';

@@ -3,6 +3,7 @@
  * a token itself is never kept, only a hash under a key that dies with the process.
  */
 import { createHmac, randomBytes } from 'node:crypto';
+import { Bounded } from '../core/bounded.ts';
 import { type Clock, monotonic } from '../core/clock.ts';
 import { tokenLimits } from '../core/limits.ts';
 import type { KeystoneToken } from '../lproxy/keystoneBodies.ts';
@@ -40,13 +41,14 @@ function outweighs(learned: TokenKnowledge, known: TokenKnowledge): boolean {
 
 export class SoftTokens {
   readonly #key = randomBytes(32);
-  readonly #known = new Map<string, Known>();
+  readonly #known: Bounded<Known>;
   readonly #options: () => SoftTokensOptions;
   readonly #isRevoked: (facts: KeystoneToken) => boolean;
   readonly #clock: Clock;
 
   constructor(options: () => SoftTokensOptions, isRevoked: (facts: KeystoneToken) => boolean, clock: Clock) {
     this.#options = options;
+    this.#known = new Bounded(() => options().entries);
     this.#isRevoked = isRevoked;
     this.#clock = clock;
   }
@@ -56,16 +58,8 @@ export class SoftTokens {
     const id = this.#idOf(token);
     const known = this.#known.get(id);
     if (known && !outweighs(knowledge, known.knowledge)) return;
-    // Taken out and put in again, it is the youngest of the Map, and the oldest is the first to go.
-    this.#known.delete(id);
     const spentMs = Math.max(0, this.#clock.now() - knowledge.checkedAt);
     this.#known.set(id, { knowledge, askedAt: monotonic(this.#clock) - spentMs });
-    const { entries } = this.#options();
-    while (this.#known.size > entries) {
-      const [oldest] = this.#known.keys();
-      if (oldest === undefined) return;
-      this.#known.delete(oldest);
-    }
   }
 
   /** What is known and still counts; a token past its expiry, or revoked since, is known to be invalid. */

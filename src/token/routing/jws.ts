@@ -2,13 +2,13 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { z } from 'zod';
+import { Bounded } from '../../core/bounded.ts';
 import type { PartnerUid } from '../../core/ids.ts';
 import { foreignLimits, tokenKeyLimits } from '../../core/limits.ts';
 import { Rates } from '../../core/rates.ts';
 import { fromBase64url } from '../../crypto/bytes.ts';
 import { isSignedBy, type TokenAlgorithm } from '../../crypto/tokenKey.ts';
 import type { StoredTokenKey } from '../../model/tokenKey.ts';
-import { Bounded } from '../bounded.ts';
 import type { OwnSigners } from '../ownSigners.ts';
 
 const header = z.strictObject({ alg: z.enum(['ES256', 'ES384', 'ES512', 'EdDSA']), typ: z.literal('JWT') });

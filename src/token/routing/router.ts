@@ -3,6 +3,7 @@
  * and `last`. A token is handed to nobody here but partners that proved to hold it already, and those that the operator named.
  */
 import type { TrustView } from '../../client/trustView.ts';
+import { Bounded } from '../../core/bounded.ts';
 import type { Config } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
 import type { PartnerUid } from '../../core/ids.ts';
@@ -10,7 +11,6 @@ import { foreignLimits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Partner } from '../../model/partner.ts';
 import type { StoredTokenKey } from '../../model/tokenKey.ts';
-import { Bounded } from '../bounded.ts';
 import type { Claimants } from '../claimants.ts';
 import type { Hints } from '../hints.ts';
 import type { OwnSigners } from '../ownSigners.ts';

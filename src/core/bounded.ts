@@ -1,10 +1,11 @@
 /** A Map that holds so many entries and no more: the one that was put in longest ago goes first. */
 export class Bounded<V> {
   readonly #entries = new Map<string, V>();
-  readonly #limit: number;
+  readonly #limit: () => number;
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  /** `limit` may be a function where a reload can change it; it holds from the next entry on. */
+  constructor(limit: number | (() => number)) {
+    this.#limit = typeof limit === 'number' ? () => limit : limit;
   }
 
   get(key: string): V | undefined {
@@ -15,9 +16,10 @@ export class Bounded<V> {
     // Taken out and put in again, it is the youngest.
     this.#entries.delete(key);
     this.#entries.set(key, value);
-    if (this.#entries.size <= this.#limit) return;
-    const [oldest] = this.#entries.keys();
-    this.#entries.delete(oldest!);
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.#limit()) return;
+      this.#entries.delete(oldest);
+    }
   }
 
   delete(key: string): void {
