@@ -1,7 +1,8 @@
 /** What becomes of a token where partners say different things of it; the operator hears of each once. */
+
+import { Bounded } from '../../core/bounded.ts';
 import type { PartnerUid } from '../../core/ids.ts';
 import { foreignLimits } from '../../core/limits.ts';
-import { Bounded } from '../bounded.ts';
 import type { RouterOptions } from './router.ts';
 
 export class Contradictions {
