@@ -515,12 +515,15 @@ export const facadeLimits = {
   requestBytes: 1 * MIB,
   /** Of a request that has come in as a whole before Keystone hears of it; more than Keystone itself takes by default (112 KiB). */
   wholeBytes: 128 * KIB,
-  /** Bodies still coming in: of one address, and in all. Beyond that the one that has been on its way for longest is given up. */
-  bodiesPerAddress: 32,
-  bodies: 128,
+  /**
+   * Bodies still coming in: of one address, which may be a proxy for many, and in all, less than `handedInFlight`. Beyond that the one
+   * that has been on its way for longest is given up.
+   */
+  bodiesPerAddress: 128,
+  bodies: 384,
   /** The same of those that are handed on while they come in, fewer than the connections for them. */
-  streamsPerAddress: 8,
-  streams: 32,
+  streamsPerAddress: 16,
+  streams: 48,
   /** Of an answer that is read as a whole, because URLs in it are rewritten. */
   answerBytes: 4 * MIB,
   /** Of an error that is read to see whether Keystone itself gave it. */

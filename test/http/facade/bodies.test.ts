@@ -1,6 +1,6 @@
 /** Slow senders, slow readers and a slow Keystone: each costs itself, and no question about a token. */
 import { once } from 'node:events';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { facadeLimits } from '../../../src/core/limits.ts';
@@ -152,6 +152,23 @@ describe('http/facade/bodies', () => {
       expect(senders[0]!.answer.toLowerCase()).to.include('retry-after').and.include('connection: close');
       await validate(service);
       expect([...senders.slice(1), other].map(({ answer }) => answer).join('')).to.equal('');
+    });
+
+    it('a hundred logins at once, head and body apart, are all answered', async () => {
+      await before3((request, response) => request.resume().on('end', () => response.end('{}')));
+      const given = Array.from({ length: 100 }, () => {
+        const one = httpRequest(`${facade.url}/v3/auth/tokens`, { method: 'POST', headers: { 'content-length': 2 } });
+        one.flushHeaders();
+        return one;
+      });
+      const answers = given.map((one) => once(one, 'response'));
+      await soon('/v3/regions');
+      for (const one of given) one.end('{}');
+      for (const answer of answers) {
+        const [{ statusCode }] = (await answer) as [IncomingMessage];
+        expect(statusCode).to.equal(200);
+      }
+      for (const one of given) one.destroy();
     });
 
     it('that are too long where all of it is waited for are refused, with a length and in chunks', async () => {
