@@ -1,9 +1,45 @@
 import { expect } from 'chai';
+import { type AllianceError, toAllianceError } from '../../../src/core/errors.ts';
+import { parseCloudId } from '../../../src/core/ids.ts';
 import { auditLimits } from '../../../src/core/limits.ts';
-import { subjectOf, trimmed } from '../../../src/http/facade/record.ts';
+import { createLogger } from '../../../src/core/log.ts';
+import { record, subjectOf, trimmed } from '../../../src/http/facade/record.ts';
+import { ShareUsedUp } from '../../../src/http/facade/validations.ts';
 import { checkEntry } from '../../../src/model/auditChain.ts';
 import type { ForeignVerdict } from '../../../src/token/foreign.ts';
 import { validVerdict } from '../../support/facade.ts';
+
+describe('facade: no record, no answer', () => {
+  const entry = {
+    kind: 'validation',
+    actor: 'user:glance',
+    partner: parseCloudId('east'),
+    subject: 'u',
+    outcome: 'valid',
+    rule: '1',
+    requestId: 'req-1',
+    details: {},
+  } as const;
+  const lines: string[] = [];
+  const log = createLogger({ level: 'debug', destination: { write: (line: string) => void lines.push(line) } });
+  const attempt = async (thrown: Error): Promise<AllianceError | undefined> => {
+    lines.length = 0;
+    const fail = () => Promise.reject(thrown);
+    const facade = { audit: { append: fail, note: fail }, validations: { record: fail }, log };
+    return record(facade, entry, 'kind').then(() => undefined, toAllianceError);
+  };
+
+  it('says that it is overloaded whatever is wrong with the audit, and logs what it is', async () => {
+    expect(await attempt(new Error('disk full'))).to.include({ errorName: 'overloaded' });
+    expect(lines.join('')).to.contain('disk full');
+  });
+
+  it('says when to come again where a partner has used up its share, and lets it not flood the log either', async () => {
+    const error = await attempt(new ShareUsedUp(entry.partner, 4711));
+    expect(error).to.include({ errorName: 'overloaded', retryAfterMs: 4711 });
+    expect(lines).to.deep.equal([]);
+  });
+});
 
 describe('facade: whom the audit keeps', () => {
   const roles = (count: number, length = 250) => Array.from({ length: count }, (_, n) => `${n}`.padStart(length, 'x'));
