@@ -150,8 +150,14 @@ describe('a service behind the facade', function () {
 
   it('finds all as it was after a restart', async () => {
     const subject = `a1.east.${await loginInEast()}`;
+    for (let n = 0; n < 3; n++) expect((await ask(subject)).status).to.equal(200);
     await west.stopBroker();
     await west.startBroker();
+    const records = await west.installation.store.audit.list({ kind: 'validation', newest: true, limit: 1000 });
+    // What was counted, of the tests before as well, is written when the broker stops.
+    const counted = records.filter(({ details }) => details.times !== undefined).at(-1);
+    expect(counted).to.include({ outcome: 'valid', partner: 'east', rule: '1' });
+    expect(counted?.details).to.include({ times: 2 }).and.to.include.keys('user', 'roles', 'mapping', 'since');
     await logIn();
     expect((await ask(subject)).status).to.equal(200);
     expect(await west.metric('alliance_foreign_answers_total', { outcome: 'valid', source: 'live' })).to.equal(1);
