@@ -69,7 +69,7 @@ describe('token/routing/router', () => {
     it('is none that was issued here, whatever a partner called its own', async () => {
       issue('east', 'gAAAAAtoken');
       await prove('east', 'gAAAAAtoken');
-      world.hints.learn('gAAAAAtoken', world.clock.now() + 3_600_000);
+      world.hints.learn('gAAAAAtoken', world.clock.now() + 3_600_000, 'issued');
       expect(isForeign('gAAAAAtoken')).to.equal(false);
     });
 
