@@ -32,11 +32,15 @@ describe('rotation', () => {
   const statesAt = async (cloud: Cloud, of: string) =>
     (await cloud.partner(of)).keys.map((key) => `${key.state} ${key.algorithm}`);
   const call = (from: Cloud, partner: Partner) => ping(from.installation.pool, from.cloudId, partner);
-  const outcome = (from: Cloud, partner: Partner) =>
-    call(from, partner).then(
+  const outcomeOf = (calling: Promise<unknown>): Promise<string> =>
+    calling.then(
       () => 'ok',
       (error: AllianceError) => error.errorName,
     );
+  const outcome = (from: Cloud, partner: Partner) => outcomeOf(call(from, partner));
+  /** In another process of that broker, because what the broker asks by itself may have failed often enough to open the circuit. */
+  const refusalOf = async (from: Cloud, partner: Partner) =>
+    outcomeOf(ping((await from.openSecond()).pool, from.cloudId, partner));
 
   beforeEach(async () => {
     clock = createShiftedClock();
@@ -112,7 +116,7 @@ describe('rotation', () => {
     await rotateIdentity(east.installation, { own: { keyPem, certificatePem }, overlapMs: dayMs });
     clock.advance(dayMs + 1);
     await west.startBroker();
-    expect(await outcome(west, atWest)).to.be.oneOf(['pin_mismatch', 'ticket_refused']);
+    expect(await refusalOf(west, atWest)).to.be.oneOf(['pin_mismatch', 'ticket_refused']);
     await rejection(announceIdentity(east.installation, await east.partner('west')), 'rotation_refused');
   });
 
@@ -137,8 +141,8 @@ describe('rotation', () => {
     expect(east.installation.view.identities.map((one) => one.identity.fingerprint)).to.deep.equal([fingerprint]);
     await until('no channel is left', async () => (await east.metric('alliance_channels', { direction: 'in' })) === 0);
     expect(await east.installation.store.sessions.list()).to.deep.equal([]);
-    expect(await outcome(west, atWest)).to.be.oneOf(['pin_mismatch', 'unreachable']);
-    expect(await outcome(east, await east.partner('west'))).to.equal('ticket_refused');
+    expect(await refusalOf(west, atWest)).to.be.oneOf(['pin_mismatch', 'unreachable']);
+    expect(await refusalOf(east, await east.partner('west'))).to.equal('ticket_refused');
 
     await endTrust(west.installation, await west.partner('east'), 'removed');
     await endTrust(east.installation, await east.partner('west'), 'removed');

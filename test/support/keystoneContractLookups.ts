@@ -22,7 +22,7 @@ export function describeLookups(bench: () => Bench): void {
     const { api, admin, newUser } = bench();
     const { id, name, project } = await newUser();
     const ofDefault = (wanted: string) => ({ name: wanted, domainId: 'default' });
-    const found = { id: project.id, name: project.name, domainId: 'default' };
+    const found = { id: project.id, name: project.name, domainId: 'default', tags: [] };
     expect(await keystone.listProjects(ofDefault(project.name))).to.deep.equal([found]);
     expect(await keystone.findProject(project.id)).to.deep.equal(found);
     expect(await keystone.listProjects({ ...ofDefault(project.name), domainId: 'elsewhere' })).to.deep.equal([]);
