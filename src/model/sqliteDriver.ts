@@ -15,6 +15,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
+import { Bounded } from '../core/bounded.ts';
 import { AllianceError } from '../core/errors.ts';
 import { storeLimits } from '../core/limits.ts';
 import { isBusy, mapDatabaseError } from './databaseError.ts';
@@ -48,7 +49,7 @@ export class SqliteDriver implements Driver {
   readonly #db: SqliteDatabase;
   readonly #busyTimeoutMs: number;
   #durability: Durability | undefined;
-  readonly #statements = new Map<string, Statement>();
+  readonly #statements = new Bounded<Statement>(storeLimits.preparedStatements);
   /** Settles when the one connection is free. */
   #free: Promise<void> = Promise.resolve();
   readonly #releases = new WeakMap<DatabaseConnection, () => void>();
@@ -127,10 +128,10 @@ export class SqliteDriver implements Driver {
 
 class SqliteConnection implements DatabaseConnection {
   readonly #db: SqliteDatabase;
-  readonly #statements: Map<string, Statement>;
+  readonly #statements: Bounded<Statement>;
   readonly #deadline: number;
 
-  constructor(db: SqliteDatabase, statements: Map<string, Statement>, deadline: number) {
+  constructor(db: SqliteDatabase, statements: Bounded<Statement>, deadline: number) {
     this.#db = db;
     this.#statements = statements;
     this.#deadline = deadline;
@@ -162,10 +163,6 @@ class SqliteConnection implements DatabaseConnection {
     const known = this.#statements.get(sql);
     if (known) return known;
     const statement = this.#db.prepare(sql);
-    if (this.#statements.size >= storeLimits.preparedStatements) {
-      const [oldest] = this.#statements.keys();
-      this.#statements.delete(oldest!);
-    }
     this.#statements.set(sql, statement);
     return statement;
   }

@@ -3,6 +3,7 @@
  * from that the hint for a pair of clouds and the proof that answers a claim; a hint tells nobody else anything.
  */
 import type { TrustView } from '../client/trustView.ts';
+import { Bounded } from '../core/bounded.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CloudId, PartnerUid } from '../core/ids.ts';
 import { hintLimits } from '../core/limits.ts';
@@ -36,7 +37,7 @@ export class Hints {
   readonly #options: HintsOptions;
   readonly #own: OwnTokens;
   readonly #askers = new Map<CloudId, Asker>();
-  readonly #announced = new Map<PartnerUid, Map<string, number>>();
+  readonly #announced = new Map<PartnerUid, Bounded<number>>();
 
   constructor(options: HintsOptions) {
     this.#options = options;
@@ -66,13 +67,10 @@ export class Hints {
   /** `partner` says that it issued the token of this hint. That is no proof: it tells where to ask, and nothing else. */
   announced(partner: Partner, hint: Uint8Array, expiresAt: number): void {
     if (expiresAt <= this.#options.clock.now()) return;
-    const known = this.#announced.get(partner.uid) ?? new Map<string, number>();
+    const most = this.#options.announcedPerPartner ?? hintLimits.announcedPerPartner;
+    const known = this.#announced.get(partner.uid) ?? new Bounded<number>(most);
     this.#announced.set(partner.uid, known);
     known.set(Buffer.from(hint).toString('base64url'), expiresAt);
-    for (const oldest of known.keys()) {
-      if (known.size <= (this.#options.announcedPerPartner ?? hintLimits.announcedPerPartner)) return;
-      known.delete(oldest);
-    }
   }
 
   /** What the partner announced is known to be another one's. */

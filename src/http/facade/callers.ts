@@ -3,6 +3,7 @@
  * only, or the facade would tell anybody what any token is worth; and to see a token is no right to end it.
  */
 import { randomBytes } from 'node:crypto';
+import { Bounded } from '../../core/bounded.ts';
 import { type Clock, monotonic } from '../../core/clock.ts';
 import { AllianceError } from '../../core/errors.ts';
 import { facadeLimits } from '../../core/limits.ts';
@@ -34,7 +35,7 @@ export interface CallersOptions {
 export class Callers {
   readonly #options: CallersOptions;
   readonly #key = randomBytes(32);
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Bounded<Known>(facadeLimits.callers);
   readonly #asking = new Map<string, Promise<Caller>>();
 
   constructor(options: CallersOptions) {
@@ -101,7 +102,7 @@ export class Callers {
     if (named.status !== 'valid') return { kind: 'refused', answer: unauthorised(this.#options.root) };
     const { id: userId, name } = named.token.user;
     const caller = { kind: 'may', user: { id: userId, name } } as const;
-    this.#remember(id, { caller, checkedAt });
+    this.#known.set(id, { caller, checkedAt });
     return caller;
   }
 
@@ -115,15 +116,6 @@ export class Callers {
     const headers = ['accept', 'application/json', ...tokens];
     const answer = await this.#options.upstream.send({ method, path, headers, signal });
     return { ...answer, text: (await readAnswer(answer, facadeLimits.errorBytes)).toString() };
-  }
-
-  #remember(id: string, known: Known): void {
-    this.#known.delete(id);
-    this.#known.set(id, known);
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= facadeLimits.callers) return;
-      this.#known.delete(oldest);
-    }
   }
 }
 
