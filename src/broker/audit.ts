@@ -15,6 +15,7 @@ import {
   type Verification,
   type Witness,
 } from '../model/audit.ts';
+import { asWitness } from '../model/auditCheck.ts';
 import type { NewPartnerKey, Partner } from '../model/partner.ts';
 import { storeFinding } from './auditFinding.ts';
 import type { Installation } from './installation.ts';
@@ -67,20 +68,38 @@ export interface AuditReport extends Verification {
   readonly partners: readonly PartnerAudit[];
   /** A partner knows of records that a recent restore has lost. */
   readonly lost: boolean;
+  /** The record behind which the look began, as this cloud had signed it; null: at the beginning. */
+  readonly from: AuditHead | null;
 }
 
-/** Reads the whole audit and compares it with everything that was signed about it, by this cloud and by its partners. */
-export async function verifyAudit(installation: Installation): Promise<AuditReport> {
+/** What to look at. Default: everything. */
+export interface AuditRange {
+  /** Only what was written after the last checkpoint before this time. */
+  readonly since?: number | undefined;
+  /** Of the partners only this one is heard. */
+  readonly partner?: CloudId | undefined;
+}
+
+/** Reads the audit and compares it with everything that was signed about it, by this cloud and by its partners. */
+export async function verifyAudit(
+  installation: Installation,
+  { since, partner }: AuditRange = {},
+): Promise<AuditReport> {
   const { store, clock } = installation;
   await signRestores(installation);
-  const partners = await partnerAudits(installation);
-  const witnesses = await witnessesOf(installation);
   const isGenuine = await ownSeals(installation);
-  const found = await store.audit.verify({ witnesses, isGenuine });
-  const since = clock.now() - auditLimits.alarmMs;
-  await storeFinding(installation, found.broken);
-  const lost = found.gaps.some(({ witness, sealedAt }) => witness && sealedAt !== null && sealedAt > since);
-  return { ...found, unproven: 0, partners, lost };
+  const isMeant = (cloudId: CloudId): boolean => partner === undefined || cloudId === partner;
+  const partners = (await partnerAudits(installation)).filter(({ cloudId }) => isMeant(cloudId));
+  const witnesses = await witnessesOf(installation, isMeant);
+  const begin = since === undefined ? null : await store.audit.checkpointBefore(since);
+  // One that is not ours proves nothing of what is before it: then all is read, and it is found.
+  const from = begin && (await isGenuine(begin)) ? asWitness(begin) : undefined;
+  const found = await store.audit.verify({ witnesses, isGenuine, from });
+  // A look at a part takes back nothing that was found elsewhere.
+  if (found.broken || (from === undefined && partner === undefined)) await storeFinding(installation, found.broken);
+  const recent = clock.now() - auditLimits.alarmMs;
+  const lost = found.gaps.some(({ witness, sealedAt }) => witness && sealedAt !== null && sealedAt > recent);
+  return { ...found, unproven: 0, partners, lost, from: from ?? null };
 }
 
 /** Tells whether a seal is ours, by whichever of our identities. */
@@ -100,10 +119,13 @@ export const recentAlarms = ({ alarms }: HeldCheckpoint, now: number): Checkpoin
   checkpointAlarms.filter((alarm) => alarms[alarm] !== null && now - alarms[alarm] < auditLimits.alarmMs);
 
 /** What partners ever said to hold of our audit, as far as their statements are kept. */
-export async function witnessesOf({ store, view }: Installation): Promise<Witness[]> {
+export async function witnessesOf(
+  { store, view }: Installation,
+  isMeant: (cloudId: CloudId) => boolean = () => true,
+): Promise<Witness[]> {
   const statements = [...(await store.audit.statements()), ...(await store.audit.held())];
   const witnesses: Witness[] = [];
-  for (const { uid, cloudId, keys } of await store.partners.list()) {
+  for (const { uid, cloudId, keys } of (await store.partners.list()).filter((one) => isMeant(one.cloudId))) {
     const read = readerOf({ cloudId, keys }, view.cloudId);
     // One after the other, for a running broker has other signatures to check.
     for (const statement of statements.filter(({ partnerUid }) => partnerUid === uid)) {

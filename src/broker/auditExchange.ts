@@ -29,10 +29,11 @@ export async function tellCheckpoint(installation: Installation, partner: Partne
 /** `withheld`: our own audit is not whole, so the partner was told nothing. */
 export type Answers = ReadonlyMap<CloudId, ExchangeOutcome | 'unreachable' | 'withheld'>;
 
-/** Asks every active partner now. */
-export async function askPartners(installation: Installation): Promise<Answers> {
+/** Asks every active partner now, or only one. */
+export async function askPartners(installation: Installation, only?: CloudId): Promise<Answers> {
   const { view } = installation;
-  const active = [...view.partners].filter((partner) => view.stateOf(partner) === 'active');
+  const meant = [...view.partners].filter(({ cloudId }) => only === undefined || cloudId === only);
+  const active = meant.filter((partner) => view.stateOf(partner) === 'active');
   if (!(await isAuditWhole(installation))) return new Map(active.map(({ cloudId }) => [cloudId, 'withheld']));
   const answers = active.map(async (partner) => {
     const answer = await tellCheckpoint(installation, partner).catch(() => 'unreachable' as const);

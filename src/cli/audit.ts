@@ -1,7 +1,7 @@
 /** `alliance audit list, verify, export` */
 import { once } from 'node:events';
 import { type Command, Option } from 'commander';
-import { type AuditReport, ownSeals, verifyAudit } from '../broker/audit.ts';
+import { type AuditRange, type AuditReport, ownSeals, verifyAudit } from '../broker/audit.ts';
 import { type Answers, askPartners } from '../broker/auditExchange.ts';
 import { signAudit } from '../broker/auditTask.ts';
 import type { Installation } from '../broker/installation.ts';
@@ -18,13 +18,13 @@ import { jsonText } from './text.ts';
 import { parseCount, parseSince } from './values.ts';
 
 interface Filter {
-  readonly since?: number;
-  readonly until?: number;
-  readonly partner?: string;
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  readonly partner?: string | undefined;
   readonly kind?: AuditKind;
 }
 
-interface VerifyOptions {
+interface VerifyOptions extends Pick<Filter, 'since' | 'partner'> {
   readonly file?: string;
   readonly part?: boolean;
   readonly ask?: boolean;
@@ -63,8 +63,14 @@ export function addAudit(program: Command, cli: Cli): void {
 that is not right. Exit code 1 if there is one or a partner holds one that is not there, 3 if a partner's own audit is not right, a
 partner knows of records that a restore has lost, one that was to be asked was not reached, or a part of an export has records that
 this broker does not have.`,
-    examples: ['audit verify', 'audit verify --ask', 'audit verify --file audit.jsonl'],
+    examples: ['audit verify', 'audit verify --ask --partner west', 'audit verify --file audit.jsonl'],
   })
+    .option(
+      '--since <time>',
+      'only what came after the last checkpoint before then: a date, or how long ago',
+      parseSince,
+    )
+    .option('--partner <partner>', 'hear only this one of the partners')
     .option('--ask', 'exchange checkpoints with the partners first')
     .option('--file <path>', 'an exported file instead of the database')
     .option('--part', 'the file holds only some of the records: they are held against those of this broker')
@@ -104,12 +110,16 @@ async function list(cli: Cli, options: Filter & { limit?: number }): Promise<und
   return undefined;
 }
 
-async function verify(cli: Cli, { file, part = false, ask = false }: VerifyOptions): Promise<number> {
+async function verify(cli: Cli, options: VerifyOptions): Promise<number> {
+  const { file, part = false, ask = false, since, partner } = options;
   if (part && file === undefined) throw usageError('--part is about an exported file: give it with --file.', 'part');
   if (ask && file !== undefined) throw usageError('Partners are asked about the database, not about a file.', 'ask');
+  if (file !== undefined && (since !== undefined || partner !== undefined))
+    throw usageError('--since and --partner are about the database, not about a file.', 'file');
   return cli.open(async (installation) => {
+    const range = await queryOf(installation, { since, partner });
     const { report, answers } =
-      file === undefined ? await verifyHere(installation, ask) : await verifyExport(installation, file, part);
+      file === undefined ? await verifyHere(installation, ask, range) : await verifyExport(installation, file, part);
     const view: AuditView = viewReport(report, answers);
     cli.print(view, describeReport(view));
     return exitOf(report, answers);
@@ -122,11 +132,12 @@ const none: Answers = new Map();
 async function verifyHere(
   installation: Installation,
   ask: boolean,
+  range: AuditRange,
 ): Promise<{ report: AuditReport; answers: Answers }> {
-  const before = await verifyAudit(installation);
+  const before = await verifyAudit(installation, range);
   if (!ask) return { report: before, answers: none };
-  const answers = await askPartners(installation);
-  const report = await verifyAudit(installation);
+  const answers = await askPartners(installation, range.partner);
+  const report = await verifyAudit(installation, range);
   return { report: { ...report, broken: before.broken ?? report.broken }, answers };
 }
 
@@ -134,7 +145,7 @@ async function verifyExport(installation: Installation, file: string, part: bool
   const { audit } = installation.store;
   const isGenuine = await ownSeals(installation);
   const found = await verifyFile(file, { part, isGenuine, hashOf: (seq) => audit.hashOf(seq) });
-  return { report: { ...found, partners: [], lost: false }, answers: none };
+  return { report: { ...found, partners: [], lost: false, from: null }, answers: none };
 }
 
 /** Also of an audit that is not whole, for whoever wants to know what was done to it; but then no signature says that it is. */

@@ -31,13 +31,14 @@ export function describeRecords(records: readonly AuditRecord[]): string[] {
 export type AuditView = ReturnType<typeof viewReport>;
 
 export function viewReport(report: AuditReport, answers: Answers) {
-  const { broken, records, unproven, head, cut, witnesses, gaps, partners } = report;
+  const { broken, records, unproven, head, from, cut, witnesses, gaps, partners } = report;
   const silent = [...answers.keys()].filter((cloudId) => !partners.some((one) => one.cloudId === cloudId));
   return {
     ok: exitOf(report, answers) === exits.done,
     records,
     unproven,
     head: { seq: head.seq, hash: head.hash.toString('hex') },
+    from: from?.seq ?? null,
     cut: cut && { seq: cut.seq, at: isoTime(cut.at) },
     checked_against: witnesses,
     lost_by_restore: gaps.map(({ from, till, witness }) => ({
@@ -81,7 +82,17 @@ const faults: Readonly<Record<string, string>> = {
 };
 
 export function describeReport(view: AuditView): string[] {
-  const { broken, records, unproven, head, cut, checked_against: checked, lost_by_restore: gaps, partners } = view;
+  const {
+    broken,
+    records,
+    unproven,
+    head,
+    from,
+    cut,
+    checked_against: checked,
+    lost_by_restore: gaps,
+    partners,
+  } = view;
   const verdict = broken
     ? `BROKEN at record ${broken.seq}, ${broken.reason}: ${broken.details}`
     : unproven > 0
@@ -89,7 +100,7 @@ export function describeReport(view: AuditView): string[] {
       : 'whole';
   return formatFacts([
     ['audit', verdict],
-    ['records', `${records} in order, up to number ${head.seq}`],
+    ['records', `${records} in order${from === null ? '' : `, from number ${from + 1}`}, up to number ${head.seq}`],
     ['signed', `compared with ${checked} heads`],
     ...(cut ? ([['removed', `up to number ${cut.seq}, by retention, ${cut.at}`]] as const) : []),
     ...gaps.map(({ from, till, known }) => {

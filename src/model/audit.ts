@@ -170,6 +170,8 @@ export interface Audit {
   sealOf(kind: SealKind, seq: number): Promise<Seal | null>;
   /** The first checkpoint of what is there, of those that were made from `since` on and before `before`. */
   checkpointOf(since: number, before: number): Promise<Seal | null>;
+  /** The last that was signed no later than this. */
+  checkpointBefore(at: number): Promise<Seal | null>;
   addCheckpoint(checkpoint: NewCheckpoint): Promise<void>;
   /** Records of restores that this cloud may sign. */
   restores(): Promise<AuditHead[]>;

@@ -35,6 +35,11 @@ export function createSeals(db: Database, clock: Clock, keyring: Keyring): Seals
       return (await made.orderBy('seq').limit(1).executeTakeFirst()) ?? null;
     },
 
+    checkpointBefore: async (at) => {
+      const seals = db.reader.selectFrom('audit_seals').selectAll().where('kind', '=', 'checkpoint');
+      return (await seals.where('at', '<=', at).orderBy('seq', 'desc').limit(1).executeTakeFirst()) ?? null;
+    },
+
     addCheckpoint: (checkpoint) => addSeal({ kind: 'checkpoint', ...checkpoint }),
 
     sealRestore: (statement) => addSeal({ kind: 'restore', ...statement }),

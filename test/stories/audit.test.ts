@@ -24,6 +24,7 @@ import { until } from '../support/until.ts';
 interface Report {
   readonly ok: boolean;
   readonly records: number;
+  readonly from: number | null;
   readonly unproven: number;
   readonly cut: { readonly seq: number } | null;
   readonly broken: { readonly seq: number; readonly reason: string } | null;
@@ -150,6 +151,25 @@ describe('audit of two clouds', () => {
     expect(stdout)
       .to.match(/^audit +whole\n/)
       .and.match(/partner east +holds our record \d+/);
+  });
+
+  it('is looked at from its last checkpoint before a time, and as one partner knows it', async () => {
+    await signAudit(west.installation);
+    const now = new Date(clock.now()).toISOString();
+    const { seq } = (await west.installation.store.audit.seal('checkpoint'))!;
+    await west.installation.store.audit.append(auditEntry());
+    const [all, late] = [await verify(west), await verify(west, ` --since ${now}`)];
+    expect([all.from, late.from, late.code]).to.deep.equal([null, seq, 0]);
+    expect(all.records - late.records).to.equal(seq);
+    expect((await run(west, `audit verify --since ${now}`)).stdout).to.contain(
+      `in order, from number ${seq + 1}, up to`,
+    );
+    expect((await verify(west, ' --since 1990-01-01')).from).to.equal(null);
+    const known = await Promise.all(['east', 'north'].map((name) => verify(west, ` --partner ${name} --ask`)));
+    expect(known.map(({ partners }) => partners.map(({ answer }) => answer))).to.deep.equal([['told'], []]);
+    const { code, stderr } = await run(west, 'audit verify --file /dev/null --since 1h');
+    expect(code).to.equal(2);
+    expect(stderr).to.contain('--since and --partner are about the database');
   });
 
   it('exports all of it with its end, so that what is altered, missing or cut off shows', async () => {
@@ -365,6 +385,22 @@ describe('an audit that somebody rewrites', () => {
       const { code, reason, alarms } = await verify('--ask');
       expect([code, reason, alarms]).to.deep.equal([1, 'altered', ['disputed']]);
     }
+  });
+
+  it('is still named by status after a look at what came later found nothing', async () => {
+    db.prepare("update audit set outcome = 'nothing' where seq = 1").run();
+    const late = new Date(Date.now() + 1000).toISOString();
+    const found: unknown[] = [];
+    for (const more of ['--verbose', `--since ${late}`, '--partner west']) {
+      const { reason } = await verify(more);
+      const { stdout } = await runCommand(['status', '--json'], { home: east.home, env: east.env });
+      found.push([reason, /audit/.test(JSON.stringify(JSON.parse(stdout).attention ?? stdout))]);
+    }
+    expect(found).to.deep.equal([
+      ['altered', true],
+      [undefined, true],
+      ['altered', true],
+    ]);
   });
 
   it('is neither signed nor told by the broker, while its seals are there', async () => {
