@@ -61,6 +61,10 @@ export interface ForeignTokens {
   isForeign(token: string): boolean;
   /** After this cloud's Keystone did not know it. Throws `unreachable` where somebody may know it who does not tell. */
   recogniseLast(token: string, options?: LastOptions): Promise<Recognised | undefined>;
+  /** The same, as far as nobody has to be asked for it. Throws `overloaded`. */
+  recall(token: string): Recognised | undefined;
+  /** Whether `validate` has its answer without asking the issuer. */
+  isRemembered(recognised: Recognised, options: { readonly allowExpired: boolean }): boolean;
   /** Never throws for what a partner does or does not do. */
   validate(recognised: Recognised, options: { readonly allowExpired: boolean }): Promise<ForeignVerdict>;
   /** Whether a verdict may still be answered with: what was done since took time, and what counted then may have ended. */
@@ -199,6 +203,11 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     isForeign: (token) => router.isForeign(token),
 
     recogniseLast: (token, last) => search.find(token, last),
+
+    recall: (token) => search.recall(token),
+
+    isRemembered: ({ partner: { uid }, token }, { allowExpired }) =>
+      cache.read(cache.keyOf(uid, allowExpired, cache.idOf(token))) !== undefined,
 
     validate,
 

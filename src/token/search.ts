@@ -36,6 +36,8 @@ export interface SearchOptions {
 }
 
 export interface Search {
+  /** Whose it is known to be, without anybody being asked. Throws `overloaded`. */
+  recall(token: string): Recognised | undefined;
   /** Throws `unreachable` where somebody may know it who does not tell, and what asking this cloud's Keystone throws. */
   find(token: string, last?: LastOptions): Promise<Recognised | undefined>;
   /** Whether it is this cloud's own, valid or not. Throws as Keystone's client does, and `overloaded`. */
@@ -65,14 +67,24 @@ export function createSearch(options: SearchOptions): Search {
   /** By its own signed claim, whoever signed it. */
   const isOver = (token: string): boolean => (readJws(token)?.expiresAt ?? Number.POSITIVE_INFINITY) <= clock.now();
 
+  /** Whether it counts whose it is known to be without this cloud's Keystone being asked once more. */
+  const isSettled = (token: string, { by }: Recognised): boolean =>
+    (by === 'jws' && router.signedFirst) || isStranger(idOf(token));
+
   return {
     isOurs,
+
+    recall: (token) => {
+      if (router.isOwn(token)) return undefined;
+      const known = router.known(token);
+      return known && known !== 'unusable' && isSettled(token, known) ? known : undefined;
+    },
 
     find: async (token, last = {}) => {
       if (router.isOwn(token)) return undefined;
       const known = router.known(token);
       if (known === 'unusable') return undefined;
-      if (known && ((known.by === 'jws' && router.signedFirst) || isStranger(idOf(token)))) return known;
+      if (known && isSettled(token, known)) return known;
       if (!known && (config().tokens.ask === 'none' || (!last.allowExpired && isOver(token)))) return undefined;
       if (view.lost) throw new AllianceError('unreachable', { details: 'The database does not answer.' });
       return searches.run(`${last.allowExpired ? '+' : '-'}${idOf(token)}`, async () => {

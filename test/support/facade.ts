@@ -57,6 +57,10 @@ export const validVerdict = (source: 'cache' | 'live' | 'stale' = 'live', more: 
 /** Foreign tokens as the test says: `a1.east.X`, signed ones and those of `known` are east's. */
 export interface Doubles {
   readonly known: Set<string>;
+  /** Bare tokens that need no search to be known as east's. */
+  readonly recalled: Set<string>;
+  /** Tokens whose issuer's answer is remembered. */
+  readonly remembered: Set<string>;
   /** Bare tokens that are known to be of other clouds. */
   readonly foreign: Set<string>;
   /** Nobody reads the form `a1.` */
@@ -108,6 +112,8 @@ function createForeign(doubles: Doubles): ForeignTokens {
       if (doubles.lastFails) throw doubles.lastFails;
       return doubles.known.has(token) ? { partner: east, token, by: 'known' } : undefined;
     },
+    recall: (token) => (doubles.recalled.has(token) ? { partner: east, token, by: 'known' } : undefined),
+    isRemembered: ({ token }) => doubles.remembered.has(token),
     validate: ({ token }, { allowExpired }) => {
       doubles.asked.push(`validate ${token}${allowExpired ? ' expired' : ''}`);
       return outcomeOf(doubles.verdict);
@@ -141,6 +147,8 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
   const { clock = systemClock, log = silentLogger, telemetry = silentTelemetry, authUrl = keystone.url } = options;
   const doubles: Doubles = {
     known: new Set(),
+    recalled: new Set(),
+    remembered: new Set(),
     foreign: new Set(),
     qualifiedOff: false,
     verdict: validVerdict(),

@@ -55,6 +55,17 @@ describe('token/foreign', () => {
     expect(questions()).to.equal(1);
   });
 
+  it('says whether it would have to ask: not what it remembers, for as long as that counts, and of nobody else', async () => {
+    const isRemembered = (allowExpired = false, of = recognised) => world.foreign.isRemembered(of, { allowExpired });
+    expect(isRemembered()).to.equal(false);
+    await validate();
+    const north = { ...recognised, partner: world.partners.get('north')!.partner };
+    expect([isRemembered(), isRemembered(true), isRemembered(false, north)]).to.deep.equal([true, false, false]);
+    note('good');
+    expect(isRemembered()).to.equal(false);
+    expect(questions()).to.equal(1);
+  });
+
   it('500 who ask at a time are one question, and get one answer', async () => {
     const verdicts = await Promise.all(Array.from({ length: 500 }, () => validate()));
     expect(new Set(verdicts.map(kindOf))).to.deep.equal(new Set(['live']));
