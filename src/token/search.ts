@@ -7,6 +7,7 @@ import { AllianceError } from '../core/errors.ts';
 import { foreignLimits } from '../core/limits.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
 import { readJws } from './routing/jws.ts';
+import { isIssuedForm } from './routing/qualified.ts';
 import type { LastOptions, Recognised, Router } from './routing/router.ts';
 import { SearchRates } from './searchRates.ts';
 import { SingleFlight } from './singleFlight.ts';
@@ -81,7 +82,7 @@ export function createSearch(options: SearchOptions): Search {
     },
 
     find: async (token, last = {}) => {
-      if (router.isOwn(token)) return undefined;
+      if (!isIssuedForm(token) || router.isOwn(token)) return undefined;
       const known = router.known(token);
       if (known === 'unusable') return undefined;
       if (known && isSettled(token, known)) return known;

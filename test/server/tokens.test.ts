@@ -14,6 +14,7 @@ import {
   IndeterminateReason,
   NamedReference,
   PasswordCredentials,
+  RevokeTokenRequest,
   ServiceFilter,
   TokenStatus,
   toNumber,
@@ -90,6 +91,23 @@ describe('token calls of a partner', () => {
       for (const token of ['', 'a b', 'a\nb', 'a1.east.gAAAA', 'ä', 'x'.repeat(tokenLimits.tokenBytes + 1), '../../x'])
         for (const ask of [hard, soft]) await rejection(ask(token), 'token_form_refused');
       expect(asked()).to.equal(seen);
+    });
+
+    it('calls no other spelling of a token valid, without asking Keystone, which would', async () => {
+      const token = await login();
+      expect((await hard(token)).status).to.equal(TokenStatus.VALID);
+      const seen = asked();
+      for (const other of [`${token}====`, `....${token}`, `${token.slice(0, 10)}....${token.slice(10)}`]) {
+        for (const ask of [hard, soft]) {
+          const answer = await ask(other);
+          expect(answer.status).to.equal(TokenStatus.INVALID);
+          expect(answer.checked_at).not.to.equal(undefined);
+        }
+        const ended = await raw.call('revokeToken', new RevokeTokenRequest({ token: other }));
+        expect(ended.was_valid).to.equal(false);
+      }
+      expect(asked()).to.equal(seen);
+      expect((await soft(token)).status).to.equal(TokenStatus.VALID);
     });
 
     it('is indeterminate, and says why, when Keystone fails in any way; never invalid', async () => {

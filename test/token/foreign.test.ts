@@ -113,6 +113,19 @@ describe('token/foreign', () => {
     expect(await kind()).to.equal('invalid');
   });
 
+  it('nobody is asked about another spelling of a token, nor this cloud itself', async () => {
+    world.tokens = { ...world.tokens, ask: [east.partner.cloudId] };
+    for (const token of ['gAAAAAgood', 'gAAAAAgooA']) {
+      issue(token);
+      const found = await world.foreign.recogniseLast(token);
+      const isOne = token === 'gAAAAAgooA';
+      expect([found?.by, world.asked.length, questions()]).to.deep.equal(isOne ? ['ask', 1, 1] : [undefined, 0, 0]);
+    }
+    expect(await world.foreign.recogniseLast('gAAAAAgooA====')).to.equal(undefined);
+    expect(world.foreign.recogniseFirst('a1.east.gAAAAAgooA====')).to.equal('unusable');
+    expect([world.asked.length, questions()]).to.deep.equal([1, 1]);
+  });
+
   describe('revoked', () => {
     it('while the answer is on its way', async () => {
       expect(await meanwhile(() => note('good'))).to.equal('invalid');

@@ -14,9 +14,12 @@ export function createTokenFormat(provider: TokenProvider): TokenFormat {
   return provider === 'jws' ? jwsTokens() : opaqueTokens;
 }
 
+/** Its version, and half of a time: in base64 they are `gAAAAA`. */
+const fernetStart = Buffer.from([0x80, 0, 0, 0, 0]);
+
 const opaqueTokens: TokenFormat = {
   publicKeyPem: null,
-  format: () => `gAAAAA${randomBytes(132).toString('base64url')}`,
+  format: () => Buffer.concat([fernetStart, randomBytes(132)]).toString('base64url'),
 };
 
 function jwsTokens(): TokenFormat {

@@ -1,12 +1,12 @@
 import type { AuditEntry } from '../../model/audit.ts';
 import { RevokeTokenResult } from '../../wire/types.ts';
 import type { PartnerHandler } from '../context.ts';
-import { assertIssuedForm, keystoneOf } from './tokens.ts';
+import { keystoneOf, mayBeIssued } from './tokens.ts';
 
 /** Ends a token at this cloud's Keystone, and tells partners at once instead of when Keystone lists it. */
 export const revokeToken: PartnerHandler<'revokeToken'> = async (context, { token }, { partner, requestId }) => {
   const { clock, softTokens, revocations, store } = context;
-  assertIssuedForm(token);
+  if (!mayBeIssued(token)) return new RevokeTokenResult({ was_valid: false });
   const keystone = keystoneOf(context, partner);
   const answer = await keystone.validateToken(token, { catalog: false });
   if (answer.status !== 'valid') {

@@ -4,13 +4,18 @@ import { AllianceError } from '../../core/errors.ts';
 import { keystoneLimits } from '../../core/limits.ts';
 import type { Keystone } from '../../lproxy/keystone.ts';
 import type { Partner } from '../../model/partner.ts';
-import { isIssuedForm } from '../../token/routing/qualified.ts';
+import { isIssuedForm, isTokenForm } from '../../token/routing/qualified.ts';
 import { IndeterminateReason } from '../../wire/types.ts';
 import type { ServerContext } from '../context.ts';
 
-/** Throws `token_form_refused`: a token that names its issuer is for the issuer's partners; sent to the issuer itself it would nest. */
-export function assertIssuedForm(token: string): void {
-  if (!isIssuedForm(token)) throw new AllianceError('token_form_refused', { field: 'token' });
+/**
+ * False for a text that no Keystone issues, although it may take it for one of its tokens: it is not asked. Throws `token_form_refused`: a
+ * token that names its issuer is for the issuer's partners; sent to the issuer itself it would nest.
+ */
+export function mayBeIssued(token: string): boolean {
+  if (isIssuedForm(token)) return true;
+  if (!isTokenForm(token)) throw new AllianceError('token_form_refused', { field: 'token' });
+  return false;
 }
 
 /** Throws `bad_request` for what is not 32 bytes. */

@@ -1,12 +1,13 @@
 import { IndeterminateReason, TokenStatus, TokenValidation, toInt64 } from '../../wire/types.ts';
 import type { PartnerHandler } from '../context.ts';
-import { assertIssuedForm } from './tokens.ts';
+import { mayBeIssued } from './tokens.ts';
 
 /** From what Keystone said lately; Keystone itself is not asked. */
 export const validateTokenSoft: PartnerHandler<'validateTokenSoft'> = (context, { token }) => {
-  const { softTokens, revocations } = context;
-  assertIssuedForm(token);
-  const known = softTokens.recall(token);
+  const { clock, softTokens, revocations } = context;
+  const known = mayBeIssued(token)
+    ? softTokens.recall(token)
+    : ({ status: 'invalid', checkedAt: clock.now() } as const);
   const revocation_head = toInt64(revocations.head);
   if (!known)
     return new TokenValidation({
