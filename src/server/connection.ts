@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { ChannelKeys } from '../channel/attach.ts';
 import type { Next } from '../channel/interceptor.ts';
 import { Link } from '../channel/link.ts';
+import { addressKey } from '../core/addressKey.ts';
 import { partnerConfig } from '../core/config.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
@@ -21,7 +22,6 @@ import {
   readMessage,
 } from '../wire/messages.ts';
 import { type Contract, type MethodName, methodFacts, methodNamed } from '../wire/methods.ts';
-import { addressKey } from './addressKey.ts';
 import type { InboundCall, InboundChannel, Peer, ServerContext } from './context.ts';
 import { ReceivedCall } from './inboundCall.ts';
 import { chargeUnknown, noteRefusal } from './interceptors.ts';

@@ -5,6 +5,7 @@ import { createSecureContext, createServer as createTlsServer, type SecureContex
 import { chain, type Next } from '../channel/interceptor.ts';
 import { mayAttach } from '../channel/permissions.ts';
 import { exportBinding, serverNameFor } from '../client/dial.ts';
+import { addressKey } from '../core/addressKey.ts';
 import { formatHostPort, type HostPort } from '../core/endpoint.ts';
 import { AllianceError } from '../core/errors.ts';
 import type { PartnerUid } from '../core/ids.ts';
@@ -12,7 +13,6 @@ import { trustLimits } from '../core/limits.ts';
 import { equalBytes } from '../crypto/bytes.ts';
 import type { Identity } from '../crypto/identity.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
-import { addressKey } from './addressKey.ts';
 import { ServerConnection } from './connection.ts';
 import type { Handler, InboundCall, ServerContext } from './context.ts';
 import { handlers } from './handlers/index.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { addressKey } from '../../src/server/addressKey.ts';
+import { addressKey } from '../../src/core/addressKey.ts';
 
-describe('addressKey', () => {
+describe('core/addressKey', () => {
   const cases: [address: string, key: string][] = [
     ['192.0.2.7', '192.0.2.7'],
     ['::ffff:192.0.2.7', '192.0.2.7'],
