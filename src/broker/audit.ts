@@ -130,8 +130,8 @@ export async function witnessesOf(
     // One after the other, for a running broker has other signatures to check.
     for (const statement of statements.filter(({ partnerUid }) => partnerUid === uid)) {
       // One that nobody can read any more, for its key is gone, says nothing.
-      const seen = (await read(statement))?.seen;
-      if (seen) witnesses.push({ ...seen, by: `Partner ${cloudId}` });
+      const said = await read(statement);
+      if (said?.seen) witnesses.push({ ...said.seen, by: `Partner ${cloudId}`, at: said.at });
     }
   }
   return witnesses;

@@ -1,11 +1,11 @@
-/** What a running broker does with its audit: looks whether it is whole, signs how far it has come, removes what is old. */
+/** What a running broker does with its audit: looks whether it is whole, and signs how far it has come. */
 import { signStatement } from '../channel/checkpoint.ts';
-import { dayMs } from '../core/clock.ts';
 import { auditLimits } from '../core/limits.ts';
-import type { AuditBreak, AuditHead, Witness } from '../model/audit.ts';
+import type { AuditBreak, AuditHead, Seal, Witness } from '../model/audit.ts';
 import { asWitness } from '../model/auditCheck.ts';
 import { ownSeals, signRestores, witnessesOf } from './audit.ts';
 import { storedFinding, storeFinding } from './auditFinding.ts';
+import { cutAudit } from './auditRetention.ts';
 import type { Installation } from './installation.ts';
 
 /** What this process knows of the audit by itself; whoever writes to the database cannot change it. */
@@ -49,7 +49,18 @@ async function raise(installation: Installation, broken: AuditBreak): Promise<vo
   await storeFinding(installation, broken);
 }
 
-/** Signs how far the audit has come, for the log and the database; nothing when there is nothing new. False: it is not whole. */
+/**
+ * The last checkpoint, if by our clock it is yet to come. Times of checkpoints say how old records are, so that none may be signed that
+ * is earlier than the one before.
+ */
+export async function checkpointAhead(installation: Installation): Promise<Seal | null> {
+  const { store, clock } = installation;
+  const last = await store.audit.seal('checkpoint');
+  if (!last || last.at <= clock.now() + auditLimits.aheadMs) return null;
+  return (await (await ownSeals(installation))(last)) ? last : null;
+}
+
+/** Signs how far the audit has come, for the log and the database; nothing when there is nothing new, or the clock is behind. False: it is not whole. */
 export async function signAudit(installation: Installation): Promise<boolean> {
   const { store, view, log } = installation;
   const { audit } = store;
@@ -58,52 +69,20 @@ export async function signAudit(installation: Installation): Promise<boolean> {
   const { seq, hash, at } = head;
   // What is signed is what was verified, whatever the database says meanwhile.
   if (!(await isAuditWhole(installation, [{ seq, hash, by: 'The stored head' }]))) return false;
+  const ahead = await checkpointAhead(installation);
+  if (ahead) {
+    log.error(
+      { seq: ahead.seq, at: ahead.at },
+      'The clock is behind the last checkpoint of the audit: none is signed.',
+    );
+    return true;
+  }
   const [last, cut] = [await audit.seal('checkpoint'), await audit.seal('cut')];
   if (seq <= Math.max(last?.seq ?? 0, cut?.seq ?? 0)) return true;
   const statement = await signStatement('checkpoint', view.current.identity, head);
   await audit.addCheckpoint({ seq, head: hash, at, ...statement });
   log.info({ seq, head: hash.toString('hex'), ...statement }, 'Checkpoint of the audit.');
   return true;
-}
-
-/**
- * Removes what is older than the configuration keeps, and leaves a signed record of where that ended. How old a record is tells a
- * checkpoint that was signed after it, for what the record itself says may be altered; and nothing goes that was not verified up to
- * that checkpoint. Returns what is wrong instead.
- */
-async function cutAudit(installation: Installation, signal?: AbortSignal): Promise<AuditBreak | null> {
-  const { store, view, config, clock, log } = installation;
-  const { audit } = store;
-  const keepMs = config.audit.keepDays * dayMs;
-  const keepFrom = clock.now() - keepMs;
-  let due = await audit.checkpointOf(0, keepFrom);
-  if (!due) return null;
-  const isGenuine = await ownSeals(installation);
-  // A checkpoint of then shows that the clock has not just leapt to where all records are old.
-  const ago = Math.min(auditLimits.settleMs, keepMs / 2);
-  const settled = await audit.checkpointOf(clock.now() - 2 * ago, clock.now() - ago);
-  if (!settled || !(await isGenuine(settled))) {
-    log.warn('The clock leapt, or this broker did not run: nothing of the audit is removed for some days.');
-    return null;
-  }
-  const witnesses = await witnessesOf(installation);
-  for (; due; due = await audit.checkpointOf(0, keepFrom)) {
-    const heads: AuditHead[] = [];
-    const passed = (head: AuditHead) => {
-      signal?.throwIfAborted();
-      heads.push(head);
-    };
-    const { broken } = await audit.verify({ isGenuine, witnesses, till: asWitness(due), passed });
-    if (broken) return broken;
-    for (const { seq, hash } of heads) {
-      signal?.throwIfAborted();
-      const at = clock.now();
-      const statement = await signStatement('cut', view.current.identity, { seq, hash, at });
-      await audit.cut({ seq, head: hash, at, ...statement });
-      log.info({ seq }, 'Older records of the audit were removed.');
-    }
-  }
-  return null;
 }
 
 /** The next of all records, as everybody who can tell knows them. True: the end was reached. */

@@ -5,7 +5,7 @@ import type { AuditBreak, CheckpointAlarm } from '../model/audit.ts';
 import { type Partner, usableKeys } from '../model/partner.ts';
 import { type Provision, removalOf } from '../model/provision.ts';
 import { effectiveState } from '../model/trust.ts';
-import { formatDistance, formatDuration } from './text.ts';
+import { formatDistance, formatDuration, isoTime } from './text.ts';
 
 export interface Attention {
   readonly kind:
@@ -47,6 +47,8 @@ interface Seen {
   readonly auditAlarms: readonly { readonly cloudId: string; readonly alarm: CheckpointAlarm }[];
   /** What is wrong with our own audit, as far as that is known. */
   readonly auditBreak: AuditBreak | null;
+  /** The last checkpoint of our audit, where by our clock it is yet to come. */
+  readonly checkpointAhead: { readonly seq: number; readonly at: number } | null;
 }
 
 export const daysLeft = (till: number, now: number): number => Math.floor((till - now) / dayMs);
@@ -60,7 +62,8 @@ export function describeEnd(till: number, now: number): string | undefined {
 }
 
 export function attentionOf(seen: Seen): Attention[] {
-  const { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms, auditBreak } = seen;
+  const { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms } = seen;
+  const { auditBreak, checkpointAhead } = seen;
   const list: Attention[] = [];
   const add = (kind: Attention['kind'], message: string, remedy: string, partner: string | null = null) =>
     list.push({ kind, partner, message, remedy });
@@ -95,6 +98,12 @@ export function attentionOf(seen: Seen): Attention[] {
       'audit',
       `Our audit is not whole, record ${auditBreak.seq} is ${auditBreak.reason}: ${auditBreak.details}`,
       'Run `alliance audit verify`, and compare with the checkpoints in the log.',
+    );
+  if (checkpointAhead)
+    add(
+      'audit',
+      `The clock is behind the last checkpoint of our audit, record ${checkpointAhead.seq}, ${isoTime(checkpointAhead.at)}: none is signed until then.`,
+      'Set the clock right. If it is right, and was ahead before, see docs/audit.md, "When the clock was wrong".',
     );
   for (const { cloudId, alarm } of auditAlarms)
     add('audit', auditFaults[alarm](cloudId), 'Run `alliance audit verify --ask`.', cloudId);

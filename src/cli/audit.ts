@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type Command, Option } from 'commander';
 import { type AuditRange, type AuditReport, ownSeals, verifyAudit } from '../broker/audit.ts';
 import { type Answers, askPartners } from '../broker/auditExchange.ts';
-import { signAudit } from '../broker/auditTask.ts';
+import { checkpointAhead, signAudit } from '../broker/auditTask.ts';
 import type { Installation } from '../broker/installation.ts';
 import { AllianceError } from '../core/errors.ts';
 import { type CloudId, parseCloudId } from '../core/ids.ts';
@@ -155,7 +155,8 @@ async function exportAll(cli: Cli, installation: Installation, filter: Filter): 
   const whole = Object.values(query).every((value) => value === undefined);
   const { broken } = whole ? await audit.verify({ isGenuine: await ownSeals(installation) }) : { broken: null };
   // Signed first: what is appended while the records are written comes after the end.
-  const isSigned = whole && !broken && (await signAudit(installation));
+  const ahead = whole ? await checkpointAhead(installation) : null;
+  const isSigned = whole && !broken && !ahead && (await signAudit(installation));
   const end = isSigned ? await audit.seal('checkpoint') : null;
   const cut = whole ? await audit.seal('cut') : null;
   if (cut) await writeLine(cli, exportedSeal(cut));
@@ -171,7 +172,9 @@ async function exportAll(cli: Cli, installation: Installation, filter: Filter): 
   }
   if (end) await writeLine(cli, exportedSeal(end));
   if (isSigned || !whole) return exits.done;
-  throw new AllianceError('audit_broken', broken ? { details: broken.details } : {});
+  const unsigned = ahead && 'The clock is behind the last checkpoint, so nothing was signed.';
+  const details = broken?.details ?? unsigned;
+  throw new AllianceError('audit_broken', details === null ? {} : { details });
 }
 
 const isRestore = ({ kind, outcome }: AuditRecord): boolean => kind === 'configuration' && outcome === 'restored';

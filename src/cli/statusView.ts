@@ -1,7 +1,7 @@
 /** What `alliance status` knows: this broker, its Keystone, its partners, and what of all that needs hands. */
 import { recentAlarms } from '../broker/audit.ts';
 import { storedFinding } from '../broker/auditFinding.ts';
-import { verifyNew } from '../broker/auditTask.ts';
+import { checkpointAhead as findAhead, verifyNew } from '../broker/auditTask.ts';
 import { openKeystone } from '../broker/broker.ts';
 import type { Installation } from '../broker/installation.ts';
 import { openInvitations } from '../broker/invitations.ts';
@@ -40,6 +40,7 @@ export async function lookAround(installation: Installation) {
     // What is new costs little to read; of what is older it is known what was found last.
     verifyNew(installation).then((broken) => broken ?? storedFinding(installation)),
   ]);
+  const checkpointAhead = await findAhead(installation);
   const { identity, sequence } = view.current;
   const knowsUs = (partner: Partner) => view.knownTo(partner) !== undefined;
   const disputedKeys = tokenKeys
@@ -53,7 +54,8 @@ export async function lookAround(installation: Installation) {
     return cloudId === undefined ? [] : recentAlarms(held, now).map((alarm) => ({ cloudId, alarm }));
   });
   const projects = ending.filter((project) => (announcedFrom(project) ?? now) <= now);
-  const seen = { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, auditAlarms, auditBreak };
+  const audit = { auditAlarms, auditBreak, checkpointAhead };
+  const seen = { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, ...audit };
   const attention: Attention[] = attentionOf(seen);
   return {
     cloud_id: view.cloudId,

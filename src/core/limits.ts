@@ -475,6 +475,8 @@ export const auditLimits = {
   walkRows: 100_000,
   /** Nothing is removed unless a checkpoint shows that the clock stood so long ago where it should have; half of keep_days where that is less. */
   settleMs: 7 * DAY,
+  /** No checkpoint is signed while the last one is further ahead of the clock. */
+  aheadMs: MINUTE,
   /** What others can make happen as often as they like is recorded at most so often for each partner and outcome. */
   repeatMs: 10 * MINUTE,
   repeatsTracked: 10_000,
@@ -487,6 +489,8 @@ export const auditLimits = {
   /** What validations of one partner's tokens may take of the audit, those with access and those without each: 1.4 GB a day. */
   validationBytesPerS: 16 * KIB,
   validationBurstBytes: 32 * MIB,
+  /** Of that, for each of its users. */
+  validationUserShare: 1 / 8,
   /** What a record takes in the database beside its text. */
   rowBytes: 256,
   /** Names of the roles, and ids of the groups, of a foreign user: what goes beyond is cut. */
@@ -536,11 +540,15 @@ export const facadeLimits = {
   keepAliveMs: 65 * SECOND,
   /** How often the time-outs above are looked at. */
   checkEveryMs: SECOND,
-  connections: 4096,
-  /** Requests at a time; more are refused with 503. */
-  inFlight: 2048,
-  /** Of those: what waits for partners, of which one never has more than it leaves to the others; and the same of what is handed on, by address. */
-  foreignInFlight: 1152,
+  /** More than all requests that there is room for: one of them is always idle. */
+  connections: 6144,
+  /**
+   * Room for requests: questions about tokens by callers that Keystone knows, and by others; what waits for partners; everything else. One
+   * address, or one partner and of that one caller, has half of what others have left. Half a thousand about one token are no attack.
+   */
+  knownInFlight: 1024,
+  strangersInFlight: 1024,
+  foreignInFlight: 2048,
   handedInFlight: 576,
   /** To Keystone, for each kind of request: questions about tokens, logins, and everything else. */
   upstreamConnections: 64,
@@ -550,6 +558,10 @@ export const facadeLimits = {
   callerTimeoutMs: 15 * SECOND,
   callerMs: 10 * SECOND,
   callers: 10_000,
+  /** A caller that Keystone knew is no stranger for this long. */
+  metMs: 10 * MINUTE,
+  /** So long it is not asked again whether it knows one whom it did not. */
+  refusedMs: SECOND,
   /** How often one question is decided, where what it was decided by has ended before it was answered. */
   decisions: 3,
   retryAfterMs: SECOND,

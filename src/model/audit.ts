@@ -99,6 +99,8 @@ export type Reception = 'kept' | 'overtaken' | 'stale' | 'backwards' | 'forked';
 export interface Witness extends AuditHead {
   /** For people: `checkpoint of 2027-01-01T00:00:00Z`, `partner east`. */
   readonly by: string;
+  /** When a partner said so, by its clock. */
+  readonly at?: number;
 }
 
 export const auditFaults = ['altered', 'missing', 'reordered', 'truncated', 'unsigned'] as const;
@@ -168,8 +170,8 @@ export interface Audit {
   /** Newest of its kind. */
   seal(kind: SealKind): Promise<Seal | null>;
   sealOf(kind: SealKind, seq: number): Promise<Seal | null>;
-  /** The first checkpoint of what is there, of those that were made from `since` on and before `before`. */
-  checkpointOf(since: number, before: number): Promise<Seal | null>;
+  /** The first checkpoint of what is there; with times, of those that were made from `since` on and before `before`. */
+  firstCheckpoint(time?: { readonly since: number; readonly before: number }): Promise<Seal | null>;
   /** The last that was signed no later than this. */
   checkpointBefore(at: number): Promise<Seal | null>;
   addCheckpoint(checkpoint: NewCheckpoint): Promise<void>;

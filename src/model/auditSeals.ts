@@ -25,13 +25,11 @@ export function createSeals(db: Database, clock: Clock, keyring: Keyring): Seals
   return {
     seal: (kind) => findSeal(db.reader, kind),
 
-    checkpointOf: async (since, before) => {
+    firstCheckpoint: async (time) => {
       const seals = db.reader.selectFrom('audit_seals').selectAll().where('kind', '=', 'checkpoint');
       const cut = await findSeal(db.reader, 'cut');
-      const made = seals
-        .where('seq', '>', cut?.seq ?? 0)
-        .where('at', '>=', since)
-        .where('at', '<', before);
+      const there = seals.where('seq', '>', cut?.seq ?? 0);
+      const made = time ? there.where('at', '>=', time.since).where('at', '<', time.before) : there;
       return (await made.orderBy('seq').limit(1).executeTakeFirst()) ?? null;
     },
 

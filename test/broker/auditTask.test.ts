@@ -184,6 +184,63 @@ describe('the audit of a running broker', () => {
     expect(await broken()).to.equal(null);
   });
 
+  it('signs nothing and loses nothing after a start with the clock in the past', async () => {
+    await append(5);
+    await live(15);
+    const before = await installation.store.audit.seal('checkpoint');
+    const all = numbers();
+    clock.advance(-730 * dayMs);
+    await restart();
+    await append(1);
+    expect(await tendAudit(installation), 'what is new is whole').to.equal(true);
+    expect(await installation.store.audit.seal('checkpoint')).to.deep.equal(before);
+    const { code, stdout, stderr } = await run('status');
+    expect([code, stdout]).to.satisfy(() => code === 1 && stdout.includes('The clock is behind'), stdout + stderr);
+    const exported = await run('audit export');
+    expect([exported.code, exported.stderr.includes('The clock is behind')]).to.deep.equal([1, true]);
+    expect(exported.stdout).not.to.contain('checkpoint');
+
+    clock.advance(731 * dayMs);
+    await restart();
+    await append(1);
+    for (let round = 0; round < 2; round++) expect(await tendAudit(installation)).to.equal(true);
+    expect([numbers().slice(0, all.length), await cutAt()]).to.deep.equal([all, null]);
+    expect((await installation.store.audit.seal('checkpoint'))!.seq).to.be.greaterThan(before!.seq);
+  });
+
+  it('loses nothing by a checkpoint of its own that a clock in the past has signed', async () => {
+    await append(5);
+    await live(15);
+    await append(1);
+    const { seq, hash, at: now } = await installation.store.audit.head();
+    const at = now - 730 * dayMs;
+    const statement = await signStatement('checkpoint', installation.view.current.identity, { seq, hash, at });
+    await installation.store.audit.addCheckpoint({ seq, head: hash, at, ...statement });
+    await restart();
+    await live(3);
+    expect([numbers()[0], await cutAt()]).to.deep.equal([1, null]);
+    await live(3);
+    expect(await cutAt(), 'the first is old enough by then').to.be.within(1, seq - 1);
+  });
+
+  it('signs again once a checkpoint of a clock that was ahead is removed, as docs/audit.md says', async () => {
+    await append(5);
+    await live(1);
+    clock.advance(900 * dayMs);
+    await live(1);
+    const { seq, at } = (await installation.store.audit.seal('checkpoint'))!;
+    clock.advance(-900 * dayMs);
+    await append(1);
+    expect(await tendAudit(installation)).to.equal(true);
+    expect((await installation.store.audit.seal('checkpoint'))!.seq).to.equal(seq);
+    await installation.close();
+    db.prepare("delete from audit_seals where kind = 'checkpoint' and at > ?").run(at - dayMs);
+    await start();
+    await live(1);
+    expect((await installation.store.audit.seal('checkpoint'))!.seq).to.be.greaterThan(seq);
+    expect(await broken()).to.equal(null);
+  });
+
   it('goes on after all of it was cut away', async () => {
     await append(5);
     await signAudit(installation);

@@ -17,6 +17,7 @@ const quiet = {
   disputedKeys: [],
   auditAlarms: [],
   auditBreak: null,
+  checkpointAhead: null,
 };
 
 const partner = (changes: Partial<Partner>): Partner =>
@@ -50,6 +51,14 @@ describe('cli/attention', () => {
     expect(more).to.deep.equal([]);
     expect(one).to.include({ kind: 'audit', partner: null });
     expect(one!.message).to.equal('Our audit is not whole, record 5 is altered: Record 5 is not as it was written.');
+  });
+
+  it('says why no checkpoint is signed while the clock is behind the last one', () => {
+    const [one, ...more] = attentionOf({ ...quiet, checkpointAhead: { seq: 5, at: now } });
+    expect(more).to.deep.equal([]);
+    expect(one).to.include({ kind: 'audit', partner: null });
+    expect(one!.message).to.match(/record 5, 2027-01-01T/);
+    expect(one!.remedy).to.contain('Set the clock right');
   });
 
   it('warns 30, 7 and 1 days ahead of an end', () => {

@@ -153,6 +153,28 @@ describe('exchangeCheckpoint', () => {
     expect(await installation.store.audit.seal('cut')).not.to.equal(null);
   });
 
+  it('what a partner heard of lately is not removed, however old our own checkpoint says it is', async () => {
+    const { installation } = cloud;
+    const { audit } = installation.store;
+    const live = async (days: number) => {
+      for (let day = 0; day < days; day++) {
+        clock.advance(dayMs);
+        await audit.append(auditEntry());
+        expect(await tendAudit(installation)).to.equal(true);
+      }
+    };
+    await tendAudit(installation);
+    const first = (await audit.firstCheckpoint())!;
+    await live(9);
+    await send({ seen: { seq: first.seq, hash: first.head } });
+    await live(4);
+    expect(await audit.seal('cut')).to.equal(null);
+    // That it says so again is no news.
+    await send({ seq: 6, seen: { seq: first.seq, hash: first.head } });
+    await live(10);
+    expect(await audit.seal('cut')).not.to.equal(null);
+  });
+
   it('no alarm hides another one, whatever the partner says next', async () => {
     await send({ seq: 5 });
     await rejection(send({ seq: 4, at: clock.now() + 10 }), 'ticket_refused');

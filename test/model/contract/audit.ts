@@ -263,7 +263,7 @@ export function describeAudit(bench: Bench): void {
         await audit.append(auditEntry());
         await audit.addCheckpoint(seal(seq, (await audit.hashOf(seq))!, [0, 50, 10, 20, 30][seq]!));
       }
-      const found = async (since: number, before: number) => (await audit.checkpointOf(since, before))?.seq ?? null;
+      const found = async (since: number, before: number) => (await audit.firstCheckpoint({ since, before }))?.seq ?? null;
       expect(await Promise.all([found(0, 100), found(0, 50), found(15, 30), found(30, 50)])).to.deep.equal([
         1, 2, 3, 4,
       ]);
@@ -272,6 +272,7 @@ export function describeAudit(bench: Bench): void {
       await audit.cut(seal(2, head, 60));
       await audit.addCheckpoint({ ...stale, seq: 1, at: 5 });
       expect(await found(0, 100), 'one of what is gone tells nothing').to.equal(3);
+      expect((await audit.firstCheckpoint())?.seq).to.equal(3);
     });
 
     it('is read from a record on, up to one, and so many at a time', async () => {
