@@ -1,5 +1,6 @@
 /** What an operator does with projects across clouds: asks partners for them, gives them back, and takes back those of partners. */
 import { AllianceError, toAllianceError } from '../core/errors.ts';
+import type { ErrorName } from '../core/errorTable.ts';
 import type { CloudId } from '../core/ids.ts';
 import { provisionLimits } from '../core/limits.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
@@ -12,8 +13,8 @@ import type { Installation } from './installation.ts';
 
 /**
  * Asks a partner for a project. The request is stored before it is sent, so that with the same id it can be sent again when the answer
- * was lost, or could not be read or stored here; one that the partner has refused is forgotten. `onOpen` hears that nobody knows
- * whether the project was made.
+ * was lost, or could not be read or stored here. It is forgotten only where the answer proves that there is no project. `onOpen` hears
+ * that nobody knows whether it was made.
  */
 export async function askForProject(
   { store, pool }: Pick<Installation, 'store' | 'pool'>,
@@ -25,6 +26,7 @@ export async function askForProject(
   const { provisions } = store;
   const roles = content.roles ?? [];
   const request = { direction: 'out', requestId, asked: content, roles, domainId: null } as const;
+  const isRepeat = (await provisions.find(partner.uid, 'out', requestId)) !== null;
   const stored = await provisions.reserve(
     partner,
     { ...request, expiresAt: content.expiresAt },
@@ -34,22 +36,36 @@ export async function askForProject(
   if (!sameContent(stored.asked, content)) throw wrong('This request id was used for another request.');
   if (stored.state === 'active') return stored;
   if (stored.state !== 'creating') throw wrong('The project of this request has ended.');
+  if (isRepeat) await provisions.touch(stored.id);
   try {
     const made = await provision(pool, partner, { requestId }, content);
     return (await provisions.activate(stored.id, made)) ?? { ...stored, ...made, state: 'active' };
   } catch (thrown) {
-    if (isRefusal(thrown)) await provisions.abandon(stored.id, 'refused');
+    if (isGone(thrown)) await provisions.ended(stored.id, 'gone');
+    // Unless somebody has sent it again meanwhile.
+    else if (!isRepeat && isRefusal(thrown)) await provisions.abandon(stored.id, 'refused', stored.updatedAt);
     else onOpen();
     throw thrown;
   }
 }
 
-/** The partner's own word, which stays the same however often it is asked. */
-const isRefusal = (thrown: unknown): thrown is AllianceError =>
-  thrown instanceof AllianceError && thrown.remote && !thrown.retryable;
+/**
+ * Answers to the request itself: this sending has made no project. Of the sendings before they say nothing; and whatever else is refused
+ * (trust, clocks, Keystone's own refusals) is about other things than the request, and passes.
+ */
+const refusals: ReadonlySet<ErrorName> = new Set([
+  'bad_request',
+  'provision_off',
+  'provision_limit',
+  'provision_refused',
+]);
+
+const isRefusal = (thrown: unknown): boolean =>
+  thrown instanceof AllianceError && thrown.remote && refusals.has(thrown.errorName);
 
 /** The partner says that there is no such project, or none any more. */
-const isGone = (thrown: unknown): boolean => isRefusal(thrown) && thrown.errorName === 'project_not_found';
+const isGone = (thrown: unknown): boolean =>
+  thrown instanceof AllianceError && thrown.remote && thrown.errorName === 'project_not_found';
 
 /** Asks whether a project that a partner made for us is still there; one that is not has ended here, too. */
 export async function confirmProject(
@@ -106,14 +122,14 @@ export async function findProvision(
  * is for its operator to remove.
  */
 export async function giveBackProject(
-  installation: Pick<Installation, 'store' | 'pool'>,
+  installation: Pick<Installation, 'store' | 'pool' | 'clock'>,
   partner: Partner,
   given: Provision,
 ): Promise<'given back' | 'forgotten'> {
   const { store, pool } = installation;
-  const project = given.state === 'creating' ? await askAgain(installation, partner, given) : given;
+  const project = given.projectId === null ? await learnProject(installation, partner, given) : given;
   if (project === 'forgotten') return project;
-  if (project === 'refused') return 'given back';
+  if (project === 'none') return 'given back';
   await store.provisions.beginRemoval(project.id, 'operator');
   try {
     await deprovision(pool, partner, project.projectId ?? '');
@@ -125,18 +141,28 @@ export async function giveBackProject(
   return 'given back';
 }
 
-/** Of a request whose answer never came nobody knows whether there is a project. Its repeat tells; there is none after a refusal. */
-async function askAgain(
-  installation: Pick<Installation, 'store' | 'pool'>,
+/** Of a request whose answer never came nobody here knows whether there is a project. The partner does, and makes none to tell. */
+async function learnProject(
+  { store, pool, clock }: Pick<Installation, 'store' | 'pool' | 'clock'>,
   partner: Partner,
-  { id, requestId, asked }: Provision,
-): Promise<Provision | 'refused' | 'forgotten'> {
+  given: Provision,
+): Promise<Provision | 'none' | 'forgotten'> {
+  const { id, requestId, asked, updatedAt } = given;
   try {
-    return await askForProject(installation, partner, requestId, asked);
+    const made = await provision(pool, partner, { requestId, onlyKnown: true }, asked);
+    return (await store.provisions.activate(id, made)) ?? { ...given, ...made };
   } catch (thrown) {
-    if (isRefusal(thrown)) return 'refused';
-    if (toAllianceError(thrown).errorName !== 'wire_malformed') throw thrown;
-    await installation.store.provisions.abandon(id, 'abandoned');
+    const { errorName, remote } = toAllianceError(thrown);
+    if (isGone(thrown)) {
+      const sentAgoMs = clock.now() - updatedAt;
+      const details = 'Its request may be under way yet. Try again in a minute.';
+      if (sentAgoMs >= 0 && sentAgoMs < provisionLimits.healMs)
+        throw new AllianceError('project_not_found', { details });
+      await store.provisions.ended(id, 'gone');
+      return 'none';
+    }
+    if (errorName !== 'wire_malformed' || remote) throw thrown;
+    await store.provisions.abandon(id, 'abandoned');
     return 'forgotten';
   }
 }

@@ -21,7 +21,7 @@ import {
   provisionDirections,
   removalOf,
 } from '../model/provision.ts';
-import type { Cli } from './cli.ts';
+import { type Cli, exits } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
 import { formatDistance, formatFacts, formatTable, formatTime, isoTime, printable, shellWord } from './text.ts';
@@ -90,8 +90,8 @@ A repeat asks for what was asked for then: what else is said must agree, and a d
     usage: 'remove <project>',
     summary: 'give back a project that a partner made, or remove one that was made here for a partner',
     more: `PROJECT is an id of Keystone, the name, or the id of the request. With --direction in it is removed from this cloud's
-Keystone; what services keep in it (servers, volumes, images) is not Keystone's to remove. A request whose answer never came (creating)
-is sent once more to learn what to give back.`,
+Keystone; what services keep in it (servers, volumes, images) is not Keystone's to remove. About a request whose answer never came
+(creating) the partner is asked what there is to give back. If its answer tells nothing, the request is forgotten here: exit code 3.`,
     examples: ['provision remove web-shop --partner west', 'provision remove web-shop --partner east --direction in'],
   })
     .requiredOption('--partner <partner>', 'the other cloud')
@@ -202,20 +202,28 @@ function endText(project: Parameters<typeof removalOf>[0], now: number): string 
 }
 
 /** One that was made here needs no partner: it may have been removed since. */
-function remove(cli: Cli, project: string, name: string, direction: ProvisionDirection): Promise<undefined> {
+function remove(cli: Cli, project: string, name: string, direction: ProvisionDirection): Promise<number> {
   return cli.open(async (installation) => {
     const partner = direction === 'out' ? await installation.store.partners.resolve(name) : undefined;
     const cloudId = partner?.cloudId ?? (await cloudOfProjects(installation, name));
     const found = await findProvision(installation, cloudId, direction, project);
-    if (partner) {
-      if ((await giveBackProject(installation, partner, found)) === 'forgotten')
-        cli.note(`${printable(partner.cloudId)} answers nothing that tells a project: its operator must look for one.`);
-    } else await withKeystone(installation, (keystone) => takeBackProject(installation, keystone, found));
+    let isForgotten = false;
+    if (partner) isForgotten = (await giveBackProject(installation, partner, found)) === 'forgotten';
+    else await withKeystone(installation, (keystone) => takeBackProject(installation, keystone, found));
+    const [shownProject, cloud] = [printable(found.asked.name), printable(cloudId)];
     cli.print(
-      { partner: cloudId, direction, name: found.asked.name, project_id: found.projectId },
-      `project ${printable(found.asked.name)} of ${printable(cloudId)} removed`,
+      {
+        partner: cloudId,
+        direction,
+        name: found.asked.name,
+        project_id: found.projectId,
+        outcome: isForgotten ? 'forgotten' : 'removed',
+      },
+      isForgotten
+        ? `request for project ${shownProject} of ${cloud} forgotten: its answer tells no project, so ask its operator to look for one`
+        : `project ${shownProject} of ${cloud} removed`,
     );
-    return undefined;
+    return isForgotten ? exits.partly : exits.done;
   });
 }
 

@@ -1,8 +1,10 @@
 /** `alliance provision` between two clouds, and a foreign user in the project that was made for it. */
 import { expect } from 'chai';
 import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/keystone.ts';
+import { ProvisionedProject } from '../../src/wire/types.ts';
 import { type Cloud, pairClouds, startCloud, stopClouds } from '../support/cloud.ts';
 import { runCommand } from '../support/commandLine.ts';
+import { startFalsePartner, stopFalsePartners } from '../support/falsePartner.ts';
 import { checked } from '../support/jsonSchema.ts';
 import { createKeystoneApi, inDefault, passwordLogin } from '../support/keystoneApi.ts';
 import { until } from '../support/until.ts';
@@ -111,7 +113,7 @@ describe('alliance provision', function () {
     expect(left).to.deep.include({ name: 'lab' });
     // East's operator has taken it back; west still has to say that it knows.
     const gone = await json(west, 'provision-remove', `provision remove ${left!.project_id} --partner east`);
-    expect(gone).to.include({ name: 'lab', direction: 'out' });
+    expect(gone).to.include({ name: 'lab', direction: 'out', outcome: 'removed' });
     expect(await list(west)).to.deep.equal([]);
     const again = await run(west, 'provision remove lab --partner east --json');
     expect(checked('error', JSON.parse(again.stderr)).code).to.equal(1407);
@@ -154,6 +156,30 @@ describe('alliance provision', function () {
     expect(gone).to.deep.include({ name: 'lost', direction: 'out' });
     expect((await list(west)).map(({ name }) => name)).to.deep.equal(['late']);
     expect((await list(east)).map(({ name }) => name)).to.deep.equal(['late']);
+  });
+
+  it('one that the partner answers unreadably is forgotten, and that is not called removed', async () => {
+    const odd = { request_id: 'odd-1', name: 'odd', project_id: '../users', domain_id: 'd', roles: [] };
+    await startFalsePartner(west, {
+      answer: ({ method, reply }) => method === 'provision' && reply('provision', new ProvisionedProject(odd)),
+    });
+    try {
+      for (const more of ['', ' --json']) {
+        const asked = await run(west, 'provision project odd --partner false-one --request-id odd-1');
+        expect([asked.code, asked.stderr]).to.satisfy(
+          ([c, text]: [number, string]) => c === 1 && text.includes('odd-1'),
+        );
+        const { code, stdout, stderr } = await run(west, `provision remove odd-1 --partner false-one${more}`);
+        expect([code, stderr]).to.deep.equal([3, '']);
+        if (more) {
+          const told = checked<View>('provision-remove', JSON.parse(stdout));
+          expect(told).to.include({ name: 'odd', project_id: null, outcome: 'forgotten' });
+        } else expect(stdout).to.contain('forgotten').and.contain('operator').and.not.contain('removed');
+      }
+    } finally {
+      await stopFalsePartners();
+      await west.installation.store.partners.remove((await west.partner('false-one')).uid, { notify: false });
+    }
   });
 
   it('those whose end is near are shown in the list and by status, on both sides', async () => {
