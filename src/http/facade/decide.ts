@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { AllianceError, toAllianceError } from '../../core/errors.ts';
 import type { CloudId } from '../../core/ids.ts';
 import { auditLimits, facadeLimits } from '../../core/limits.ts';
+import type { KeystoneToken } from '../../lproxy/keystoneBodies.ts';
 import type { AuditEntry } from '../../model/audit.ts';
 import type { ForeignVerdict, Recognised } from '../../token/foreign.ts';
 import type { Localised } from '../../token/localise.ts';
@@ -117,10 +118,18 @@ function auditEntry({ whose, caller, requestId }: Question, decision: Decision):
   };
 }
 
+/** The token by what its issuer says of it: of its texts, whoever sends one may have more. */
+const tokenOf = ({ auditIds, issuedAt, expiresAt }: KeystoneToken): readonly unknown[] => [
+  ...auditIds,
+  issuedAt,
+  expiresAt,
+];
+
 /** What answers have in common that one record tells of: all that it says but the time and the request. */
 function kindOf({ whose, caller, subject }: Question, { verdict, local, outcome, reason }: Decision): string {
   const isValid = verdict.kind === 'valid';
   const whom = isValid && local ? subjectOf(verdict).hash : null;
+  const token = isValid && verdict.facts.auditIds.length > 0 ? tokenOf(verdict.facts) : [subject];
   const how = [
     byOf(whose),
     isValid && verdict.source === 'stale',
@@ -128,7 +137,7 @@ function kindOf({ whose, caller, subject }: Question, { verdict, local, outcome,
     local?.mapping,
     local?.kind === 'accepted' ? local.rule : null,
   ];
-  return JSON.stringify([subject, caller.user.id, whom, outcome, ...how]);
+  return JSON.stringify([token, caller.user.id, whom, outcome, ...how]);
 }
 
 function report({ log, telemetry }: Facade, question: Question, decision: Decision, auditMs: number): void {

@@ -1,7 +1,7 @@
 /**
  * Records of answers about foreign tokens. The first of each kind is stored before it is given; equal ones that follow are counted, and
- * have a record together at the end of their window. What a partner's users can have recorded is bounded, so that they fill no disk: beyond
- * that, refusals are counted only, and nothing is granted.
+ * have a record together at the end of their window. What a partner's users can have recorded is bounded, so that they fill no disk, and of
+ * that what each of them can, so that none takes it from the others: beyond that, refusals are counted only, and nothing is granted.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { AllianceError, toAllianceError } from '../../core/errors.ts';
@@ -43,8 +43,9 @@ export interface ValidationOptions {
   readonly telemetry: Pick<Telemetry, 'refusal'>;
 }
 
-const { validationBytesPerS, validationBurstBytes } = auditLimits;
+const { validationBytesPerS, validationBurstBytes, validationUserShare } = auditLimits;
 const rate = { perS: validationBytesPerS, burst: validationBurstBytes };
+const userRate = { perS: validationBytesPerS * validationUserShare, burst: validationBurstBytes * validationUserShare };
 
 /** What a record of several answers says: how the first of them was known is not how the others were, unless it is `stale`. */
 function repeated({ age_ms: _, source, ...details }: Entry['details']): Entry['details'] {
@@ -54,10 +55,23 @@ function repeated({ age_ms: _, source, ...details }: Entry['details']): Entry['d
 /** As the database holds it, with hashes and index. */
 const bytesOf = (entry: AuditEntry): number => Buffer.byteLength(JSON.stringify(entry)) + auditLimits.rowBytes;
 
-/** More is to be recorded of the partner's tokens than its share of the audit. */
+/** More is to be recorded of tokens of the partner, or of one of its users, than their share of the audit. */
 export class ShareUsedUp extends AllianceError {
   constructor(partner: CloudId, retryAfterMs: number) {
-    super('overloaded', { details: `Tokens of ${partner} have used up their share of the audit.`, retryAfterMs });
+    const details = `Tokens of ${partner}, or of one of its users, have used up their share of the audit.`;
+    super('overloaded', { details, retryAfterMs });
+  }
+}
+
+/** Bytes by partner, and for each of its users. */
+class Bytes {
+  readonly #partners = new Rates(auditLimits.repeatsTracked);
+  readonly #users = new Rates(auditLimits.repeatsTracked);
+
+  /** Takes them and returns 0, or returns how long to wait, ms. */
+  take({ partner, subject }: Entry, bytes: number, now: number): number {
+    const waitMs = this.#users.take(JSON.stringify([partner, subject]), userRate, now, bytes);
+    return waitMs > 0 ? waitMs : this.#partners.take(partner, rate, now, bytes);
   }
 }
 
@@ -67,8 +81,8 @@ export class ValidationRecords {
   readonly #windows: FairShares<CloudId, Window>;
   readonly #leftOut = new Map<string, LeftOut>();
   /** Refusals have their own rate, so that nobody who is refused keeps others from what they may have. */
-  readonly #granted = new Rates(auditLimits.repeatsTracked);
-  readonly #refused = new Rates(auditLimits.repeatsTracked);
+  readonly #granted = new Bytes();
+  readonly #refused = new Bytes();
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: ValidationOptions) {
@@ -133,9 +147,9 @@ export class ValidationRecords {
     );
   }
 
-  #waitFor({ partner, outcome }: Entry, bytes: number): number {
-    const rates = outcome === 'valid' ? this.#granted : this.#refused;
-    return rates.take(partner, rate, this.#options.now(), bytes);
+  #waitFor(entry: Entry, bytes: number): number {
+    const share = entry.outcome === 'valid' ? this.#granted : this.#refused;
+    return share.take(entry, bytes, this.#options.now());
   }
 
   #leaveOut({ kind, partner }: Entry, outcome: string, reason: LeftOut['reason'], times: number): void {

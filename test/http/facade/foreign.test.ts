@@ -363,9 +363,10 @@ describe('facade: foreign tokens', () => {
       passwordLogin('admin', keystone.adminPassword, { project: inDefault('admin') }),
     );
     const { doubles } = facade;
-    const verdict = validVerdict('cache');
-    const sameUser = validVerdict('live');
-    const otherRoles = validVerdict('live', { roles: [{ id: 'r', name: 'reader' }] });
+    const token = { audit_ids: ['first', 'chain'] };
+    const verdict = validVerdict('cache', token);
+    const heard = validVerdict('live', token);
+    const otherRoles = validVerdict('live', { ...token, roles: [{ id: 'r', name: 'reader' }] });
     const accepted = doubles.local as Extract<Localised, { kind: 'accepted' }>;
     const asked = async (
       changes: Partial<Pick<Doubles, 'verdict' | 'local'>>,
@@ -377,11 +378,12 @@ describe('facade: foreign tokens', () => {
       return doubles.entries.length;
     };
     expect(await asked({})).to.equal(1);
-    for (const changes of [{}, { verdict: sameUser }]) expect(await asked(changes)).to.equal(1);
+    for (const changes of [{}, { verdict: heard }]) expect(await asked(changes)).to.equal(1);
     expect(await asked({}, qualified, other), 'the same user with another token').to.equal(1);
-    expect(await asked({}, 'a1.east.gAAAAAother')).to.equal(2);
+    expect(await asked({}, 'a1.east.gAAAAAother'), 'the same token in another text').to.equal(1);
+    expect(await asked({ verdict: validVerdict('live', { audit_ids: ['second', 'chain'] }) }), 'rescoped').to.equal(2);
     expect(await asked({ verdict: otherRoles })).to.equal(3);
-    expect(await asked({ verdict: validVerdict('stale') })).to.equal(4);
+    expect(await asked({ verdict: validVerdict('stale', token) })).to.equal(4);
     expect(await asked({ local: { ...accepted, rule: '2' } })).to.equal(5);
     expect(await asked({ local: { ...accepted, mapping: 'fedcba9876543210' } })).to.equal(6);
     expect(await asked({ local: denied })).to.equal(7);
@@ -389,7 +391,7 @@ describe('facade: foreign tokens', () => {
     await facade.stop();
     const repeats = doubles.entries.slice(7).map(({ outcome, details }) => [outcome, details.times, details.source]);
     expect(repeats).to.deep.equal([
-      ['valid', 3, undefined],
+      ['valid', 4, undefined],
       ['denied', 1, undefined],
     ]);
     expect(doubles.entries[7]?.details).to.deep.include({ roles: ['member'], by: 'qualified', caller: 'admin' });

@@ -123,12 +123,13 @@ describe('facade: records of validations', () => {
 
   describe('of a partner that makes more of them than its share', () => {
     const large = { roles: Array.from({ length: 100 }, (_, n) => `${n}`.padStart(250, 'x')) };
-    /** As much as may be recorded at once, and more. */
-    async function flood(outcome: string) {
+    const of = (subject: string, outcome = 'valid') => ({ ...entry(outcome, east, large), subject });
+    /** As much as may be recorded at once, and more; of one user, or of many. */
+    async function flood(outcome: string, subject?: string) {
       let given = 0;
       let last: unknown;
       for (let n = 0; n < 2000 && !last; n++) {
-        last = await rejection(records.record(entry(outcome, east, large), `${outcome} ${n}`));
+        last = await rejection(records.record(of(subject ?? `u${n % 20}`, outcome), `${outcome} ${subject} ${n}`));
         if (!last) given += 1;
       }
       return { given, last };
@@ -160,7 +161,7 @@ describe('facade: records of validations', () => {
       expect(last).to.include({ errorName: 'overloaded' });
       expect((last as AllianceError).retryAfterMs).to.be.within(1, 60_000);
       expect(given).to.equal(written.length);
-      await records.record(entry('valid', east, large), 'valid 0');
+      await records.record(of('u0'), 'valid undefined 0');
       await records.record(entry('valid', north, large), 'valid 0');
       await records.record(entry('denied', east, large), 'denied');
       await records.close();
@@ -170,11 +171,39 @@ describe('facade: records of validations', () => {
     });
   });
 
+  describe('of one user who makes more of them than a user may', () => {
+    const large = { roles: Array.from({ length: 100 }, (_, n) => `${n}`.padStart(250, 'x')) };
+    const of = (subject: string, outcome = 'valid') => ({ ...entry(outcome, east, large), subject });
+
+    it('access is refused to that one, and neither recorded nor given; to others of its cloud it is not', async () => {
+      let refusal: unknown;
+      for (let n = 0; !refusal; n++) refusal = await rejection(records.record(of('greedy'), `greedy ${n}`));
+      expect(refusal).to.be.instanceOf(ShareUsedUp);
+      const bytes = written.reduce((sum, each) => sum + JSON.stringify(each).length, 0);
+      const most = auditLimits.validationBurstBytes * auditLimits.validationUserShare;
+      expect(bytes).to.be.within(0.9 * most, most);
+      await records.record(of('other'), 'other');
+      expect(written.at(-1)).to.include({ subject: 'other' });
+      now += 10 * windowMs;
+      for (let n = 0; n < 200; n++) await rejection(records.record(of('greedy'), `again ${n}`));
+      await records.record(of('third'), 'third');
+      expect(written.at(-1)).to.include({ subject: 'third' });
+    });
+
+    it('refusals of that one are counted only, those of others recorded', async () => {
+      for (let n = 0; n < 2000; n++) await records.record(of('greedy', 'denied'), `greedy ${n}`);
+      expect(written).to.have.length.below(200);
+      await records.record(of('other', 'denied'), 'other');
+      expect(written.at(-1)).to.include({ subject: 'other' });
+    });
+  });
+
   it('tracks so many kinds and no more: the count of the oldest of who has the most is summed up', async () => {
     const small = (partner = east) => ({ ...entry('valid', partner), details: {} });
     for (let n = 0; n < 2; n++) await records.record(small(north), 'mine');
     for (const kind of ['a', 'a', 'a', 'b', 'b']) await records.record(small(), kind);
-    for (let n = 0; n < auditLimits.validations; n++) await records.record(small(), `flood ${n}`);
+    for (let n = 0; n < auditLimits.validations; n++)
+      await records.record({ ...small(), subject: `u${n % 50}` }, `flood ${n}`);
     await records.record(small(north), 'mine');
     await records.close();
     expect(leftOut().map(({ outcome, details: { omitted, reason } }) => [outcome, omitted, reason])).to.deep.equal([
