@@ -10,7 +10,7 @@ import { checked } from './support/jsonSchema.ts';
 import { projectPath } from './support/project.ts';
 
 describe('main', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const directory = temporaryDirectory();
   after(() => directory.remove());
 

@@ -11,7 +11,7 @@ import { checked } from '../support/jsonSchema.ts';
 import { type Service, startService } from '../support/servedCloud.ts';
 
 describe('cli/demo', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it('demo --exit tells the whole story in plain lines, and ends with 0', async () => {
     const { code, stdout, stderr } = await runAlliance(['demo', '--exit']);

@@ -1,4 +1,6 @@
 /** exchangeCheckpoint, over a real channel: what is kept, what is refused, and what raises an alarm. */
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
 import { tendAudit } from '../../src/broker/auditTask.ts';
 import { readCheckpoint, signCheckpoint } from '../../src/channel/checkpoint.ts';
@@ -61,6 +63,28 @@ describe('exchangeCheckpoint', () => {
     await send({ seq: 9, hash: b, at: clock.now() + 1, seen: { seq: facts.seq, hash: facts.hash } });
     expect(await held()).to.deep.include({ seq: 9, head: b, alarms: silent });
     expect(await alarms()).to.equal(0);
+  });
+
+  it('is answered with no head while what is new of our audit is not right', async () => {
+    const { installation } = cloud;
+    await installation.store.audit.append(auditEntry());
+    const db = new Sqlite(join(cloud.home, 'alliance.db'));
+    const set = (outcome: string) =>
+      db.prepare('update audit set outcome = ? where seq = (select max(seq) from audit)').run(outcome);
+    try {
+      set('denied');
+      await rejection(send(), 'overloaded');
+      expect(installation.auditWatch.finding).to.deep.include({ reason: 'altered' });
+      expect(await held(), 'its own is kept all the same').to.deep.include({ seq: 5 });
+      await rejection(send(), 'overloaded');
+      set('accepted');
+      await tendAudit(installation);
+      expect(await send()).to.be.an('object');
+      db.exec("update audit_head set hash = x'00'");
+      await rejection(send(), 'overloaded');
+    } finally {
+      db.close();
+    }
   });
 
   it('takes the same one again, as after a lost answer', async () => {
@@ -143,8 +167,9 @@ describe('exchangeCheckpoint', () => {
       await installation.store.audit.append(auditEntry());
       return tendAudit(installation);
     };
-    await live(1);
+    // Before the clock goes on, for the session ends with the day.
     await send({ seen: { seq: 1, hash: b } });
+    await live(1);
     expect([await live(6), await live(6)]).to.deep.equal([true, true]);
     expect(installation.auditWatch.finding?.details).to.match(/^Partner peer has another hash of record 1/);
     expect(await installation.store.audit.seal('cut')).to.equal(null);

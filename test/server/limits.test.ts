@@ -267,7 +267,7 @@ describe('limits of the server', () => {
         for (let n = 0; n < count; n++) await raw.next();
         return performance.now() - startedAt;
       };
-      expect(await timed(pings, 400)).to.be.lessThan(200);
+      expect(await timed(pings, 400)).to.be.lessThan(500);
       const startedAt = performance.now();
       for (let n = 0; n < 3; n++) await timed(pings, 400);
       const overdrawnBytes = 4 * pings.length - 20_000;
@@ -275,7 +275,7 @@ describe('limits of the server', () => {
       const other = await PartnerPeer.join(cloud, 'north');
       const otherStartedAt = performance.now();
       await (await other.channel()).ping();
-      expect(performance.now() - otherStartedAt).to.be.lessThan(300);
+      expect(performance.now() - otherStartedAt).to.be.lessThan(1000);
     });
 
     it('so few requests to Keystone at a time, so that others find it free', async () => {
