@@ -25,6 +25,7 @@ import { type LastOptions, type Recognised, Router } from './routing/router.ts';
 import { createSearch, type IsLocal } from './search.ts';
 import { Silences } from './silences.ts';
 import { SingleFlight } from './singleFlight.ts';
+import { type Basis, Voids } from './voids.ts';
 import { createVouching } from './vouching.ts';
 
 export type { Recognised } from './routing/router.ts';
@@ -42,6 +43,7 @@ export type ForeignVerdict =
       readonly ageMs: number;
       /** When that was, by the clock of whoever says this. */
       readonly askedAt: number;
+      readonly basis: Basis;
     }
   | { readonly kind: 'invalid'; readonly partner: Partner | null }
   | {
@@ -111,6 +113,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
   });
   const flights = new SingleFlight<ForeignVerdict>({ limits: foreignLimits, now: () => cache.now() });
   const silences = new Silences(() => cache.now());
+  const voids = new Voids();
 
   const undecided = (partner: Partner | null, reason: string, retryAfterMs?: number): ForeignVerdict => ({
     kind: 'undecided',
@@ -119,19 +122,23 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     retryAfterMs: retryAfterMs ?? foreignLimits.retryAfterMs,
   });
 
-  const verdictOf = (partner: Partner, { answer, ageMs }: Remembered, source: 'cache' | 'stale'): ForeignVerdict => {
+  const verdictOf = (
+    partner: Partner,
+    { answer, ageMs }: Remembered,
+    how: { readonly source: 'cache' | 'stale'; readonly basis: Basis },
+  ): ForeignVerdict => {
     const { body, facts, askedAt } = answer;
-    return { kind: 'valid', partner, body, facts, source, ageMs, askedAt };
+    return { kind: 'valid', partner, body, facts, ageMs, askedAt, ...how };
   };
 
-  const ask = async (question: Question): Promise<ForeignVerdict> => {
+  const ask = async (question: Question, basis: Basis): Promise<ForeignVerdict> => {
     const { partner, key, allowExpired } = question;
     const heard = await silences.run(partner.uid, () =>
       askIssuer(question, { pool, view, clock, marks, cache, followers }),
     );
     if (heard.kind === 'valid') {
       const { body, facts, ageMs } = heard;
-      return { kind: 'valid', partner, body, facts, source: 'live', ageMs, askedAt: cache.now() - ageMs };
+      return { kind: 'valid', partner, body, facts, source: 'live', ageMs, askedAt: cache.now() - ageMs, basis };
     }
     if (heard.kind === 'invalid') return { kind: 'invalid', partner };
     const stale = heard.away ? cache.readStale(key) : undefined;
@@ -140,7 +147,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
       { partner: partner.cloudId, ageMs: stale.ageMs, allowExpired },
       'An old answer of an absent partner counts.',
     );
-    return verdictOf(partner, stale, 'stale');
+    return verdictOf(partner, stale, { source: 'stale', basis });
   };
 
   const decide: ForeignTokens['validate'] = async ({ partner: found, token, by }, { allowExpired }) => {
@@ -149,14 +156,15 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     if (view.lost) return undecided(partner, 'database_lost');
     if (!view.isProvider(uid)) return { kind: 'invalid', partner };
     const key = cache.keyOf(uid, allowExpired, cache.idOf(token));
+    const basis = voids.basis(key);
     const known = cache.read(key);
     if (known === 'invalid') return { kind: 'invalid', partner };
-    if (known) return verdictOf(partner, known, 'cache');
+    if (known) return verdictOf(partner, known, { source: 'cache', basis });
     // Its own signed claim says so; nobody has to be asked.
     if (by === 'jws' && !allowExpired && (readJws(token)?.expiresAt ?? 0) <= clock.now())
       return { kind: 'invalid', partner };
     return flights
-      .run(key, (flight) => ask({ partner, token, key, allowExpired, flight }))
+      .run(key, (flight) => ask({ partner, token, key, allowExpired, flight }, basis))
       .catch((thrown: unknown) => {
         const { errorName, retryAfterMs } = toAllianceError(thrown);
         return undecided(partner, errorName, retryAfterMs);
@@ -185,7 +193,9 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
     flights.abandon((key) => isVoid(cache.partnerOf(key)));
   };
   marks.onNote((issuer, revocation) => {
-    if (revocation === null) forget((uid) => uid === issuer);
+    if (revocation !== null) return;
+    voids.ofPartner(issuer as PartnerUid);
+    forget((uid) => uid === issuer);
   });
   let sweptAt = cache.now();
   let closed = false;
@@ -211,12 +221,13 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
 
     validate,
 
-    stands: ({ partner: { uid }, facts, source, askedAt }, { allowExpired }) => {
-      if (view.lost || !view.isProvider(uid) || marks.isRevoked(uid, facts)) return false;
+    stands: ({ partner: { uid }, facts, source, askedAt, basis }, { allowExpired }) => {
+      if (view.lost || !view.isProvider(uid) || marks.isRevoked(uid, facts) || voids.has(uid, basis)) return false;
       if (!allowExpired && clock.now() >= facts.expiresAt) return false;
+      const ageMs = cache.now() - askedAt;
+      if (source === 'stale') return ageMs < staleMs(uid);
       // As when it was decided: what the issuer has just said counts by itself.
-      const isFresh = source === 'live' && cache.now() - askedAt <= foreignLimits.confirmedMs;
-      return isFresh || source === 'stale' || cache.isConfirmed(uid);
+      return (source === 'live' && ageMs <= foreignLimits.confirmedMs) || cache.isConfirmed(uid);
     },
 
     revoke: async ({ partner, token }) => {
@@ -225,6 +236,7 @@ export function createForeignTokens(options: ForeignOptions): ForeignTokens {
         for (const allowExpired of [false, true]) {
           const key = cache.keyOf(partner.uid, allowExpired, id);
           cache.drop(key);
+          voids.ofKey(key);
           flights.abandon((running) => running === key);
         }
       };

@@ -51,7 +51,16 @@ const accepted: Localised = {
 
 export const validVerdict = (source: 'cache' | 'live' | 'stale' = 'live', more: object = {}): ForeignVerdict => {
   const body = foreignBody(more);
-  return { kind: 'valid', partner: east, body, facts: parseToken(body), source, ageMs: 0, askedAt: 0 };
+  return {
+    kind: 'valid',
+    partner: east,
+    body,
+    facts: parseToken(body),
+    source,
+    ageMs: 0,
+    askedAt: 0,
+    basis: { key: '', asOf: 0 },
+  };
 };
 
 /** Foreign tokens as the test says: `a1.east.X`, signed ones and those of `known` are east's. */

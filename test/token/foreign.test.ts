@@ -262,6 +262,54 @@ describe('token/foreign', () => {
         for (const verdict of verdicts) expect(stands(verdict), verdict.source).to.equal(false);
       });
 
+    for (const drop of ['dropAll', 'dropAnswers'] as const)
+      it(`does not stand once revocations were lost that it may have ended by (${drop}), however well they are known again`, async () => {
+        const verdicts = [await valid(), await fromCache()];
+        east.tokens.delete('good');
+        world.marks[drop](east.partner.uid);
+        world.clock.pass(600);
+        follow(world, 'east');
+        for (const verdict of verdicts) expect(stands(verdict), verdict.source).to.equal(false);
+        expect(await kind()).to.equal('invalid');
+        issue('good');
+        world.clock.pass(foreignLimits.confirmedMs * 2);
+        follow(world, 'east');
+        world.marks.dropAll(world.partners.get('north')!.partner.uid);
+        expect(stands(await valid()), 'asked since, and nothing of its own issuer was lost').to.equal(true);
+      });
+
+    it('does not stand once somebody here has ended it, be it before or after its issuer heard of that', async () => {
+      issue('other');
+      const other = await validate(false, { ...recognised, token: 'other' });
+      const verdicts = [await valid(), await fromCache(), await valid(true)];
+      let between: ForeignVerdict | undefined;
+      world.gate = new Promise<void>((resolve) => {
+        setImmediate(async () => {
+          world.gate = Promise.resolve();
+          issue('good');
+          between = await validate();
+          resolve();
+        });
+      });
+      await world.foreign.revoke(recognised);
+      for (const verdict of [...verdicts, between as (typeof verdicts)[0]])
+        expect(stands(verdict, true), verdict.source).to.equal(false);
+      expect(stands(other as (typeof verdicts)[0]), 'that of another token').to.equal(true);
+    });
+
+    it('that counts because its issuer is away does so no longer than the operator lets it', async () => {
+      world.staleMs = 100_000;
+      await valid();
+      world.clock.pass(90_000);
+      east.away = true;
+      const verdict = await valid();
+      expect(verdict.source).to.equal('stale');
+      world.clock.pass(9999);
+      expect(stands(verdict)).to.equal(true);
+      world.clock.pass(1);
+      expect(stands(verdict)).to.equal(false);
+    });
+
     it('may have expired where that was asked for', async () => {
       const verdict = await valid(true);
       world.clock.step(lifeMs);
