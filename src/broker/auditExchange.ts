@@ -3,7 +3,7 @@ import { toAllianceError } from '../core/errors.ts';
 import type { CloudId } from '../core/ids.ts';
 import type { Partner } from '../model/partner.ts';
 import { exchangeCheckpoint } from '../rproxy/audit.ts';
-import { isAuditWhole } from './auditTask.ts';
+import { headToTell, isAuditWhole } from './auditTask.ts';
 import type { Installation } from './installation.ts';
 
 /** `refused`: the partner holds a head that our audit does not lead to any more. `distrusted`: its own audit is not what it was. */
@@ -11,10 +11,11 @@ export type ExchangeOutcome = 'told' | 'refused' | 'distrusted';
 
 /** Throws when the partner cannot be reached; a refusal must not pass as "not now". */
 export async function tellCheckpoint(installation: Installation, partner: Partner): Promise<ExchangeOutcome> {
+  const head = await headToTell(installation);
   // The handshake may be refused the same way, and says nothing about the audit.
   await installation.pool.open(partner);
   try {
-    await exchangeCheckpoint(installation, partner);
+    await exchangeCheckpoint(installation, partner, head);
     return 'told';
   } catch (thrown) {
     const { remote, errorName } = toAllianceError(thrown);

@@ -1,5 +1,6 @@
 /** What a running broker does with its audit: looks whether it is whole, and signs how far it has come. */
 import { signStatement } from '../channel/checkpoint.ts';
+import { AllianceError } from '../core/errors.ts';
 import { auditLimits } from '../core/limits.ts';
 import type { AuditBreak, AuditHead, Seal, Witness } from '../model/audit.ts';
 import { asWitness } from '../model/auditCheck.ts';
@@ -14,9 +15,15 @@ export interface AuditWatch {
   verified?: Witness;
   /** How far the slow walk through all of it has come; absent: it begins anew. */
   walked?: Witness | undefined;
+  /** What is new was not right when it was last looked at. */
+  isTailBroken?: boolean;
+  /** Somebody finds out how far it has come: whoever comes meanwhile waits for the same answer. */
+  proving?: Promise<TimedHead | null> | undefined;
   /** What is wrong; absent: nobody has looked yet. */
   finding?: AuditBreak | null;
 }
+
+type TimedHead = AuditHead & { readonly at: number };
 
 const remembered = (head: AuditHead): Witness => ({ ...head, by: 'What this broker has verified before' });
 
@@ -32,6 +39,7 @@ export async function verifyNew(
   const from = auditWatch.verified ?? (newest ? asWitness(newest) : undefined);
   const { broken, head } = await store.audit.verify({ isGenuine, witnesses: known, from });
   if (!broken) auditWatch.verified = remembered(head);
+  auditWatch.isTailBroken = broken !== null;
   return broken;
 }
 
@@ -49,6 +57,28 @@ async function raise(installation: Installation, broken: AuditBreak): Promise<vo
   await storeFinding(installation, broken);
 }
 
+/** How far the audit has come. What is signed is what was verified, whatever the database says meanwhile; null: it is not whole. */
+function provenHead(installation: Installation): Promise<TimedHead | null> {
+  const { store, auditWatch } = installation;
+  const prove = async () => {
+    if (!(await isAuditWhole(installation))) return null;
+    const head = await store.audit.head();
+    const { seq, hash } = head;
+    return (await isAuditWhole(installation, [{ seq, hash, by: 'The stored head' }])) ? head : null;
+  };
+  auditWatch.proving ??= prove().finally(() => {
+    auditWatch.proving = undefined;
+  });
+  return auditWatch.proving;
+}
+
+/** What partners are told; `overloaded` while our audit is not whole, which the next round of the task looks at again. */
+export async function headToTell(installation: Installation): Promise<TimedHead> {
+  const head = installation.auditWatch.isTailBroken ? null : await provenHead(installation);
+  if (!head) throw new AllianceError('overloaded', { details: 'Our audit is not whole: no head of it is told.' });
+  return head;
+}
+
 /**
  * The last checkpoint, if by our clock it is yet to come. Times of checkpoints say how old records are, so that none may be signed that
  * is earlier than the one before.
@@ -64,11 +94,9 @@ export async function checkpointAhead(installation: Installation): Promise<Seal 
 export async function signAudit(installation: Installation): Promise<boolean> {
   const { store, view, log } = installation;
   const { audit } = store;
-  if (!(await isAuditWhole(installation))) return false;
-  const head = await audit.head();
+  const head = await provenHead(installation);
+  if (!head) return false;
   const { seq, hash, at } = head;
-  // What is signed is what was verified, whatever the database says meanwhile.
-  if (!(await isAuditWhole(installation, [{ seq, hash, by: 'The stored head' }]))) return false;
   const ahead = await checkpointAhead(installation);
   if (ahead) {
     log.error(

@@ -23,6 +23,7 @@ import { createSignQueue } from '../server/signQueue.ts';
 import { ownTokens } from '../token/revocation/source.ts';
 import { SoftTokens } from '../token/softTokens.ts';
 import { recordConfiguration, recordStart } from './audit.ts';
+import { headToTell } from './auditTask.ts';
 import { openFacade, readFacadeTls } from './facade.ts';
 import { type Federation, startFederation } from './federation.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
@@ -188,6 +189,7 @@ function createContext(
     rates: createRates(),
     refusals: new RefusalLog(),
     sign: createSignQueue(),
+    auditHead: () => headToTell(installation),
   };
 }
 

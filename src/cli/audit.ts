@@ -155,8 +155,11 @@ async function exportAll(cli: Cli, installation: Installation, filter: Filter): 
   const whole = Object.values(query).every((value) => value === undefined);
   const { broken } = whole ? await audit.verify({ isGenuine: await ownSeals(installation) }) : { broken: null };
   // Signed first: what is appended while the records are written comes after the end.
-  const ahead = whole ? await checkpointAhead(installation) : null;
-  const isSigned = whole && !broken && !ahead && (await signAudit(installation));
+  const isWhole = whole && !broken && (await signAudit(installation));
+  // Where the clock is behind, what came since the last checkpoint has none.
+  const ahead = isWhole ? await checkpointAhead(installation) : null;
+  const isUntimely = ahead !== null && ahead.seq < (await audit.head()).seq;
+  const isSigned = isWhole && !isUntimely;
   const end = isSigned ? await audit.seal('checkpoint') : null;
   const cut = whole ? await audit.seal('cut') : null;
   if (cut) await writeLine(cli, exportedSeal(cut));
@@ -172,9 +175,8 @@ async function exportAll(cli: Cli, installation: Installation, filter: Filter): 
   }
   if (end) await writeLine(cli, exportedSeal(end));
   if (isSigned || !whole) return exits.done;
-  const unsigned = ahead && 'The clock is behind the last checkpoint, so nothing was signed.';
-  const details = broken?.details ?? unsigned;
-  throw new AllianceError('audit_broken', details === null ? {} : { details });
+  const details = isUntimely ? 'The clock is behind the last checkpoint, so none was signed.' : broken?.details;
+  throw new AllianceError('audit_broken', details === undefined ? {} : { details });
 }
 
 const isRestore = ({ kind, outcome }: AuditRecord): boolean => kind === 'configuration' && outcome === 'restored';

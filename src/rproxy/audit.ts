@@ -27,15 +27,14 @@ export async function heldOf({ store }: Pick<AuditParty, 'store'>, { uid }: Part
 }
 
 /**
- * Our checkpoint for one partner, and `seen` of its audit. An answer says what was held before the question came, for that the
+ * `head`, which was verified, as our checkpoint for one partner, and `seen` of its audit. An answer says what was held before the question came, for that the
  * partner's audit leads to what it said itself is no news to it.
  */
 export async function makeCheckpoint(
-  { store, view }: AuditParty,
+  { view }: Pick<AuditParty, 'view'>,
   partner: Partner,
-  seen: AuditHead | null,
+  { head, seen }: { readonly head: AuditHead & { readonly at: number }; readonly seen: AuditHead | null },
 ): Promise<AuditCheckpoint> {
-  const head = await store.audit.head();
   return new AuditCheckpoint(await signCheckpoint(view.identityFor(partner), partner.cloudId, { ...head, seen }));
 }
 
@@ -92,9 +91,13 @@ async function raise(
   await store.audit.raiseAlarm(uid, alarm);
 }
 
-/** Tells a partner how far our audit has come, and keeps what it answers about its own. */
-export async function exchangeCheckpoint(party: AuditParty & { readonly pool: ClientPool }, partner: Partner) {
-  const question = await makeCheckpoint(party, partner, await heldOf(party, partner));
+/** Tells a partner how far our audit has come, which is `head`, and keeps what it answers about its own. */
+export async function exchangeCheckpoint(
+  party: AuditParty & { readonly pool: ClientPool },
+  partner: Partner,
+  head: AuditHead & { readonly at: number },
+): Promise<void> {
+  const question = await makeCheckpoint(party, partner, { head, seen: await heldOf(party, partner) });
   const answer = await party.pool.call(partner, 'exchangeCheckpoint', question);
   await receiveCheckpoint(party, partner, answer);
 }

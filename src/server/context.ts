@@ -12,6 +12,7 @@ import type { Logger } from '../core/log.ts';
 import type { RefusalLog } from '../core/refusalLog.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import type { Keystone } from '../lproxy/keystone.ts';
+import type { AuditHead } from '../model/audit.ts';
 import type { Partner } from '../model/partner.ts';
 import type { StoredSession } from '../model/session.ts';
 import type { Store } from '../model/store.ts';
@@ -54,6 +55,8 @@ export interface ServerContext {
   readonly refusals: RefusalLog;
   /** Runs signatures on the thread pool; refuses with `overloaded` when too many wait. */
   readonly sign: <T>(work: () => Promise<T>) => Promise<T>;
+  /** How far our audit has come, verified up to there; throws `overloaded` while it is not whole. */
+  readonly auditHead: () => Promise<AuditHead & { readonly at: number }>;
   /** Our card for pairing. */
   readonly card: (role: PartnerRole) => Card;
   /** Role that an invitation of this id seems to have when there is none: always the same, so that asking twice tells nothing. */

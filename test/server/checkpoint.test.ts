@@ -191,10 +191,12 @@ describe('exchangeCheckpoint', () => {
     await tendAudit(installation);
     const first = (await audit.firstCheckpoint())!;
     await live(9);
+    raw = await peer.channel();
     await send({ seen: { seq: first.seq, hash: first.head } });
     await live(4);
     expect(await audit.seal('cut')).to.equal(null);
     // That it says so again is no news.
+    raw = await peer.channel();
     await send({ seq: 6, seen: { seq: first.seq, hash: first.head } });
     await live(10);
     expect(await audit.seal('cut')).not.to.equal(null);

@@ -5,5 +5,6 @@ import type { PartnerHandler } from '../context.ts';
 export const exchangeCheckpoint: PartnerHandler<'exchangeCheckpoint'> = async (context, checkpoint, { partner }) => {
   const before = await heldOf(context, partner);
   await receiveCheckpoint(context, partner, checkpoint);
-  return context.sign(() => makeCheckpoint(context, partner, before));
+  const head = await context.auditHead();
+  return context.sign(() => makeCheckpoint(context, partner, { head, seen: before }));
 };

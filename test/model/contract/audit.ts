@@ -263,7 +263,8 @@ export function describeAudit(bench: Bench): void {
         await audit.append(auditEntry());
         await audit.addCheckpoint(seal(seq, (await audit.hashOf(seq))!, [0, 50, 10, 20, 30][seq]!));
       }
-      const found = async (since: number, before: number) => (await audit.firstCheckpoint({ since, before }))?.seq ?? null;
+      const found = async (since: number, before: number) =>
+        (await audit.firstCheckpoint({ since, before }))?.seq ?? null;
       expect(await Promise.all([found(0, 100), found(0, 50), found(15, 30), found(30, 50)])).to.deep.equal([
         1, 2, 3, 4,
       ]);
