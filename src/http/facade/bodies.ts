@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { Transform } from 'node:stream';
+import { addressKey } from '../../core/addressKey.ts';
 import { AllianceError } from '../../core/errors.ts';
 import { facadeLimits } from '../../core/limits.ts';
 import type { Exchange } from './exchange.ts';
@@ -60,6 +61,9 @@ const tooLong = () => new AllianceError('frame_too_large', { field: 'body' });
 
 export const addressOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? 'unknown';
 
+/** Whom shares are of. */
+export const placeOf = (request: IncomingMessage): string => addressKey(addressOf(request));
+
 const lengthOf = ({ headers }: Exchange): number => Number(headers.values.get('content-length') ?? 0);
 
 const isChunked = ({ request }: Exchange): boolean => request.headers['transfer-encoding'] !== undefined;
@@ -98,7 +102,7 @@ export function readBody(arrivals: Arrivals, exchange: Exchange): Promise<Buffer
       resolve(Buffer.concat(chunks));
     };
     const lose = (): void => fail(new AllianceError('connection_lost', { details: 'The caller went away.' }));
-    const end = arrivals.begin(addressOf(request), fail);
+    const end = arrivals.begin(placeOf(request), fail);
     if (lengthOf(exchange) > facadeLimits.wholeBytes) fail(tooLong());
     else request.on('data', take).on('end', finish).on('close', lose).on('error', lose);
   });
@@ -113,7 +117,7 @@ export function streamBody(arrivals: Arrivals, { request }: Exchange): Transform
       done(bytes > facadeLimits.requestBytes ? tooLong() : null, chunk);
     },
   });
-  const end = arrivals.begin(addressOf(request), (reason) => counted.destroy(reason));
+  const end = arrivals.begin(placeOf(request), (reason) => counted.destroy(reason));
   // Once undici has given it up there may be nobody left to hear of an error.
   counted.on('error', () => undefined).on('close', end);
   return request.once('end', end).pipe(counted);

@@ -12,7 +12,7 @@ import type { Keystone } from '../../lproxy/keystone.ts';
 import { isKeystoneError } from '../../lproxy/keystoneBodies.ts';
 import type { Upstream, UpstreamAnswer } from '../../lproxy/upstream.ts';
 import { type Answer, keystoneError, unauthorised } from './answers.ts';
-import { headerOf } from './headers.ts';
+import { type CallerHeaders, headerOf } from './headers.ts';
 import { readAnswer } from './relay.ts';
 
 export type Caller =
@@ -23,6 +23,18 @@ interface Known {
   readonly caller: Extract<Caller, { kind: 'may' }>;
   /** By the monotonic clock. */
   readonly checkedAt: number;
+}
+
+/** What Keystone knows a caller by; undefined where it is more than this facade can tell apart. */
+export function credentialsOf({ passed, values }: Pick<CallerHeaders, 'passed' | 'values'>): string | undefined {
+  if (values.has('x-service-token') || headerOf(passed, 'authorization') !== undefined) return undefined;
+  return values.get('x-auth-token') ?? '';
+}
+
+interface Refused {
+  readonly answer: Answer;
+  /** By the monotonic clock. */
+  readonly refusedAt: number;
 }
 
 export interface CallersOptions {
@@ -37,6 +49,10 @@ export class Callers {
   readonly #key = randomBytes(32);
   readonly #known = new Bounded<Known>(facadeLimits.callers);
   readonly #asking = new Map<string, Promise<Caller>>();
+  /** When Keystone last answered a caller that it knows. */
+  readonly #met = new Bounded<number>(facadeLimits.callers);
+  /** What it said to those that it does not know. */
+  readonly #refused = new Bounded<Refused>(facadeLimits.callers);
 
   constructor(options: CallersOptions) {
     this.#options = options;
@@ -49,7 +65,10 @@ export class Callers {
   check(token: string | undefined): Caller | Promise<Caller> {
     if (!token) return { kind: 'refused', answer: unauthorised(this.#options.root) };
     const id = this.#idOf(token);
-    return this.#fresh(id) ?? this.#askOnce(id, token);
+    const known = this.#fresh(id);
+    if (known) return known;
+    const answer = this.#refusal(id);
+    return answer ? { kind: 'refused', answer } : this.#askOnce(id, token);
   }
 
   /**
@@ -71,13 +90,52 @@ export class Callers {
     return !!token && this.#fresh(this.#idOf(token)) !== undefined;
   }
 
+  /** Whether Keystone knew the caller within the last minutes: it decides what room there is for him, and gives no right. */
+  isMet(credentials: string | undefined): boolean {
+    if (!credentials) return false;
+    const metAt = this.#met.get(this.#idOf(credentials));
+    return metAt !== undefined && this.#now() - metAt < facadeLimits.metMs;
+  }
+
+  /** What Keystone said a moment ago to the same caller, if it was that it does not know him: strangers do not cost it each time. */
+  refusalOf(credentials: string | undefined): Answer | undefined {
+    return credentials === undefined ? undefined : this.#refusal(this.#idOf(credentials));
+  }
+
+  /** What Keystone has just answered to a question of this caller's about a token. */
+  learn(credentials: string | undefined, answer: UpstreamAnswer, body: Buffer): void {
+    if (credentials !== undefined) this.#learn(this.#idOf(credentials), answer, body);
+  }
+
+  #learn(id: string, { status, headers }: Pick<UpstreamAnswer, 'status' | 'headers'>, body: Buffer): void {
+    if (status === 200 || status === 204 || status === 403 || status === 404) {
+      this.#met.set(id, this.#now());
+      return;
+    }
+    const text = status === 401 ? body.toString() : '';
+    if (!isKeystoneError(text, 401)) return;
+    // It may be a fault of Keystone's if it knew him until now: then it has to say so twice.
+    if (this.#met.get(id) === undefined)
+      this.#refused.set(id, { answer: asGiven({ status, headers, text }), refusedAt: this.#now() });
+    this.#met.delete(id);
+  }
+
+  #refusal(id: string): Answer | undefined {
+    const refused = this.#refused.get(id);
+    return refused && this.#now() - refused.refusedAt < facadeLimits.refusedMs ? refused.answer : undefined;
+  }
+
+  #now(): number {
+    return monotonic(this.#options.clock);
+  }
+
   #idOf(token: string): string {
     return hmacSha256(this.#key, token).toString('base64');
   }
 
   #fresh(id: string): Known['caller'] | undefined {
     const known = this.#known.get(id);
-    const age = known === undefined ? Number.NaN : monotonic(this.#options.clock) - known.checkedAt;
+    const age = known === undefined ? Number.NaN : this.#now() - known.checkedAt;
     return known && age < facadeLimits.callerMs ? known.caller : undefined;
   }
 
@@ -90,12 +148,13 @@ export class Callers {
   }
 
   async #ask(id: string, token: string): Promise<Caller> {
-    const { keystone, clock } = this.#options;
-    const checkedAt = monotonic(clock);
+    const { keystone } = this.#options;
+    const checkedAt = this.#now();
     const own = await keystone.ownToken();
     let answer = await this.#probe(token, own);
     // Our own token may be gone at Keystone before its time.
     if (answer.status === 404) answer = await this.#probe(token, await keystone.ownToken(own));
+    this.#learn(id, answer, answer.body);
     if (answer.status === 401 || answer.status === 403) return { kind: 'refused', answer: asGiven(answer) };
     if (answer.status !== 200) throw unforeseen(answer.status);
     const named = await keystone.validateToken(token, { catalog: false });
@@ -115,7 +174,8 @@ export class Callers {
     const signal = AbortSignal.timeout(facadeLimits.callerTimeoutMs);
     const headers = ['accept', 'application/json', ...tokens];
     const answer = await this.#options.upstream.send({ method, path, headers, signal });
-    return { ...answer, text: (await readAnswer(answer, facadeLimits.errorBytes)).toString() };
+    const body = await readAnswer(answer, facadeLimits.errorBytes);
+    return { ...answer, body, text: body.toString() };
   }
 }
 
@@ -123,7 +183,7 @@ const unforeseen = (status: number): AllianceError =>
   new AllianceError('keystone_unreachable', { details: `Asked about a caller, it answered ${status}.` });
 
 /** A refusal with Keystone's own words. */
-function asGiven({ status, headers, text }: UpstreamAnswer & { readonly text: string }): Answer {
+function asGiven({ status, headers, text }: Pick<UpstreamAnswer, 'status' | 'headers'> & { text: string }): Answer {
   const kept = ['content-type', 'www-authenticate'].flatMap((name) => {
     const value = headerOf(headers, name);
     return value === undefined ? [] : [name, value];

@@ -16,7 +16,8 @@ import {
   unauthorised,
   writeAnswer,
 } from './answers.ts';
-import { addressOf } from './bodies.ts';
+import { placeOf } from './bodies.ts';
+import { credentialsOf } from './callers.ts';
 import type { Exchange, Facade, Route } from './exchange.ts';
 import { readCallerHeaders } from './headers.ts';
 import { login, relay, versions } from './relay.ts';
@@ -38,11 +39,24 @@ function routeOf({ request, target: { path } }: Exchange): readonly [Route, Hand
   return ['relay', relay];
 }
 
-/** Undefined for what is handed on where too much of it waits for Keystone already. */
-function answerBy(handle: Handler, route: Route, facade: Facade, exchange: Exchange): Promise<true | undefined> {
-  const work = () => handle(facade, exchange).then(() => true as const);
-  if (route === 'validate' || route === 'revoke') return work();
-  return facade.shares.handed.run(`${route} ${addressOf(exchange.request)}`, work);
+const isAboutToken = (route: Route): boolean => route === 'validate' || route === 'revoke';
+
+/** Room for it among its like; undefined where its sender has his share already. */
+function roomFor({ shares, callers }: Facade, { request, headers }: Exchange, route: Route): (() => void) | undefined {
+  const place = placeOf(request);
+  if (!isAboutToken(route)) return shares.handed.take(`${route} ${place}`);
+  return (callers.isMet(credentialsOf(headers)) ? shares.known : shares.strangers).take(place);
+}
+
+/** Until it is answered, and the answer has been taken. */
+async function answerBy(handle: Handler, facade: Facade, exchange: Exchange): Promise<void> {
+  const { response, leave } = exchange;
+  try {
+    await handle(facade, exchange);
+  } finally {
+    if (response.destroyed) leave();
+    else response.once('close', leave);
+  }
 }
 
 /** What is refused before anybody is asked. */
@@ -55,18 +69,18 @@ function refusalOf(facade: Facade, exchange: Exchange, route: Route): Answer | u
   if (isForeign(values.get('x-auth-token')) || isForeign(values.get('x-service-token')))
     return unauthorised(facade.root);
   // Where it is no question about a token, Keystone would read a partner's token as one of its own.
-  if (route !== 'validate' && route !== 'revoke' && isForeign(subjectOf(exchange))) return notFound;
-  return undefined;
+  if (!isAboutToken(route)) return isForeign(subjectOf(exchange)) ? notFound : undefined;
+  return facade.callers.refusalOf(credentialsOf(exchange.headers));
 }
 
 function read(request: IncomingMessage, response: ServerResponse, requestId: string): Exchange | undefined {
   const target = parseTarget(request.url ?? '');
   const headers = readCallerHeaders(request.rawHeaders);
-  return target && headers && { request, response, target, headers, requestId };
+  return target && headers && { request, response, target, headers, requestId, leave: () => undefined };
 }
 
 /** Answers one request; never throws. */
-export async function dispatch(facade: Facade, request: IncomingMessage, response: ServerResponse, busy: boolean) {
+export async function dispatch(facade: Facade, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const startedAt = performance.now();
   const requestId = `req-${randomUUID()}`;
   const answer = (given: Answer): void => {
@@ -80,14 +94,18 @@ export async function dispatch(facade: Facade, request: IncomingMessage, respons
     const exchange = read(request, response, requestId);
     if (request.headers[facadeHeader] !== undefined) answer(looped);
     else if (!exchange) answer(refusedTarget);
-    else if (busy) answer(tooMany);
     else {
       const [name, handle] = routeOf(exchange);
       const refusal = refusalOf(facade, exchange, name);
       if (refusal) answer(refusal);
       else {
         route = name;
-        if (!(await answerBy(handle, name, facade, exchange))) answer(tooMany);
+        const leave = roomFor(facade, exchange, name);
+        if (!leave) answer(tooMany);
+        else {
+          exchange.leave = leave;
+          await answerBy(handle, facade, exchange);
+        }
       }
     }
   } catch (thrown) {

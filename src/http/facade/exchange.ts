@@ -26,8 +26,11 @@ export interface Facade {
   readonly upstreams: { readonly tokens: Upstream; readonly logins: Upstream; readonly relay: Upstream };
   /** Bodies on their way here: those that are waited for, and those that are handed on meanwhile. */
   readonly arrivals: { readonly whole: Arrivals; readonly streamed: Arrivals };
-  /** Requests that wait for partners, and those that Keystone alone answers and that are no questions about tokens. */
-  readonly shares: { readonly foreign: Shares; readonly handed: Shares };
+  /**
+   * Room for requests, each of which has its place in one of them: questions about tokens by callers that Keystone knows, and by others;
+   * what waits for partners; and everything else.
+   */
+  readonly shares: Readonly<Record<'known' | 'strangers' | 'foreign' | 'handed', Shares>>;
   readonly callers: Callers;
   readonly foreign: ForeignTokens;
   readonly localiser: Localiser;
@@ -52,4 +55,6 @@ export interface Exchange {
   readonly headers: CallerHeaders;
   /** As in `x-openstack-request-id`. */
   readonly requestId: string;
+  /** Gives back the room that it has had from the beginning. */
+  leave: () => void;
 }

@@ -31,7 +31,8 @@ export type FacadeLimits = Widened<
   Pick<
     typeof facadeLimits,
     | 'connections'
-    | 'inFlight'
+    | 'knownInFlight'
+    | 'strangersInFlight'
     | 'foreignInFlight'
     | 'handedInFlight'
     | 'upstreamConnections'
@@ -153,7 +154,12 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
     const facade: Facade = {
       upstreams,
       arrivals: arrivalsOf(),
-      shares: { foreign: new Shares(limits.foreignInFlight), handed: new Shares(limits.handedInFlight) },
+      shares: {
+        known: new Shares(limits.knownInFlight),
+        strangers: new Shares(limits.strangersInFlight),
+        foreign: new Shares(limits.foreignInFlight),
+        handed: new Shares(limits.handedInFlight),
+      },
       callers,
       foreign,
       localiser,
@@ -177,17 +183,14 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
 }
 
 function serve(server: Server | TlsServer, facade: Facade, limits: FacadeLimits): void {
-  let inFlight = 0;
   server.maxConnections = limits.connections;
   server.timeout = limits.idleTimeoutMs;
   server.on('request', (request, response) => {
-    inFlight += 1;
     response.once('close', () => {
-      inFlight -= 1;
       // A connection that is kept alive is idle only now, and nobody else ends it.
       if (!server.listening) setImmediate(() => server.closeIdleConnections());
     });
-    void dispatch(facade, request, response, inFlight > limits.inFlight);
+    void dispatch(facade, request, response);
   });
 }
 

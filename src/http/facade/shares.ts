@@ -1,6 +1,6 @@
 /**
- * Requests under way that wait for somebody: each has at most as many as it leaves to all others. So whoever lets them wait, one partner or
- * many, there is room for the next one, and none of it is taken from this cloud's own tokens.
+ * Room for requests under way. Nobody has more of it than he leaves to all others, and of what he has the same holds again for those who
+ * share it: whoever lets requests wait, one or many, there is room for the next one.
  */
 export class Shares {
   readonly #total: number;
@@ -11,19 +11,33 @@ export class Shares {
     this.#total = total;
   }
 
-  /** Undefined, and nothing done, where `whom` has its share already. */
-  async run<T>(whom: string, work: () => Promise<T>): Promise<T | undefined> {
-    const held = this.#held.get(whom) ?? 0;
-    if (held >= this.#total - this.#count) return undefined;
-    this.#count += 1;
-    this.#held.set(whom, held + 1);
-    try {
-      return await work();
-    } finally {
-      this.#count -= 1;
-      const left = this.#held.get(whom)! - 1;
-      if (left > 0) this.#held.set(whom, left);
-      else this.#held.delete(whom);
+  /**
+   * Room for one request: what gives it back, once. Undefined where there is none for this one. `whom` goes from the outside in, such as
+   * a partner, and who asks about its tokens.
+   */
+  take(...whom: readonly string[]): (() => void) | undefined {
+    const keys = whom.map((_name, depth) => whom.slice(0, depth + 1).join('\n'));
+    let [room, used] = [this.#total, this.#count];
+    for (const key of keys) {
+      const held = this.#held.get(key) ?? 0;
+      room = Math.ceil((room - used + held) / 2);
+      if (held >= room) return undefined;
+      used = held;
+    }
+    this.#add(keys, 1);
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#add(keys, -1);
+      isHeld = false;
+    };
+  }
+
+  #add(keys: readonly string[], change: 1 | -1): void {
+    this.#count += change;
+    for (const key of keys) {
+      const held = (this.#held.get(key) ?? 0) + change;
+      if (held > 0) this.#held.set(key, held);
+      else this.#held.delete(key);
     }
   }
 }

@@ -6,7 +6,7 @@ import { isKeystoneError } from '../../lproxy/keystoneBodies.ts';
 import type { UpstreamAnswer } from '../../lproxy/upstream.ts';
 import type { Recognised } from '../../token/foreign.ts';
 import { type Answer, tooMany, writeAnswer } from './answers.ts';
-import type { Caller } from './callers.ts';
+import { type Caller, credentialsOf } from './callers.ts';
 import { answerForeign, type Whose } from './decide.ts';
 import type { Exchange, Facade } from './exchange.ts';
 import { headerOf } from './headers.ts';
@@ -23,6 +23,8 @@ type May = Extract<Caller, { kind: 'may' }>;
 /** One of the two questions about a token. */
 interface Matter {
   readonly allowExpired: boolean;
+  /** Whether it can be decided without asking the token's issuer. */
+  readonly isReady: (found: Recognised) => boolean;
   /** Whether this caller may, in the eyes of this cloud's Keystone. */
   readonly check: (token: string | undefined) => Caller | Promise<Caller>;
   readonly act: (whose: Whose, caller: May) => Promise<Answer>;
@@ -34,14 +36,30 @@ function give({ mark }: Facade, { request, response, requestId }: Exchange, answ
   writeAnswer(response, answer, ['x-openstack-request-id', requestId, ...mark], request.method === 'HEAD');
 }
 
-/** Who is waited for has a share of the room, and no more: silence of partners is not to keep this cloud from its own tokens. */
-const waitFor = <T>({ shares }: Facade, whom: string, work: () => Promise<T>): Promise<T | undefined> =>
-  shares.foreign.run(whom, work);
+/**
+ * Who is waited for has a share of the room for that, and of it whoever asks: neither a partner's silence nor made-up tokens of it, which
+ * somebody sends to one service, keep others from theirs. Undefined where the share is used up.
+ */
+async function waitFor<T>(
+  { shares }: Facade,
+  exchange: Exchange,
+  [whom, { user }]: readonly [string, May],
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  const leave = shares.foreign.take(whom, user.id);
+  if (!leave) return undefined;
+  // Nor does what waits here take any more of the room for this cloud's own tokens.
+  exchange.leave();
+  return work().finally(leave);
+}
 
-async function answerOf(facade: Facade, whose: Whose, caller: May, { act }: Matter): Promise<Answer> {
-  // Nobody is waited for.
-  if (whose === 'unusable' || whose instanceof AllianceError) return act(whose, caller);
-  return (await waitFor(facade, whose.partner.uid, () => act(whose, caller))) ?? tooMany;
+const isFound = (whose: Whose): whose is Recognised => whose !== 'unusable' && !(whose instanceof AllianceError);
+
+async function answerOf(facade: Facade, exchange: Exchange, matter: Matter, whose: Whose, caller: May) {
+  const answer = () => matter.act(whose, caller);
+  // Where nobody is waited for, nobody has to have room for it.
+  if (!isFound(whose) || matter.isReady(whose)) return answer();
+  return (await waitFor(facade, exchange, [whose.partner.uid, caller], answer)) ?? tooMany;
 }
 
 /** Whether Keystone itself says that there is no such token, and not, say, a proxy that there is no such page. */
@@ -51,18 +69,28 @@ function isUnknown({ request }: Exchange, { headers }: UpstreamAnswer, body: Buf
   return isKeystoneError(body.toString(), 404);
 }
 
+function recall({ foreign }: Facade, subject: string): Whose | undefined {
+  try {
+    return foreign.recall(subject);
+  } catch (thrown) {
+    return toAllianceError(thrown);
+  }
+}
+
 /** Keystone did not know it. Only for those who may is anybody else asked; for others its answer is all there is. */
 async function afterLocal(facade: Facade, exchange: Exchange, matter: Matter): Promise<Answer | undefined> {
   const caller = await matter.check(callersToken(exchange));
   if (caller.kind === 'refused') return undefined;
-  const { allowExpired } = matter;
+  const { foreign } = facade;
+  const subject = subjectOf(exchange);
   const search = async () => {
-    const last = { allowExpired, caller: caller.user.id };
-    return { whose: await facade.foreign.recogniseLast(subjectOf(exchange), last).catch(toAllianceError) };
+    const last = { allowExpired: matter.allowExpired, caller: caller.user.id };
+    return { whose: await foreign.recogniseLast(subject, last).catch(toAllianceError) };
   };
-  const found = await waitFor(facade, 'search', search);
+  const known = recall(facade, subject);
+  const found = known ? { whose: known } : await waitFor(facade, exchange, ['search', caller], search);
   if (!found) return tooMany;
-  return found.whose && answerOf(facade, found.whose, caller, matter);
+  return found.whose && answerOf(facade, exchange, matter, found.whose, caller);
 }
 
 /** By a signature only for those who are known to may validate; for others this cloud's Keystone has its say first. */
@@ -79,12 +107,13 @@ async function localFirst(facade: Facade, exchange: Exchange, matter: Matter): P
   if (first !== undefined) {
     // The caller first, whatever the token: who may not learns nothing of it.
     const caller = await matter.check(callersToken(exchange));
-    const answer = caller.kind === 'may' ? await answerOf(facade, first, caller, matter) : caller.answer;
+    const answer = caller.kind === 'may' ? await answerOf(facade, exchange, matter, first, caller) : caller.answer;
     return give(facade, exchange, answer);
   }
   const local = await ask(facade, exchange, { over: 'tokens', plain: true });
   if (exchange.request.method === 'DELETE' && local.status === 204) facade.own.revoked();
   const body = await readAnswer(local, local.status === 404 ? facadeLimits.errorBytes : facadeLimits.answerBytes);
+  facade.callers.learn(credentialsOf(exchange.headers), local, body);
   const isOpen = local.status === 404 && subject !== '' && isUnknown(exchange, local, body);
   const answer = isOpen ? await afterLocal(facade, exchange, matter) : undefined;
   if (answer) give(facade, exchange, answer);
@@ -96,6 +125,7 @@ export function validate(facade: Facade, exchange: Exchange): Promise<void> {
   const allowExpired = isTrue(target.query.get('allow_expired'));
   return localFirst(facade, exchange, {
     allowExpired,
+    isReady: (found) => facade.foreign.isRemembered(found, { allowExpired }),
     check: (token) => facade.callers.check(token),
     act: (whose, caller) =>
       answerForeign(facade, {
@@ -113,6 +143,8 @@ export function validate(facade: Facade, exchange: Exchange): Promise<void> {
 export function revoke(facade: Facade, exchange: Exchange): Promise<void> {
   return localFirst(facade, exchange, {
     allowExpired: false,
+    // Only its issuer ends it.
+    isReady: () => false,
     check: (token) => facade.callers.checkRevoking(token),
     act: (whose, caller) =>
       revokeForeign(facade, { whose, subject: subjectOf(exchange), caller, requestId: exchange.requestId }),

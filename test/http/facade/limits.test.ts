@@ -89,10 +89,10 @@ describe('facade: bounds', () => {
     });
   });
 
-  it('takes so many requests at a time, and says 503 to more', async () => {
+  it('takes so many requests of one address at a time, and says 503 to more', async () => {
     const waiting: (() => void)[] = [];
     const started = await before3((_request, response) => waiting.push(() => response.end('{}')), {
-      limits: { inFlight: 2 },
+      limits: { handedInFlight: 4 },
     });
     const answers = [1, 2].map(() => fetch(`${started.url}/v3/users`));
     await until('two requests', () => waiting.length === 2);
