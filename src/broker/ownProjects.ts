@@ -4,7 +4,7 @@
  */
 import { provisionLimits } from '../core/limits.ts';
 import type { Partner } from '../model/partner.ts';
-import { announcedFrom, type Provision, presentStates } from '../model/provision.ts';
+import { announcedAt, announcedFrom, type Provision, presentStates } from '../model/provision.ts';
 import type { Installation } from './installation.ts';
 import { confirmProject } from './provisions.ts';
 
@@ -16,23 +16,29 @@ const named = ({ cloudId, projectId, asked }: Provision) => ({
   name: asked.name,
 });
 
-/** Announces those that end soon, and ends those whose time is over. */
+/**
+ * Announces those that end soon, and ends those that were over days ago. Not before: our clock may be wrong, and what has ended here is
+ * in nobody's list while it may count and last at the partner. Each end is therefore announced first, as where they are removed.
+ */
 export async function tendOwnProjects({ store, clock, log }: Tools): Promise<void> {
   const { provisions } = store;
   const now = clock.now();
   const endsBy = now + provisionLimits.noticeMs;
   for (const ours of await provisions.list({ direction: 'out', states: presentStates, endsBy })) {
-    const { id, expiresAt, noticedAt } = ours;
+    const { id, state, expiresAt } = ours;
     const end = expiresAt ?? Number.POSITIVE_INFINITY;
-    if (end <= now) {
-      if (await provisions.ended(id, 'expired'))
-        log.warn(named(ours), 'A project that a partner made for us has expired.');
-    } else if (noticedAt === null && (announcedFrom(ours) ?? end) <= now) {
-      if (await provisions.noticed(id))
+    const announced = announcedAt(ours, now);
+    if (announced === null) {
+      // Of one that may not be there nobody is told beforehand.
+      const from = state === 'creating' ? end : (announcedFrom(ours) ?? end);
+      if (from <= now && (await provisions.noticed(id)))
         log.warn(
           { ...named(ours), removeAt: new Date(end).toISOString() },
           'A project that a partner made for us will be removed.',
         );
+    } else if (Math.max(end, announced) + provisionLimits.presumedGoneMs <= now) {
+      if (await provisions.ended(id, 'expired'))
+        log.warn(named(ours), 'A project that a partner made for us has expired.');
     }
   }
 }

@@ -35,7 +35,7 @@ export async function askForProject(
   const wrong = (details: string) => new AllianceError('bad_request', { field: 'request_id', details });
   if (!sameContent(stored.asked, content)) throw wrong('This request id was used for another request.');
   if (stored.state === 'active') return stored;
-  if (stored.state !== 'creating') throw wrong('The project of this request has ended.');
+  if (stored.state !== 'creating') throw wrong(hasEnded(stored));
   if (isRepeat) await provisions.touch(stored.id);
   try {
     const made = await provision(pool, partner, { requestId }, content);
@@ -48,6 +48,11 @@ export async function askForProject(
     throw thrown;
   }
 }
+
+const hasEnded = ({ state, requestId }: Provision): string =>
+  state === 'expired'
+    ? `The project of this request has expired by the clock here. If it is there yet, \`alliance provision remove ${requestId}\` gives it back.`
+    : 'The project of this request has ended.';
 
 /**
  * Answers to the request itself: this sending has made no project. Of the sendings before they say nothing; and whatever else is refused
@@ -95,7 +100,8 @@ export async function cloudOfProjects({ store }: Pick<Installation, 'store'>, na
 }
 
 /**
- * Of one cloud: by Keystone's id, else by name, else by the id of the request, which in one direction the partner has chosen.
+ * Of one cloud: by Keystone's id, else by name, else by the id of the request, which in one direction the partner has chosen. One that
+ * has ended by our clock alone is found, too, after those that are there.
  * @throws AllianceError project_not_found; bad_request where several have the name
  */
 export async function findProvision(
@@ -104,17 +110,22 @@ export async function findProvision(
   direction: ProvisionDirection,
   project: string,
 ): Promise<Provision> {
-  const all = await store.provisions.list({ direction, cloudId, states: presentStates });
-  const byId = all.find(({ projectId }) => projectId === project);
-  if (byId) return byId;
-  const named = all.filter(({ asked: { name } }) => name === project);
-  if (named.length > 1) {
-    const details = `${named.length} have this name: say which by the id of the project, or of its request.`;
-    throw new AllianceError('bad_request', { field: 'project', details });
-  }
-  const found = named[0] ?? all.find(({ requestId }) => requestId === project);
+  const found =
+    named(await store.provisions.list({ direction, cloudId, states: presentStates }), project) ??
+    named(await store.provisions.list({ direction, cloudId, states: ['expired'] }), project);
   if (!found) throw new AllianceError('project_not_found');
   return found;
+}
+
+function named(all: readonly Provision[], project: string): Provision | undefined {
+  const byId = all.find(({ projectId }) => projectId === project);
+  if (byId) return byId;
+  const byName = all.filter(({ asked: { name } }) => name === project);
+  if (byName.length > 1) {
+    const details = `${byName.length} have this name: say which by the id of the project, or of its request.`;
+    throw new AllianceError('bad_request', { field: 'project', details });
+  }
+  return byName[0] ?? all.find(({ requestId }) => requestId === project);
 }
 
 /**

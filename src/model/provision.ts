@@ -8,15 +8,20 @@ export type ProvisionDirection = (typeof provisionDirections)[number];
 
 /**
  *     creating -> active -> off -> removing -> removed
+ *     any of these but `removed` -> expired -> removed (of those that a partner made for us)
  *
  * `creating`: it counts already, but whether there is a project is not known yet. `off`: the trust in the partner has ended, the
- * project is switched off and waits for its removal. `removed` rows are kept for a while, so that a late repeat of a request makes no
- * second project.
+ * project is switched off and waits for its removal. `expired`: it is over by our clock, which may be wrong, and its partner has not said
+ * so; it can still be given back. `removed` and `expired` rows are kept for a while, so that a late repeat of a request makes no second
+ * project.
  */
-export type ProvisionState = 'creating' | 'active' | 'off' | 'removing' | 'removed';
+export type ProvisionState = 'creating' | 'active' | 'off' | 'removing' | 'expired' | 'removed';
 
 /** Of those that count: they exist, or may exist. */
 export const presentStates = ['creating', 'active', 'off', 'removing'] as const satisfies readonly ProvisionState[];
+
+/** Of those that do not count any more, and are remembered for a while. */
+export const endedStates = ['expired', 'removed'] as const satisfies readonly ProvisionState[];
 
 /** What was asked for, word for word: a repeat must ask for the same. */
 export interface ProvisionContent {
@@ -71,6 +76,10 @@ export function announcedFrom({ expiresAt, createdAt }: Pick<Provision, 'expires
   return expiresAt === null ? null : expiresAt - Math.min(provisionLimits.noticeMs, expiresAt - createdAt);
 }
 
+/** When it was announced to our people; null where it was not, or by a clock that was far ahead of what it shows now. */
+export const announcedAt = ({ noticedAt }: Pick<Provision, 'noticedAt'>, now: number): number | null =>
+  noticedAt !== null && noticedAt <= now + provisionLimits.noticeMs ? noticedAt : null;
+
 /** When it is removed; a broker that was down when it should have announced that does so late, and gives as much time as else. */
 export function removalOf(
   provision: Pick<Provision, 'direction' | 'expiresAt' | 'createdAt' | 'noticedAt'>,
@@ -97,7 +106,7 @@ export interface ProvisionQuery {
   readonly states?: readonly ProvisionState[] | undefined;
   /** Those that end at this time or earlier. */
   readonly endsBy?: number | undefined;
-  /** Those that nobody got anywhere with since. */
+  /** Those that nobody got anywhere with since, or only by a clock that was ahead. */
   readonly quietSince?: number | undefined;
   /** At most so many. */
   readonly limit?: number | undefined;
@@ -122,7 +131,7 @@ export interface Provisions {
   putBack(provisions: readonly Provision[]): Promise<Provision[]>;
   /** Says that somebody works on it, or has heard of it, now; false when it is not in that state any more. */
   touch(id: string, state?: 'creating' | 'active'): Promise<boolean>;
-  /** The project is there. Null when it is not `creating` any more. */
+  /** The project is there. Null when that is known already. */
   activate(
     id: string,
     project: { projectId: string; domainId: string; roles?: readonly string[]; expiresAt?: number | null },
@@ -137,7 +146,7 @@ export interface Provisions {
   beginRemoval(id: string, by: ProvisionActor): Promise<boolean>;
   /** It is gone. */
   endRemoval(id: string): Promise<void>;
-  /** One that a partner made for us is over: by its time, or because the partner says that it is not there. */
+  /** One that a partner made for us is over: by its time (`expired`), or because the partner says that it is not there (`removed`). */
   ended(id: string, outcome: 'expired' | 'gone'): Promise<boolean>;
   fail(id: string, error: string): Promise<void>;
   /** Projects of one user of a partner: only active ones that have not expired. */

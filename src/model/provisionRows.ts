@@ -10,20 +10,20 @@ import type { ProvisionRow, Tables } from './tables.ts';
 
 type Trx = Transaction<Tables>;
 
-/** Of each partner only so many removed ones are remembered, however fast it has them made and removed. */
-export async function forgetOldest(trx: Trx, { partnerUid, direction }: Provision): Promise<void> {
+/** Of each partner only so many in this state, an ended one, are remembered, however fast it has them made and removed. */
+export async function forgetOldest(trx: Trx, { partnerUid, direction, state }: Provision): Promise<void> {
   await trx
     .deleteFrom('provisions')
     .where('partner_uid', '=', partnerUid)
     .where('direction', '=', direction)
-    .where('state', '=', 'removed')
+    .where('state', '=', state)
     .where('id', 'not in', (eb) =>
       eb
         .selectFrom('provisions')
         .select('id')
         .where('partner_uid', '=', partnerUid)
         .where('direction', '=', direction)
-        .where('state', '=', 'removed')
+        .where('state', '=', state)
         .orderBy('updated_at', 'desc')
         .limit(provisionLimits.remembered),
     )

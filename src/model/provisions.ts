@@ -4,11 +4,14 @@ import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
 import { provisionLimits } from '../core/limits.ts';
 import type { Database } from './database.ts';
-import { type Provision, type ProvisionActor, type Provisions, presentStates } from './provision.ts';
+import { endedStates, type Provision, type ProvisionActor, type Provisions, presentStates } from './provision.ts';
 import { askedBy, forgetOldest, newProvision, record, toProvision, toRow } from './provisionRows.ts';
 import type { ProvisionRow, Tables } from './tables.ts';
 
 type Trx = Transaction<Tables>;
+
+/** States in which it may turn out that there is a project, or none: nobody here has learned it yet. */
+const learnedFrom = ['creating', 'expired'] as const satisfies readonly Provision['state'][];
 
 export function createProvisions(db: Database, clock: Clock): Provisions {
   /** Changes a row that is in one of these states, and records it; null when it is not. */
@@ -64,7 +67,8 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       if (cloudId !== undefined) rows = rows.where('cloud_id', '=', cloudId);
       if (states !== undefined) rows = rows.where('state', 'in', [...states]);
       if (endsBy !== undefined) rows = rows.where('expires_at', '<=', endsBy);
-      if (quietSince !== undefined) rows = rows.where('updated_at', '<=', quietSince);
+      if (quietSince !== undefined)
+        rows = rows.where((eb) => eb.or([eb('updated_at', '<=', quietSince), eb('updated_at', '>', clock.now())]));
       if (limit !== undefined) rows = rows.limit(limit);
       return (await rows.orderBy('created_at').orderBy('id').execute()).map(toProvision);
     },
@@ -115,7 +119,7 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
     activate: (id, { projectId, domainId, roles, expiresAt }) =>
       change(
         id,
-        ['creating'],
+        learnedFrom,
         {
           state: 'active',
           project_id: projectId,
@@ -128,7 +132,7 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
 
     abandon: (id, outcome, updatedAt) =>
       db.write(async (trx) => {
-        let rows = trx.deleteFrom('provisions').where('id', '=', id).where('state', '=', 'creating');
+        let rows = trx.deleteFrom('provisions').where('id', '=', id).where('state', 'in', learnedFrom);
         if (updatedAt !== undefined) rows = rows.where('updated_at', '=', updatedAt);
         const row = await rows.returningAll().executeTakeFirst();
         if (row) await record(trx, { outcome, actor: 'broker' }, toProvision(row), clock.now());
@@ -138,7 +142,7 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
     noticed: async (id) =>
       (await change(
         id,
-        ['active', 'off'],
+        presentStates,
         { noticed_at: clock.now() },
         { outcome: 'removal_announced', actor: 'broker' },
       )) !== null,
@@ -162,15 +166,19 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       }),
 
     beginRemoval: async (id, actor) =>
-      (await change(id, ['active', 'off'], { state: 'removing' }, { outcome: 'removal_began', actor })) !== null,
+      (await change(id, ['active', 'off', 'expired'], { state: 'removing' }, { outcome: 'removal_began', actor })) !==
+      null,
 
     endRemoval: async (id) => {
       const act = { outcome: 'removed', actor: 'broker' } as const;
       await change(id, ['removing'], { state: 'removed' }, act, forgetOldest);
     },
 
-    ended: async (id, outcome) =>
-      (await change(id, presentStates, { state: 'removed' }, { outcome, actor: 'broker' }, forgetOldest)) !== null,
+    ended: async (id, outcome) => {
+      const state = outcome === 'expired' ? 'expired' : 'removed';
+      const from = outcome === 'expired' ? presentStates : ([...presentStates, 'expired'] as const);
+      return (await change(id, from, { state }, { outcome, actor: 'broker' }, forgetOldest)) !== null;
+    },
 
     fail: async (id, error) => {
       // Not `updated_at`: that says when somebody last got somewhere.
@@ -211,7 +219,7 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
       db.write(async (trx) => {
         await trx
           .deleteFrom('provisions')
-          .where('state', '=', 'removed')
+          .where('state', 'in', endedStates)
           .where('updated_at', '<=', now - provisionLimits.rememberMs)
           .execute();
         // What we asked of a partner that is forgotten cannot be asked about any more.
@@ -227,7 +235,7 @@ export function createProvisions(db: Database, clock: Clock): Provisions {
 }
 
 /** One way only: what was on its way out stays there. */
-const stateOrder: readonly Provision['state'][] = [...presentStates, 'removed'];
+const stateOrder: readonly Provision['state'][] = [...presentStates, ...endedStates];
 
 async function putBack(trx: Trx, provision: Provision, now: number): Promise<boolean> {
   const { partnerUid, direction, requestId, state, updatedAt } = provision;

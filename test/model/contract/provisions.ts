@@ -71,7 +71,6 @@ export function describeProvisions(bench: Bench): void {
       const { provisions } = bench.store;
       const { id, updatedAt } = await reserve();
       expect(await provisions.beginRemoval(id, 'broker')).to.equal(false);
-      expect(await provisions.noticed(id)).to.equal(false);
       expect(await provisions.switchedOff(id, 1)).to.equal(false);
       bench.clock.advance(5);
       expect(await provisions.touch(id)).to.equal(true);
@@ -90,6 +89,8 @@ export function describeProvisions(bench: Bench): void {
       expect((await provisions.list({ states: ['removing'] }))[0]!.lastError).to.equal('keystone_unreachable');
       await provisions.endRemoval(id);
       expect((await provisions.list())[0]).to.deep.include({ state: 'removed', lastError: null });
+      expect(await provisions.noticed(id)).to.equal(false);
+      expect(await provisions.ended(id, 'expired')).to.equal(false);
       const passed = ['asked', 'provisioned', 'removal_announced', 'switched_off', 'removal_began', 'removed'];
       expect(await outcomes()).to.deep.equal(passed);
     });
@@ -151,9 +152,54 @@ export function describeProvisions(bench: Bench): void {
       expect(await provisions.touch(lasting.id, 'active')).to.equal(true);
       expect(await ids({ states: ['active'], quietSince: testStart })).to.deep.equal([had.id]);
       expect(await provisions.ended(had.id, 'gone')).to.equal(true);
-      expect(await ids({ states: ['removed'] })).to.have.members([asked.id, had.id]);
+      expect(await ids({ states: ['removed'] })).to.have.members([had.id]);
       expect((await outcomes()).slice(-2)).to.deep.equal(['expired', 'gone']);
+      // The clock was ahead when the other one was heard of.
+      bench.clock.advance(-3);
+      expect(await ids({ states: ['active'], quietSince: testStart - 9 })).to.deep.equal([lasting.id]);
     });
+
+    it('that have expired by our clock do not count, and can still turn out to be there, or not', async () => {
+      const { provisions } = bench.store;
+      const expire = async (requestId: string) => {
+        const { id } = await reserve({ direction: 'out', requestId }, 1);
+        expect(await provisions.noticed(id)).to.equal(true);
+        expect(await provisions.ended(id, 'expired')).to.equal(true);
+        return id;
+      };
+      const state = async (requestId: string) => (await provisions.find(east.uid, 'out', requestId))?.state;
+      const there = await expire('there');
+      expect((await provisions.activate(there, { projectId: 'p', domainId: 'd' }))!.state).to.equal('active');
+      expect(await provisions.ended(there, 'expired')).to.equal(true);
+      expect(await provisions.beginRemoval(there, 'operator')).to.equal(true);
+      await provisions.endRemoval(there);
+      expect(await state('there')).to.equal('removed');
+      expect(await provisions.ended(await expire('gone'), 'gone')).to.equal(true);
+      expect(await state('gone')).to.equal('removed');
+      expect(await provisions.abandon(await expire('unknown'), 'abandoned')).to.equal(true);
+      expect(await state('unknown')).to.equal(undefined);
+      await expire('late');
+      bench.clock.advance(provisionLimits.rememberMs - 1);
+      await provisions.prune(bench.clock.now());
+      expect(await state('late')).to.equal('expired');
+      bench.clock.advance(1);
+      await provisions.prune(bench.clock.now());
+      expect(await state('late')).to.equal(undefined);
+    });
+
+    it('that have expired are remembered in no larger number either, and push out none that were removed', async () => {
+      const { provisions } = bench.store;
+      const removed = await make({ direction: 'out' });
+      await provisions.ended(removed.id, 'gone');
+      for (let i = 0; i <= provisionLimits.remembered; i++) {
+        bench.clock.advance(1);
+        const { id } = await reserve({ direction: 'out', requestId: `n${i}` });
+        await provisions.ended(id, 'expired');
+      }
+      expect(await provisions.list({ states: ['expired'] })).to.have.length(provisionLimits.remembered);
+      expect(await provisions.find(east.uid, 'out', 'n0')).to.equal(null);
+      expect((await provisions.list({ states: ['removed'] })).map(({ id }) => id)).to.deep.equal([removed.id]);
+    }).timeout(20_000);
 
     it('say whom they were made for until they are gone', async () => {
       const { provisions } = bench.store;
