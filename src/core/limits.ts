@@ -414,8 +414,6 @@ export const provisionLimits = {
   graceMs: 7 * DAY,
   /** So long after we last heard of a project that a partner made for us we ask whether it is there; one at a time. */
   confirmMs: DAY,
-  /** One that is over by our clock counts as gone this long later, also where its partner does not say so; as long as `noticeMs`. */
-  presumedGoneMs: 3 * DAY,
   /** A request that was left half done is looked after this long after the last attempt. */
   healMs: MINUTE,
   /** And given up after this long, where no project came of it. */
@@ -477,8 +475,6 @@ export const auditLimits = {
   walkRows: 100_000,
   /** Nothing is removed unless a checkpoint shows that the clock stood so long ago where it should have; half of keep_days where that is less. */
   settleMs: 7 * DAY,
-  /** No checkpoint is signed while the last one is further ahead of the clock. */
-  aheadMs: MINUTE,
   /** What others can make happen as often as they like is recorded at most so often for each partner and outcome. */
   repeatMs: 10 * MINUTE,
   repeatsTracked: 10_000,
@@ -491,8 +487,6 @@ export const auditLimits = {
   /** What validations of one partner's tokens may take of the audit, those with access and those without each: 1.4 GB a day. */
   validationBytesPerS: 16 * KIB,
   validationBurstBytes: 32 * MIB,
-  /** Of that, for each of its users. */
-  validationUserShare: 1 / 8,
   /** What a record takes in the database beside its text. */
   rowBytes: 256,
   /** Names of the roles, and ids of the groups, of a foreign user: what goes beyond is cut. */
