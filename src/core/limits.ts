@@ -475,6 +475,8 @@ export const auditLimits = {
   walkRows: 100_000,
   /** Nothing is removed unless a checkpoint shows that the clock stood so long ago where it should have; half of keep_days where that is less. */
   settleMs: 7 * DAY,
+  /** No checkpoint is signed while the last one is further ahead of the clock. */
+  aheadMs: MINUTE,
   /** What others can make happen as often as they like is recorded at most so often for each partner and outcome. */
   repeatMs: 10 * MINUTE,
   repeatsTracked: 10_000,
@@ -487,6 +489,8 @@ export const auditLimits = {
   /** What validations of one partner's tokens may take of the audit, those with access and those without each: 1.4 GB a day. */
   validationBytesPerS: 16 * KIB,
   validationBurstBytes: 32 * MIB,
+  /** Of that, for each of its users. */
+  validationUserShare: 1 / 8,
   /** What a record takes in the database beside its text. */
   rowBytes: 256,
   /** Names of the roles, and ids of the groups, of a foreign user: what goes beyond is cut. */
