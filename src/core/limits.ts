@@ -378,7 +378,12 @@ export const revocationLimits = {
 
 /** Tokens by hash: those that were announced, and those that partners may ask about. */
 export const hintLimits = {
+  /** Of this cloud, that it was seen to issue; in memory and in the database. */
   ownTokens: 10_000,
+  /** Others of this cloud that partners have shown; in memory only. */
+  seenTokens: 10_000,
+  /** Stored ones that are opened before anybody else has a turn. */
+  openedAtOnce: 250,
   /** So long after their expiry own tokens are still known to be that: no less than Keystone validates them for who asks so. */
   keepExpiredMs: 2 * DAY,
   /** No token lives longer: of those from before it, nothing has to be known. */
@@ -414,6 +419,8 @@ export const provisionLimits = {
   graceMs: 7 * DAY,
   /** So long after we last heard of a project that a partner made for us we ask whether it is there; one at a time. */
   confirmMs: DAY,
+  /** One that is over by our clock counts as gone this long later, also where its partner does not say so; as long as `noticeMs`. */
+  presumedGoneMs: 3 * DAY,
   /** A request that was left half done is looked after this long after the last attempt. */
   healMs: MINUTE,
   /** And given up after this long, where no project came of it. */
@@ -471,8 +478,9 @@ export const auditLimits = {
   pageRows: 1000,
   /** Records that are verified, or removed, before anybody else has a turn. */
   turnRows: 200,
-  /** Older records that a running broker verifies again in each round of its audit task, until it is through and begins anew. */
+  /** Older records that a running broker verifies again in each round of its audit task, until it is through and begins anew: so many, or one share of all of them where that is more. */
   walkRows: 100_000,
+  walkRounds: 24,
   /** Nothing is removed unless a checkpoint shows that the clock stood so long ago where it should have; half of keep_days where that is less. */
   settleMs: 7 * DAY,
   /** No checkpoint is signed while the last one is further ahead of the clock. */
