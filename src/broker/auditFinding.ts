@@ -1,24 +1,30 @@
-/** What was last found wrong with our own audit, so that `alliance status` knows it without reading all of it. */
+/** What looks at our own audit found, for the next process and for `alliance status`, which does not read all of it. */
 import { z } from 'zod';
 import { type AuditBreak, auditFaults } from '../model/audit.ts';
 import type { Installation } from './installation.ts';
 
-const key = 'audit_finding';
 /** A number that somebody wrote into the database may be none. */
-const schema = z.object({ seq: z.number().catch(0), reason: z.enum(auditFaults), details: z.string() });
+const found = z.object({ seq: z.number().catch(0), reason: z.enum(auditFaults), details: z.string() });
+const schema = z.object({ at: z.number(), finding: found.nullable() });
 
-/** Null: all of it was read and is right. */
-export async function storeFinding({ store }: Pick<Installation, 'store'>, found: AuditBreak | null): Promise<void> {
-  const text = found && JSON.stringify(found);
-  if (text !== (await store.settings.get(key))) await store.settings.set(key, text);
+export interface KeptFinding {
+  /** When it was found. */
+  readonly at: number;
+  /** Null: what was looked at is right. */
+  readonly finding: AuditBreak | null;
 }
 
-/** What is not there, or is no finding, is none: the log and the metrics have it, too. */
-export async function storedFinding({ store }: Pick<Installation, 'store'>): Promise<AuditBreak | null> {
-  const text = await store.settings.get(key);
-  try {
-    return text === null ? null : schema.parse(JSON.parse(text));
-  } catch {
-    return null;
-  }
+export async function storeFinding(
+  installation: Pick<Installation, 'store' | 'clock'>,
+  finding: AuditBreak | null,
+): Promise<void> {
+  const { store, clock } = installation;
+  const before = (await keptFinding(installation))?.finding ?? null;
+  if (JSON.stringify(before) === JSON.stringify(finding)) return;
+  await store.audit.keepNote('finding', { at: clock.now(), finding });
+}
+
+/** What is not there, or is not ours, is none: the log and the metrics have it, too. */
+export async function keptFinding({ store }: Pick<Installation, 'store'>): Promise<KeptFinding | null> {
+  return schema.safeParse(await store.audit.noteOf('finding')).data ?? null;
 }

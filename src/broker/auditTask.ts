@@ -4,9 +4,10 @@ import { AllianceError } from '../core/errors.ts';
 import { auditLimits } from '../core/limits.ts';
 import type { AuditBreak, AuditHead, Seal, Witness } from '../model/audit.ts';
 import { asWitness } from '../model/auditCheck.ts';
-import { ownSeals, signRestores, witnessesOf } from './audit.ts';
-import { storedFinding, storeFinding } from './auditFinding.ts';
+import { ownSeals, signRestores } from './audit.ts';
+import { keptFinding, storeFinding } from './auditFinding.ts';
 import { cutAudit } from './auditRetention.ts';
+import { lookAgain, remembered, walkOn } from './auditWalk.ts';
 import type { Installation } from './installation.ts';
 
 /** What this process knows of the audit by itself; whoever writes to the database cannot change it. */
@@ -21,11 +22,11 @@ export interface AuditWatch {
   proving?: Promise<TimedHead | null> | undefined;
   /** What is wrong; absent: nobody has looked yet. */
   finding?: AuditBreak | null;
+  /** When that was found. */
+  foundAt?: number;
 }
 
 type TimedHead = AuditHead & { readonly at: number };
-
-const remembered = (head: AuditHead): Witness => ({ ...head, by: 'What this broker has verified before' });
 
 /** What is wrong with the records since this process last looked, at first since the last checkpoint. `known` are heads that they must lead to. */
 export async function verifyNew(
@@ -52,6 +53,7 @@ export async function isAuditWhole(installation: Installation, known: readonly W
 
 async function raise(installation: Installation, broken: AuditBreak): Promise<void> {
   installation.auditWatch.finding = broken;
+  installation.auditWatch.foundAt = installation.clock.now();
   installation.telemetry.refusal('checkpoint');
   installation.log.error({ ...broken }, 'Security: our audit is not whole.');
   await storeFinding(installation, broken);
@@ -113,19 +115,6 @@ export async function signAudit(installation: Installation): Promise<boolean> {
   return true;
 }
 
-/** The next of all records, as everybody who can tell knows them. True: the end was reached. */
-async function walkOn(installation: Installation, rows: number, signal?: AbortSignal): Promise<AuditBreak | boolean> {
-  const { store, auditWatch } = installation;
-  const isGenuine = await ownSeals(installation);
-  const witnesses = await witnessesOf(installation);
-  const passed = () => signal?.throwIfAborted();
-  const options = { isGenuine, witnesses, from: auditWatch.walked, rows, passed };
-  const { broken, head, records } = await store.audit.verify(options);
-  if (broken) return broken;
-  auditWatch.walked = records < rows ? undefined : remembered(head);
-  return records < rows;
-}
-
 /**
  * A round of the task. False: what is new is not whole, so partners must not be told of it. Where an older record is wrong, what is new
  * is signed and told all the same, or else whoever alters one record could alter all that come after; but nothing is removed. After the
@@ -137,15 +126,27 @@ export async function tendAudit(
 ): Promise<boolean> {
   const { auditWatch } = installation;
   if (!(await signAudit(installation))) return false;
-  auditWatch.finding ??= await storedFinding(installation);
-  const walked = await walkOn(installation, walkRows, signal);
-  if (typeof walked !== 'boolean') await raise(installation, walked);
-  else if (walked) {
+  await takeFinding(installation);
+  const { finding } = auditWatch;
+  const again = finding ? await lookAgain(installation, finding, signal) : null;
+  const walked = await walkOn(installation, { walkRows, signal });
+  const broken = again ?? (typeof walked === 'boolean' ? null : walked);
+  if (broken) await raise(installation, broken);
+  else if (finding || walked) {
     auditWatch.finding = null;
     await storeFinding(installation, null);
   }
   if (auditWatch.finding) return true;
-  const broken = await cutAudit(installation, signal);
-  if (broken) await raise(installation, broken);
+  const old = await cutAudit(installation, signal);
+  if (old) await raise(installation, old);
   return true;
+}
+
+/** What another process has found: before the start of this one, or since, as a command that has read all of it does. */
+async function takeFinding(installation: Installation): Promise<void> {
+  const { auditWatch } = installation;
+  const kept = await keptFinding(installation);
+  if (!kept) return;
+  if (auditWatch.finding && kept.at <= (auditWatch.foundAt ?? 0)) return;
+  if (kept.finding || auditWatch.finding) auditWatch.finding = kept.finding;
 }

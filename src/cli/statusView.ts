@@ -1,6 +1,6 @@
 /** What `alliance status` knows: this broker, its Keystone, its partners, and what of all that needs hands. */
 import { recentAlarms } from '../broker/audit.ts';
-import { storedFinding } from '../broker/auditFinding.ts';
+import { keptFinding } from '../broker/auditFinding.ts';
 import { checkpointAhead as findAhead, verifyNew } from '../broker/auditTask.ts';
 import { openKeystone } from '../broker/broker.ts';
 import type { Installation } from '../broker/installation.ts';
@@ -38,7 +38,7 @@ export async function lookAround(installation: Installation) {
     store.provisions.list({ states: presentStates, endsBy: now + provisionLimits.noticeMs }),
     store.audit.held(),
     // What is new costs little to read; of what is older it is known what was found last.
-    verifyNew(installation).then((broken) => broken ?? storedFinding(installation)),
+    verifyNew(installation).then((broken) => broken ?? keptFinding(installation).then((kept) => kept?.finding ?? null)),
   ]);
   const checkpointAhead = await findAhead(installation);
   const { identity, sequence } = view.current;

@@ -149,6 +149,9 @@ export interface VerifyOptions {
   readonly passed?: (head: AuditHead) => void;
 }
 
+/** `finding`: what was wrong last. `walked`: how far the slow look at all of it has come. */
+export type AuditNote = 'finding' | 'walked';
+
 export interface Audit {
   /**
    * For acts that are no transaction of the model: resolves once the record is stored, and only then may the act take effect. Many
@@ -174,6 +177,11 @@ export interface Audit {
   firstCheckpoint(time?: { readonly since: number; readonly before: number }): Promise<Seal | null>;
   /** The last that was signed no later than this. */
   checkpointBefore(at: number): Promise<Seal | null>;
+  /** The last one of a record with a smaller number. */
+  checkpointBelow(seq: number): Promise<Seal | null>;
+  /** What a look at the audit leaves for later ones, as only this cloud can. */
+  keepNote(note: AuditNote, content: object): Promise<void>;
+  noteOf(note: AuditNote): Promise<unknown>;
   addCheckpoint(checkpoint: NewCheckpoint): Promise<void>;
   /** Records of restores that this cloud may sign. */
   restores(): Promise<AuditHead[]>;

@@ -7,6 +7,7 @@ import type { PartnerUid } from '../core/ids.ts';
 import { auditLimits } from '../core/limits.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Audit, HeldCheckpoint, NewCheckpoint, Reception, Seal, SealKind } from './audit.ts';
+import { keepNote, readNote } from './auditNotes.ts';
 import { unsignedRestores } from './auditRestores.ts';
 import type { Database } from './database.ts';
 import type { AuditCheckpointRow, Tables } from './tables.ts';
@@ -37,6 +38,15 @@ export function createSeals(db: Database, clock: Clock, keyring: Keyring): Seals
       const seals = db.reader.selectFrom('audit_seals').selectAll().where('kind', '=', 'checkpoint');
       return (await seals.where('at', '<=', at).orderBy('seq', 'desc').limit(1).executeTakeFirst()) ?? null;
     },
+
+    checkpointBelow: async (seq) => {
+      const seals = db.reader.selectFrom('audit_seals').selectAll().where('kind', '=', 'checkpoint');
+      return (await seals.where('seq', '<', seq).orderBy('seq', 'desc').limit(1).executeTakeFirst()) ?? null;
+    },
+
+    keepNote: (note, content) => keepNote(db, keyring, note, content),
+
+    noteOf: (note) => readNote(db, keyring, note),
 
     addCheckpoint: (checkpoint) => addSeal({ kind: 'checkpoint', ...checkpoint }),
 

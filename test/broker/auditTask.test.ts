@@ -333,4 +333,55 @@ describe('the audit of a running broker', () => {
       2200,
     ]);
   });
+
+  describe('that is read slowly', () => {
+    const many = async (count: number) => {
+      await Promise.all(Array.from({ length: count }, () => installation.store.audit.append(auditEntry())));
+      await signAudit(installation);
+    };
+    const round = async (walkRows: number) => {
+      expect(await tendAudit(installation, { walkRows })).to.equal(true);
+      return installation.auditWatch.finding?.seq ?? null;
+    };
+    const repair = (seq: number) => db.prepare("update audit set outcome = 'accepted' where seq = ?").run(seq);
+
+    it('ends what was found once it is right again, however far the walk still has to go', async () => {
+      await many(2500);
+      alter(300);
+      expect([await round(200), await round(200), await round(200)]).to.deep.equal([null, 300, 300]);
+      repair(300);
+      await many(200);
+      expect(await round(200)).to.equal(null);
+      alter(100);
+      await run('audit verify');
+      expect(await round(200), 'as a command found it').to.equal(100);
+      repair(100);
+      await run('audit verify');
+      expect((await run('status')).code).to.equal(0);
+      expect(await round(200)).to.equal(null);
+    });
+
+    it('goes on after a restart where it was, by a note that only this broker can make', async () => {
+      await many(2500);
+      alter(2200);
+      const restarted = async () => {
+        await restart();
+        return round(1000);
+      };
+      expect([await restarted(), await restarted(), await restarted()]).to.deep.equal([null, null, 2200]);
+      repair(2200);
+      db.prepare("update settings set value = 'AAAA' where key = 'audit_note_walked'").run();
+      alter(100);
+      await restart();
+      expect(await round(1000), 'it begins anew').to.equal(100);
+    });
+
+    it('is read in a share of all in each round, so that it ends', async () => {
+      await many(7200);
+      await round(1);
+      expect(await installation.store.audit.noteOf('walked'))
+        .to.have.property('seq')
+        .that.is.at.least(300);
+    });
+  });
 });
