@@ -10,6 +10,7 @@ import { type SandboxKeystone, startSandboxKeystone } from '../../src/sandbox/ke
 import { createShiftedClock } from '../support/clock.ts';
 import { type Cloud, pairClouds, startCloud, stopClouds } from '../support/cloud.ts';
 import { rejection } from '../support/errors.ts';
+import { until } from '../support/until.ts';
 
 const minute = 60_000;
 
@@ -30,7 +31,7 @@ describe('requests for projects, whose answer is lost', function () {
     const pauses = { provisionMs: 3600_000, bundleMs: 3600_000, newPartnerMs: 3600_000, checkpointMs: 3600_000 };
     const env = {
       ALLIANCE_PARTNERS__WEST__PROVISION__PROJECTS: '2',
-      ALLIANCE_PARTNERS__WEST__PROVISION__ROLES: 'member',
+      ALLIANCE_PARTNERS__WEST__PROVISION__ROLES: 'member,ghost',
     };
     [east, west] = await Promise.all([
       startCloud({ cloudId: 'east', keystone, env, clock: clockAtEast, pauses }),
@@ -127,6 +128,21 @@ describe('requests for projects, whose answer is lost', function () {
     expect(await rows(west)).to.include('lost1 creating');
     await remove('other1');
     expect(await ask('lost1')).to.include({ state: 'active' });
+  });
+
+  it('are not forgotten by the first sending where another one is under way', async () => {
+    const asked = { ...content('twice'), roles: ['ghost'] };
+    const send = () => askForProject(west.installation, atWest, 'twice', asked);
+    keystone.faults.always('slow', { match: { path: /roles/ }, delayMs: 500 });
+    const refused = [rejection(send(), 'provision_refused')];
+    await until('the first one is under way', () => keystone.faults.hits > 0);
+    refused.push(rejection(send(), 'provision_refused'));
+    await Promise.all(refused);
+    expect(await rows(west)).to.deep.equal(['twice creating']);
+    keystone.faults.clear();
+    // Alone it is.
+    await rejection(askForProject(west.installation, atWest, 'once', { ...asked, name: 'once' }), 'provision_refused');
+    expect(await rows(west)).to.deep.equal(['twice creating']);
   });
 
   it('end where the partner says that it has removed what it made, or removes it', async () => {
