@@ -43,7 +43,7 @@ export function openFacade(
     localiser: localiser(),
     audit: store.audit,
     own: {
-      issued: (token, expiresAt) => notices.announce(token, expiresAt),
+      issued: (token) => notices.announce(token),
       revoked: () => revocations.poke(),
     },
     clock,

@@ -9,7 +9,7 @@ import type { CloudId, PartnerUid } from '../core/ids.ts';
 import { hintLimits } from '../core/limits.ts';
 import { equalBytes, hmacSha256, lengthPrefixed } from '../crypto/bytes.ts';
 import type { Partner } from '../model/partner.ts';
-import { idOf, keyOf, OwnTokens } from './ownTokens.ts';
+import { idOf, keyOf, type OwnToken, OwnTokens } from './ownTokens.ts';
 
 /** Hints that one partner may ask about, and when it last did. */
 interface Asker {
@@ -46,8 +46,8 @@ export class Hints {
   }
 
   /** A token that this cloud's Keystone has just issued, or that was seen and that it called valid. */
-  learn(token: string, expiresAt: number, how: 'issued' | 'seen'): void {
-    this.#own.learn(token, expiresAt, how);
+  learn(token: OwnToken, how: 'issued' | 'seen'): void {
+    this.#own.learn(token, how);
   }
 
   /** Whether it is known as this cloud's own, valid or not. */

@@ -10,6 +10,7 @@ import { hintLimits, revocationLimits as limits } from '../core/limits.ts';
 import type { Partner } from '../model/partner.ts';
 import { popToken, pushToken } from '../rproxy/tokens.ts';
 import type { Hints } from './hints.ts';
+import type { OwnToken } from './ownTokens.ts';
 import { isIssuedForm } from './routing/qualified.ts';
 
 interface Reader {
@@ -56,11 +57,11 @@ export class PartnerNotices {
   }
 
   /** This cloud has just issued the token. */
-  announce(token: string, expiresAt: number): void {
+  announce({ token, expiresAt, auditId }: OwnToken): void {
     const { hints, view, clock } = this.#options;
     // Nobody would ask about it.
     if (!isIssuedForm(token)) return;
-    hints.learn(token, expiresAt, 'issued');
+    hints.learn({ token, expiresAt, auditId }, 'issued');
     for (const [partner, reader] of this.#active()) {
       const { announceAt, announcements } = reader;
       if (announceAt === null || clock.now() - announceAt > limits.readerMs) continue;

@@ -1,8 +1,9 @@
 /**
  * Tokens of this cloud that the broker has seen, by what hints are made of, and whether those are all: then it may say of another token
- * that it is none. They outlive the process, sealed; a token itself is never kept.
+ * that it is none. Those that were issued here outlive the process, sealed, where that is said; a token itself is never kept.
  */
 import type { Clock } from '../core/clock.ts';
+import { Earliest } from '../core/earliest.ts';
 import { toAllianceError } from '../core/errors.ts';
 import { hintLimits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
@@ -15,7 +16,7 @@ export interface OwnTokensOptions {
   readonly kept?: { readonly store: Stored; readonly log: Logger };
   /** Whether the operator says that every login comes through this broker. */
   readonly allHere: () => boolean;
-  /** Instead of `hintLimits.ownTokens`. */
+  /** Instead of `hintLimits.ownTokens` and `hintLimits.seenTokens`. */
   readonly limit?: number;
 }
 
@@ -25,13 +26,60 @@ export interface OwnTokensListener {
   removed(id: string, key: Buffer): void;
 }
 
+/** What Keystone says of a token. */
+export interface OwnToken {
+  readonly token: string;
+  readonly expiresAt: number;
+  /** Its own; of those that it was made from there may be more. */
+  readonly auditId: string | undefined;
+}
+
 export const keyOf = (token: string): Buffer => sha256('alliance/1 token', token);
 export const idOf = (key: Buffer): string => key.toString('base64url');
+
+/** So many tokens and no more: those that end first go first. */
+class Shelf {
+  readonly #limit: number;
+  readonly #tokens = new Map<string, OwnTokenRecord>();
+  readonly #order = new Earliest<string>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get(id: string): OwnTokenRecord | undefined {
+    return this.#tokens.get(id);
+  }
+
+  /** One that is not here yet. Returns the one that had to go for it. */
+  add(id: string, token: OwnTokenRecord): OwnTokenRecord | undefined {
+    this.#tokens.set(id, token);
+    this.#order.push(token.expiresAt, id);
+    while (this.#tokens.size > this.#limit) {
+      const first = this.#order.pop()!;
+      const gone = this.#tokens.get(first);
+      if (this.#tokens.delete(first)) return gone;
+    }
+    return undefined;
+  }
+
+  delete(id: string): void {
+    this.#tokens.delete(id);
+  }
+
+  [Symbol.iterator](): Iterator<readonly [id: string, token: OwnTokenRecord]> {
+    return this.#tokens[Symbol.iterator]();
+  }
+}
 
 export class OwnTokens {
   readonly #options: OwnTokensOptions;
   readonly #limit: number;
-  readonly #tokens = new Map<string, OwnTokenRecord>();
+  readonly #issued: Shelf;
+  /** Apart: who shows us tokens is not to push out those that were issued here. */
+  readonly #seen: Shelf;
+  /** Of those that were issued here. */
+  readonly #auditIds = new Set<string>();
   #listener: OwnTokensListener | undefined;
   /** Until when there may be tokens of this cloud that are not among these, UTC. */
   #unsureTill: number;
@@ -43,6 +91,8 @@ export class OwnTokens {
   constructor(options: OwnTokensOptions) {
     this.#options = options;
     this.#limit = options.limit ?? hintLimits.ownTokens;
+    this.#issued = new Shelf(this.#limit);
+    this.#seen = new Shelf(options.limit ?? hintLimits.seenTokens);
     // Tokens from before this process, unless it reads of them.
     this.#unsureTill = options.kept ? options.clock.now() + hintLimits.lifeMs : 0;
   }
@@ -52,9 +102,9 @@ export class OwnTokens {
     const { kept, clock } = this.#options;
     if (!kept) return;
     const now = clock.now();
-    const { tokens, unsureTill } = await kept.store.takeUp(now - hintLimits.keepExpiredMs);
+    const { tokens, unsureTill } = await kept.store.takeUp(now - hintLimits.keepExpiredMs, this.#limit);
     this.#unsureTill = unsureTill ?? now + hintLimits.lifeMs;
-    for (const token of tokens) this.#add(token);
+    for (const token of tokens) if (!this.#issued.get(idOf(token.key))) this.#addIssued(token);
   }
 
   listen(listener: OwnTokensListener): void {
@@ -73,27 +123,29 @@ export class OwnTokens {
   }
 
   /** `seen`: it was issued before, and Keystone has called it valid. */
-  learn(token: string, expiresAt: number, how: 'issued' | 'seen'): void {
-    const { clock, kept } = this.#options;
-    const now = clock.now();
-    if (expiresAt <= now) return;
+  learn({ token, expiresAt, auditId }: OwnToken, how: 'issued' | 'seen'): void {
+    if (expiresAt <= this.#options.clock.now()) return;
     const key = keyOf(token);
-    const isNew = !this.#tokens.has(idOf(key));
-    if (isNew && how === 'seen' && this.knowsAll) {
-      this.#unsureTill = now + hintLimits.lifeMs;
-      kept?.log.error('A token of this cloud was issued past this broker, in spite of tokens.all_logins_here.');
+    const id = idOf(key);
+    if (this.#issued.get(id)) return;
+    const record = { key, expiresAt, auditId };
+    if (how === 'seen') {
+      this.#see(id, record);
+      return;
     }
-    this.#add({ key, expiresAt });
-    if (isNew) this.#save({ key, expiresAt });
+    this.#seen.delete(id);
+    this.#addIssued(record);
+    this.#save(record);
   }
 
-  [Symbol.iterator](): Iterator<readonly [id: string, token: OwnTokenRecord]> {
-    return this.#tokens[Symbol.iterator]();
+  *[Symbol.iterator](): IterableIterator<readonly [id: string, token: OwnTokenRecord]> {
+    yield* this.#issued;
+    yield* this.#seen;
   }
 
   /** Also for a while after its expiry. */
   get(id: string): OwnTokenRecord | undefined {
-    const known = this.#tokens.get(id);
+    const known = this.#issued.get(id) ?? this.#seen.get(id);
     return known && known.expiresAt + hintLimits.keepExpiredMs > this.#options.clock.now() ? known : undefined;
   }
 
@@ -109,27 +161,39 @@ export class OwnTokens {
     if (this.#unsaved.length === 0) await kept.store.leave(this.#unsureTill).catch(() => undefined);
   }
 
-  #add(token: OwnTokenRecord): void {
-    const id = idOf(token.key);
-    const isNew = !this.#tokens.delete(id);
-    this.#tokens.set(id, token);
-    if (isNew) this.#listener?.added(id, token.key);
-    if (this.#tokens.size > this.#limit) this.#forgetOne();
+  #addIssued(token: OwnTokenRecord): void {
+    if (token.auditId !== undefined) this.#auditIds.add(token.auditId);
+    const gone = this.#put(this.#issued, idOf(token.key), token);
+    if (!gone) return;
+    if (gone.auditId !== undefined) this.#auditIds.delete(gone.auditId);
+    this.#unsureTill = Math.max(this.#unsureTill, gone.expiresAt);
   }
 
-  /** Those that end first. */
-  #forgetOne(): void {
-    let first: readonly [string, OwnTokenRecord] | undefined;
-    for (const entry of this.#tokens) if (!first || entry[1].expiresAt < first[1].expiresAt) first = entry;
-    if (!first) return;
-    const [id, { key, expiresAt }] = first;
-    this.#tokens.delete(id);
-    this.#unsureTill = Math.max(this.#unsureTill, expiresAt);
-    this.#listener?.removed(id, key);
+  #see(id: string, token: OwnTokenRecord): void {
+    if (this.#seen.get(id)) return;
+    const { auditId } = token;
+    // One that was issued here may have a second text, which Keystone takes as well.
+    const isIssuedHere = auditId !== undefined && this.#auditIds.has(auditId);
+    if (!isIssuedHere && this.knowsAll) {
+      this.#unsureTill = this.#options.clock.now() + hintLimits.lifeMs;
+      const message = 'A token of this cloud was issued past this broker, in spite of tokens.all_logins_here.';
+      this.#options.kept?.log.error(message);
+    }
+    this.#put(this.#seen, id, token);
   }
 
+  /** Returns the one that had to go for it. */
+  #put(shelf: Shelf, id: string, token: OwnTokenRecord): OwnTokenRecord | undefined {
+    this.#listener?.added(id, token.key);
+    const gone = shelf.add(id, token);
+    if (gone) this.#listener?.removed(idOf(gone.key), gone.key);
+    return gone;
+  }
+
+  /** Nobody is told that these are all unless the operator says so: what is learnt until then nobody will look for. */
   #save(token: OwnTokenRecord): void {
-    if (!this.#options.kept) return;
+    const { kept, allHere } = this.#options;
+    if (!kept || !allHere()) return;
     this.#unsaved.push(token);
     if (this.#timer || this.#stopped) return;
     this.#timer = setTimeout(() => {
@@ -145,7 +209,7 @@ export class OwnTokens {
     if (!kept || batch.length === 0) return;
     this.#unsaved = [];
     try {
-      await kept.store.add(batch, clock.now() - hintLimits.keepExpiredMs);
+      await kept.store.add(batch, { since: clock.now() - hintLimits.keepExpiredMs, most: this.#limit });
     } catch (error) {
       // Beyond what is known at all, nothing waits; with something unsaved there is no orderly end.
       this.#unsaved = [...batch, ...this.#unsaved].slice(-this.#limit - 1);

@@ -198,12 +198,12 @@ describe('revoked in east, known in west', function () {
     // West asks for announcements with every question.
     await confirmed();
     const { notices } = east.broker.federation;
-    notices.announce(silent, Date.now() + 60_000);
+    notices.announce({ token: silent, expiresAt: Date.now() + 60_000, auditId: undefined });
     Object.assign(east.env, { ALLIANCE_PARTNERS__WEST__TELL_TOKENS: 'true' });
     await east.broker.reload();
     expect(federation.hints.whoAnnounced(token)).to.deep.equal([]);
     const partner = await until('the announcement', () => {
-      notices.announce(token, Date.now() + 60_000);
+      notices.announce({ token, expiresAt: Date.now() + 60_000, auditId: undefined });
       return federation.hints.whoAnnounced(token)[0];
     });
     expect(partner.cloudId).to.equal('east');

@@ -201,7 +201,7 @@ export async function openFacade(keystone: RunningKeystone, options: TestFacadeO
     },
     audit: { append, note },
     own: {
-      issued: (token, expiresAt) => doubles.own.push(`issued ${token} ${expiresAt}`),
+      issued: ({ token, expiresAt, auditId }) => doubles.own.push(`issued ${token} ${expiresAt} ${auditId}`),
       revoked: () => doubles.own.push('revoked'),
     },
     clock,

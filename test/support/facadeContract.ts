@@ -126,7 +126,8 @@ export function describeFacade(name: string, open: () => Promise<RunningKeystone
       own.length = 0;
       const issued = await facade.api.must('POST', '/auth/tokens', { body: login });
       const token = issued.headers.get('x-subject-token')!;
-      expect(own).to.deep.equal([`issued ${token} ${Date.parse(String(issued.at('token.expires_at')))}`]);
+      const expiresAt = Date.parse(String(issued.at('token.expires_at')));
+      expect(own).to.deep.equal([`issued ${token} ${expiresAt} ${issued.at('token.audit_ids.0')}`]);
       const revoke = (who: string) => facade.api.call('DELETE', '/auth/tokens', { token: who, subject: token });
       expect((await facade.api.call('GET', '/auth/tokens', { token: admin, subject: token })).status).to.equal(200);
       expect([(await revoke(admin)).status, (await revoke(admin)).status]).to.deep.equal([204, 404]);

@@ -223,7 +223,7 @@ export function createForeignWorld(names: readonly string[], cloudId = 'west'): 
   const claims = ({ partner, holds }: FakePartner, hint: Buffer, nonce: Buffer): { proof?: Buffer | undefined } => {
     const asker = { cloudId, uid: 'asker' } as unknown as Partner;
     const own = new Hints({ view: { ...view, cloudId: partner.cloudId } as TrustView, clock });
-    for (const token of holds) own.learn(token, clock.now() + 1000, 'issued');
+    for (const token of holds) own.learn({ token, expiresAt: clock.now() + 1000, auditId: undefined }, 'issued');
     return { proof: own.prove(hint, nonce, asker) };
   };
 

@@ -310,7 +310,7 @@ function hintRun(token: string, asker: Identity, asked: Identity): Json {
   const partner = { uid: asker.cloudId as string as PartnerUid, cloudId: asker.cloudId } as Partner;
   const view = { cloudId: asked.cloudId, partnerByUid: () => partner, stateOf: () => 'active' as const };
   const hints = new Hints({ view, clock: { now: () => vectorTime } });
-  hints.learn(token, vectorTime + 1, 'issued');
+  hints.learn({ token, expiresAt: vectorTime + 1, auditId: undefined }, 'issued');
   const nonce = labelled(`claim ${token}`, 32);
   const key = sha256('alliance/1 token', token);
   const hint = hmac(key, 'alliance/1 hint', L(asker.cloudId), L(asked.cloudId));

@@ -59,7 +59,7 @@ describe('hints', () => {
           const hint = asker.hintFor(asked, 'west', 'east');
           // The index is made at the first question, and kept up to date from then on.
           if (early) issuer.prove(hint, nonce, west);
-          for (const token of known) issuer.learn(token, later, 'issued');
+          for (const token of known) issuer.learn({ token, expiresAt: later, auditId: undefined }, 'issued');
           const proof = issuer.prove(hint, nonce, west);
           expect(proof !== undefined).to.equal(known.includes(asked));
           if (proof) expect(asker.verifyProof(asked, nonce, proof, east)).to.equal(true);
@@ -72,17 +72,17 @@ describe('hints', () => {
   it('of tokens that were pushed out, or expired long ago, are not proved; those that end first go first', () => {
     const { hints, clock } = hintsOf('east', [west], 2);
     const proves = (token: string) => hints.prove(hints.hintFor(token, 'west', 'east'), nonce, west) !== undefined;
-    for (const token of ['a', 'b']) hints.learn(token, later, 'issued');
+    for (const token of ['a', 'b']) hints.learn({ token, expiresAt: later, auditId: undefined }, 'issued');
     expect(['a', 'b'].map(proves)).to.deep.equal([true, true]);
-    hints.learn('c', later + 1, 'issued');
-    hints.learn('d', later + 1, 'issued');
+    hints.learn({ token: 'c', expiresAt: later + 1, auditId: undefined }, 'issued');
+    hints.learn({ token: 'd', expiresAt: later + 1, auditId: undefined }, 'issued');
     expect(['a', 'b', 'c', 'd'].map(proves)).to.deep.equal([false, false, true, true]);
     clock.advance(1001 + hintLimits.keepExpiredMs - 1);
     expect(proves('d'), 'expired').to.equal(true);
     expect(hints.isOwn('d')).to.equal(true);
     clock.advance(1);
     expect([proves('d'), hints.isOwn('d')]).to.deep.equal([false, false]);
-    hints.learn('e', testStart, 'issued');
+    hints.learn({ token: 'e', expiresAt: testStart, auditId: undefined }, 'issued');
     expect(proves('e')).to.equal(false);
   });
 
@@ -90,10 +90,10 @@ describe('hints', () => {
     const { hints, clock } = hintsOf('east', [west]);
     const far = testStart + 10 * hintLimits.askerMs;
     const proves = (token: string) => hints.prove(hints.hintFor(token, 'west', 'east'), nonce, west) !== undefined;
-    hints.learn('a', far, 'issued');
+    hints.learn({ token: 'a', expiresAt: far, auditId: undefined }, 'issued');
     expect(proves('a')).to.equal(true);
     clock.advance(hintLimits.askerMs + 1);
-    hints.learn('b', far, 'issued');
+    hints.learn({ token: 'b', expiresAt: far, auditId: undefined }, 'issued');
     expect(['a', 'b'].map(proves)).to.deep.equal([true, true]);
   });
 

@@ -6,6 +6,7 @@ import type { Upstream } from '../../lproxy/upstream.ts';
 import type { Audit } from '../../model/audit.ts';
 import type { ForeignTokens } from '../../token/foreign.ts';
 import type { Localiser } from '../../token/localise.ts';
+import type { OwnToken } from '../../token/ownTokens.ts';
 import type { Arrivals } from './bodies.ts';
 import type { Callers } from './callers.ts';
 import type { CallerHeaders } from './headers.ts';
@@ -15,8 +16,8 @@ import type { ValidationRecords } from './validations.ts';
 
 /** What the rest of the broker wants to hear of this cloud's own tokens. */
 export interface OwnTokens {
-  /** Keystone has just issued it. `expiresAt`: UTC epoch ms. */
-  issued(token: string, expiresAt: number): void;
+  /** Keystone has just issued it. */
+  issued(token: OwnToken): void;
   /** Keystone has just revoked one. */
   revoked(): void;
 }

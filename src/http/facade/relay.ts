@@ -99,6 +99,7 @@ export async function versions(facade: Facade, exchange: Exchange): Promise<void
 }
 
 const expiry = /"expires_at":\s*"([^"]+)"/;
+const firstAuditId = /"audit_ids":\s*\[\s*"([^"]+)"/;
 
 /** `POST /v3/auth/tokens`: Keystone logs in, and its catalog then leads to the facade. */
 export async function login(facade: Facade, exchange: Exchange): Promise<void> {
@@ -109,5 +110,6 @@ export async function login(facade: Facade, exchange: Exchange): Promise<void> {
   passRead(facade, exchange, answer, rewriteCatalog(text, facade.root));
   const token = headerOf(answer.headers, 'x-subject-token');
   const expiresAt = time.safeParse(expiry.exec(text)?.[1]);
-  if (token && expiresAt.success) facade.own.issued(token, expiresAt.data);
+  const auditId = firstAuditId.exec(text)?.[1];
+  if (token && expiresAt.success) facade.own.issued({ token, expiresAt: expiresAt.data, auditId });
 }

@@ -39,4 +39,5 @@ export async function up<T>(db: Kysely<T>, { binary }: ColumnTypes): Promise<voi
     .addColumn('key', binary, (c) => c.notNull())
     .addColumn('expires_at', 'bigint', (c) => c.notNull())
     .execute();
+  await schema.createIndex('own_tokens_end').on('own_tokens').columns(['expires_at', 'id']).execute();
 }

@@ -29,8 +29,9 @@ export const authenticate: PartnerHandler<'authenticate'> = async (context, argu
   }
 
   const { token, expiresAt } = issued;
-  softTokens.learn(token, { status: 'valid', expiresAt, checkedAt: clock.now(), facts: parseToken(issued.body) });
-  notices.announce(token, expiresAt);
+  const facts = parseToken(issued.body);
+  softTokens.learn(token, { status: 'valid', expiresAt, checkedAt: clock.now(), facts });
+  notices.announce({ token, expiresAt, auditId: facts.auditIds[0] });
   return new IssuedToken({ token: issued.token, expires_at: toInt64(issued.expiresAt), body: issued.body });
 };
 

@@ -24,7 +24,7 @@ export const validateTokenHard: PartnerHandler<'validateTokenHard'> = async (con
       return invalid(checkedAt);
     }
     softTokens.learn(token, { status: 'valid', expiresAt: answer.expiresAt, checkedAt, facts: answer.token });
-    hints.learn(token, answer.expiresAt, 'seen');
+    hints.learn({ token, expiresAt: answer.expiresAt, auditId: answer.token.auditIds[0] }, 'seen');
     return new TokenValidation({
       status: TokenStatus.VALID,
       expires_at: toInt64(answer.expiresAt),

@@ -21,7 +21,7 @@ describe('server/handlers/claimToken', () => {
   ] as const)
     it(`${what}: ${JSON.stringify(said)}, and a proof of what it knows`, async () => {
       const hints = new Hints({ view, clock, own: new OwnTokens({ clock, allHere: () => allHere }) });
-      hints.learn('known', clock.now() + 1000, 'issued');
+      hints.learn({ token: 'known', expiresAt: clock.now() + 1000, auditId: undefined }, 'issued');
       const context = { hints, clock, rates: { partners: new Rates(10) } } as unknown as ServerContext;
       const claim = async (token: string) => {
         const request = new TokenClaimRequest({ hint: hints.hintFor(token, 'west', 'east'), nonce: Buffer.alloc(32) });

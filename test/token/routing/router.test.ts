@@ -69,7 +69,10 @@ describe('token/routing/router', () => {
     it('is none that was issued here, whatever a partner called its own', async () => {
       issue('east', 'gAAAAAtoken');
       await prove('east', 'gAAAAAtoken');
-      world.hints.learn('gAAAAAtoken', world.clock.now() + 3_600_000, 'issued');
+      world.hints.learn(
+        { token: 'gAAAAAtoken', expiresAt: world.clock.now() + 3_600_000, auditId: undefined },
+        'issued',
+      );
       expect(isForeign('gAAAAAtoken')).to.equal(false);
     });
 
@@ -422,7 +425,7 @@ describe('token/routing/router', () => {
 
     it('are brought to nobody when they were issued here, also after their end', () =>
       nobodyHears('t', () => {
-        world.hints.learn('t', world.clock.now() + 1000, 'issued');
+        world.hints.learn({ token: 't', expiresAt: world.clock.now() + 1000, auditId: undefined }, 'issued');
         world.clock.pass(2000);
       }));
 
@@ -541,7 +544,7 @@ describe('token/routing/router', () => {
         world.tokens = { ...tokenSettings, ...(given.tokens as object) };
         world.tokenKeys = names.map((name, i) => storedKey(keys[i]!, of(name).partner));
         world.own = ownSigners({ token: 'gAAAAAB-opaque', keys: [ownKey], complete: true });
-        world.hints.learn('ours-1', world.clock.now() + 1000, 'issued');
+        world.hints.learn({ token: 'ours-1', expiresAt: world.clock.now() + 1000, auditId: undefined }, 'issued');
         world.local!.add('ours-2');
         names.forEach((name, i) => {
           const { states, roles, away, unsure } = given;
