@@ -3,8 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { expect } from 'chai';
+import { initHome } from '../src/broker/init.ts';
+import { openInstallation } from '../src/broker/installation.ts';
+import { createLogger } from '../src/core/log.ts';
 import { alliancePath, runAlliance, startAlliance } from './support/alliance.ts';
+import { auditEntry } from './support/audit.ts';
 import { temporaryDirectory } from './support/directory.ts';
 import { checked } from './support/jsonSchema.ts';
 import { projectPath } from './support/project.ts';
@@ -80,6 +85,29 @@ describe('main', function () {
     expect(inShell(`"$@" > '${file}' && "$@" >> '${file}'`, 'completion', 'bash').status).to.equal(0);
     const { stdout } = inShell('"$@"', 'completion', 'bash');
     expect(readFileSync(file, 'utf8')).to.equal(stdout + stdout);
+  });
+
+  it('a reader that has gone changes no exit code, and a result that is cut off is no success', async function () {
+    if (process.platform !== 'linux') return this.skip();
+    const home = directory.file('east');
+    await initHome({ home, env: {}, cloudId: 'east', advertise: ['tls://east.example:9443'] });
+    const installation = await openInstallation({ home, env: {}, log: createLogger({ level: 'silent' }) });
+    await Promise.all(Array.from({ length: 1000 }, () => installation.store.audit.append(auditEntry())));
+    await installation.close();
+    const piped = (reader: string, ...args: string[]) => {
+      const script = `"$@" | ${reader}; exit "\${PIPESTATUS[0]}"`;
+      const { status, stderr } = inShell(script, '--home', home, ...args);
+      return [status, stderr];
+    };
+    expect(piped('true', 'status'), 'all is well').to.deep.equal([0, '']);
+    expect(piped('true', 'audit', 'export')).to.deep.equal([141, '']);
+    expect(piped('head -1 > /dev/null', 'audit', 'export')).to.deep.equal([141, '']);
+    expect(piped('cat > /dev/null', 'audit', 'export')).to.deep.equal([0, '']);
+    const db = new Sqlite(join(home, 'alliance.db'));
+    db.exec("update audit set outcome = 'denied' where seq = 7");
+    db.close();
+    for (const args of [['audit', 'verify'], ['audit', 'verify', '--json'], ['status']])
+      expect(piped('true', ...args), args.join(' ')).to.deep.equal([1, '']);
   });
 
   it('errors that nobody takes leave the exit code', function () {

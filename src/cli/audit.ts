@@ -1,5 +1,6 @@
 /** `alliance audit list, verify, export` */
 import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { type AuditRange, type AuditReport, ownSeals, verifyAudit } from '../broker/audit.ts';
 import { type Answers, askPartners } from '../broker/auditExchange.ts';
@@ -12,7 +13,7 @@ import { type AuditKind, type AuditQuery, type AuditRecord, auditKinds } from '.
 import { exportedRecord, exportedSeal, verifyFile } from './auditFile.ts';
 import { type AuditView, describeRecords, describeReport, exitOf, viewRecord, viewReport } from './auditView.ts';
 import { type Cli, exits } from './cli.ts';
-import { usageError } from './failure.ts';
+import { ReaderGone, usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
 import { jsonText } from './text.ts';
 import { parseCount, parseSince } from './values.ts';
@@ -174,6 +175,9 @@ async function exportAll(cli: Cli, installation: Installation, filter: Filter): 
     page = await audit.list({ ...query, after: page.at(-1)!.seq });
   }
   if (end) await writeLine(cli, exportedSeal(end));
+  // That nobody took the last line is known a turn later.
+  await setImmediate();
+  assertRead(cli);
   if (isSigned || !whole) return exits.done;
   const details = isUntimely ? 'The clock is behind the last checkpoint, so none was signed.' : broken?.details;
   throw new AllianceError('audit_broken', details === undefined ? {} : { details });
@@ -182,6 +186,16 @@ async function exportAll(cli: Cli, installation: Installation, filter: Filter): 
 const isRestore = ({ kind, outcome }: AuditRecord): boolean => kind === 'configuration' && outcome === 'restored';
 
 /** Waits for a slow reader, so that only one page is ever in memory. */
-async function writeLine({ world: { stdout } }: Cli, value: object): Promise<void> {
-  if (!stdout.write(`${jsonText(value)}\n`)) await once(stdout, 'drain');
+async function writeLine(cli: Cli, value: object): Promise<void> {
+  const { stdout } = cli.world;
+  assertRead(cli);
+  if (stdout.write(`${jsonText(value)}\n`)) return;
+  await once(stdout, 'drain').catch((thrown: unknown) => {
+    assertRead(cli);
+    throw thrown;
+  });
+}
+
+function assertRead({ world }: Cli): void {
+  if (world.isReaderGone?.()) throw new ReaderGone();
 }

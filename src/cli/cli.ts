@@ -16,12 +16,14 @@ export interface World {
   readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;
-  /** From now on the process goes on when nobody reads its stdout any more. */
+  /** From now on the process goes on when its stdout takes no more. */
   readonly outliveReader?: () => void;
+  /** Whether nobody reads stdout any more. */
+  readonly isReaderGone?: () => boolean;
 }
 
-/** Exit codes, everywhere the same. */
-export const exits = { done: 0, failed: 1, usage: 2, partly: 3, interrupted: 130 } as const;
+/** Exit codes, everywhere the same. The last two are those that shells give to what a signal ends: SIGINT and SIGPIPE. */
+export const exits = { done: 0, failed: 1, usage: 2, partly: 3, interrupted: 130, unread: 141 } as const;
 
 interface GlobalOptions {
   readonly home?: string;

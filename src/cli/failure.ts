@@ -14,9 +14,13 @@ export const usageError = (details: string, field?: string): AllianceError =>
 /** What is thrown to end the process after Ctrl-C, when nothing is left to say. */
 export class Interrupted extends Error {}
 
+/** What is thrown to end a command whose result nobody reads to its end. */
+export class ReaderGone extends Error {}
+
 /** Reports and returns the exit code. `typed` is what commander wrote to stderr for people, such as the help of a group. */
 export function reportFailure(cli: Cli, thrown: unknown, typed: string): number {
   if (thrown instanceof Interrupted) return exits.interrupted;
+  if (thrown instanceof ReaderGone) return exits.unread;
   if (thrown instanceof CommanderError) {
     if (thrown.exitCode === 0) return exits.done;
     const isHelp = thrown.code === 'commander.help';

@@ -3,7 +3,7 @@ import { fstatSync, writeFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
-import { Cli, exits, type Output, type World } from './cli.ts';
+import { Cli, type Output, type World } from './cli.ts';
 import { reportFailure } from './failure.ts';
 
 /**
@@ -25,13 +25,18 @@ export function openOutput(stream: Output & { readonly fd: number }): Output {
 }
 
 /**
- * The same world, in which a standard output that takes no more ends the process: with an error, or quietly where its reader has seen
- * enough (`alliance partner list | head -1`).
+ * The same world, in which a standard output that takes no more ends the process with an error. A reader that has gone (`alliance status |
+ * grep -q ...`) ends nothing: what came of the command is told by its exit code, and others may wait for that.
  */
 export function guardOutput(world: World, end: (code: number) => void): World {
   let outlives = false;
+  let isReaderGone = false;
   world.stdout.on('error', (cause: NodeJS.ErrnoException) => {
-    const code = cause.code === 'EPIPE' ? exits.done : report(world, cause);
+    if (cause.code === 'EPIPE') {
+      isReaderGone = true;
+      return;
+    }
+    const code = report(world, cause);
     if (!outlives) end(code);
   });
   // Whom should it be told? The exit code still says it.
@@ -41,6 +46,7 @@ export function guardOutput(world: World, end: (code: number) => void): World {
     outliveReader: () => {
       outlives = true;
     },
+    isReaderGone: () => isReaderGone,
   };
 }
 
