@@ -8,10 +8,6 @@ interface Due<V> {
 export class Earliest<V> {
   readonly #heap: Due<V>[] = [];
 
-  get size(): number {
-    return this.#heap.length;
-  }
-
   push(at: number, value: V): void {
     const heap = this.#heap;
     let place = heap.push({ at, value }) - 1;
