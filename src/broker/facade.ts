@@ -49,5 +49,6 @@ export function openFacade(
     clock,
     log,
     telemetry,
+    limits: { connectionsPerAddress: config.facade.connectionsPerAddress },
   });
 }

@@ -9,6 +9,7 @@ import { type CloudId, parseCloudId } from './ids.ts';
 import {
   auditLimits,
   connectionLimits,
+  facadeLimits,
   keystoneLimits,
   pairingLimits,
   partnerLimits,
@@ -188,6 +189,9 @@ const facade = z.strictObject({
     .describe('URL that services reach it by, as the catalog is to tell it; made of `facade.listen` when not given.'),
   certificate_file: text().optional().describe('PEM certificate chain, for HTTPS. Goes with `facade.key_file`.'),
   key_file: text().optional().describe('PEM private key of that certificate.'),
+  connections_per_address: count(facadeLimits.connectionsPerAddress).describe(
+    'Connections from one address, such as that of a proxy; beyond it an idle one is closed for each new one.',
+  ),
 });
 
 const tokens = z.strictObject({

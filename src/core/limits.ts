@@ -550,6 +550,8 @@ export const facadeLimits = {
   checkEveryMs: SECOND,
   /** More than all requests that there is room for: one of them is always idle. */
   connections: 6144,
+  /** Of one address, which may be a proxy for many. */
+  connectionsPerAddress: 1024,
   /**
    * Room for requests: questions about tokens by callers that Keystone knows, and by others; what waits for partners; everything else. One
    * address, or one partner and of that one caller, has half of what others have left. Half a thousand about one token are no attack.

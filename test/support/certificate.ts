@@ -1,5 +1,5 @@
 /** Self-signed certificates of any key and any dates, for tests of what we accept. */
-import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { generalizedTime, oid, sequence, tlv, utcTime } from './der.ts';
 
 export interface CertificateOptions {
@@ -54,3 +54,12 @@ const time = (ms: number): Buffer => (ms < Date.UTC(2050, 0) ? utcTime(ms) : gen
 
 /** 2.999.1, of the arc for examples. */
 const privateExtension = (bytes: number): Buffer => sequence(oid('883701'), tlv(0x04, Buffer.alloc(bytes)));
+
+/** A new key and its certificate, as servers want them. */
+export const certified = (name: string) => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return {
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    cert: toPem(makeCertificate({ privateKey, commonNames: [name] })),
+  };
+};

@@ -42,10 +42,13 @@ function routeOf({ request, target: { path } }: Exchange): readonly [Route, Hand
 const isAboutToken = (route: Route): boolean => route === 'validate' || route === 'revoke';
 
 /** Room for it among its like; undefined where its sender has his share already. */
-function roomFor({ shares, callers }: Facade, { request, headers }: Exchange, route: Route): (() => void) | undefined {
+function roomFor(facade: Facade, { request, headers }: Exchange, route: Route): (() => void) | undefined {
+  const { shares, callers, connections } = facade;
   const place = placeOf(request);
   if (!isAboutToken(route)) return shares.handed.take(`${route} ${place}`);
-  return (callers.isMet(credentialsOf(headers)) ? shares.known : shares.strangers).take(place);
+  if (!callers.isMet(credentialsOf(headers))) return shares.strangers.take(place);
+  connections.meet(request.socket);
+  return shares.known.take(place);
 }
 
 /** Until it is answered, and the answer has been taken. */

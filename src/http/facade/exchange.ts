@@ -9,6 +9,7 @@ import type { Localiser } from '../../token/localise.ts';
 import type { OwnToken } from '../../token/ownTokens.ts';
 import type { Arrivals } from './bodies.ts';
 import type { Callers } from './callers.ts';
+import type { Connections } from './connections.ts';
 import type { CallerHeaders } from './headers.ts';
 import type { Shares } from './shares.ts';
 import type { Target } from './target.ts';
@@ -32,6 +33,7 @@ export interface Facade {
    * what waits for partners; and everything else.
    */
   readonly shares: Readonly<Record<'known' | 'strangers' | 'foreign' | 'handed', Shares>>;
+  readonly connections: Connections;
   readonly callers: Callers;
   readonly foreign: ForeignTokens;
   readonly localiser: Localiser;

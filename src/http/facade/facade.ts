@@ -20,6 +20,7 @@ import type { ForeignTokens } from '../../token/foreign.ts';
 import type { Localiser } from '../../token/localise.ts';
 import { Arrivals } from './bodies.ts';
 import { Callers } from './callers.ts';
+import { Connections } from './connections.ts';
 import { dispatch } from './dispatch.ts';
 import type { Facade, OwnTokens } from './exchange.ts';
 import { assertOtherAddress, probeKeystone, rootOf } from './self.ts';
@@ -31,6 +32,7 @@ export type FacadeLimits = Widened<
   Pick<
     typeof facadeLimits,
     | 'connections'
+    | 'connectionsPerAddress'
     | 'knownInFlight'
     | 'strangersInFlight'
     | 'foreignInFlight'
@@ -160,6 +162,7 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
         foreign: new Shares(limits.foreignInFlight),
         handed: new Shares(limits.handedInFlight),
       },
+      connections: new Connections({ perAddress: limits.connectionsPerAddress, total: limits.connections }, telemetry),
       callers,
       foreign,
       localiser,
@@ -183,10 +186,13 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
 }
 
 function serve(server: Server | TlsServer, facade: Facade, limits: FacadeLimits): void {
-  server.maxConnections = limits.connections;
+  const { connections } = facade;
   server.timeout = limits.idleTimeoutMs;
+  server.on('connection', (socket) => connections.admit(socket));
   server.on('request', (request, response) => {
+    const end = connections.begin(request.socket);
     response.once('close', () => {
+      end();
       // A connection that is kept alive is idle only now, and nobody else ends it.
       if (!server.listening) setImmediate(() => server.closeIdleConnections());
     });

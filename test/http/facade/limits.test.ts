@@ -76,19 +76,6 @@ describe('facade: bounds', () => {
     await once(socket, 'close');
   });
 
-  it('takes so many connections and no more', async () => {
-    const started = await open({ limits: { connections: 2 } });
-    const [first, second] = [await dial(started), await dial(started)];
-    const third = await dial(started);
-    await once(third, 'close');
-    first.destroy();
-    second.destroy();
-    await until('room for another', async () => {
-      const answer = await fetch(`${started.url}/v3`).catch(() => undefined);
-      return answer?.status === 200;
-    });
-  });
-
   it('takes so many requests of one address at a time, and says 503 to more', async () => {
     const waiting: (() => void)[] = [];
     const started = await before3((_request, response) => waiting.push(() => response.end('{}')), {

@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { request } from 'node:https';
 import { expect } from 'chai';
 import { silentLogger } from '../../../src/core/log.ts';
@@ -6,19 +5,11 @@ import { assertOtherAddress, rootOf } from '../../../src/http/facade/self.ts';
 import { createKeystone } from '../../../src/lproxy/keystone.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../../../src/sandbox/keystone.ts';
 import { findFreePort } from '../../../src/server/freePort.ts';
-import { makeCertificate, toPem } from '../../support/certificate.ts';
+import { certified } from '../../support/certificate.ts';
 
 import { refusal, rejection } from '../../support/errors.ts';
 import { openFacade, sendRaw, statusOf } from '../../support/facade.ts';
 import { inDefault } from '../../support/keystoneApi.ts';
-
-const certified = (name: string) => {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return {
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    cert: toPem(makeCertificate({ privateKey, commonNames: [name] })),
-  };
-};
 
 describe('facade: where it stands', () => {
   let keystone: SandboxKeystone;
