@@ -1,6 +1,6 @@
 /** What looks at our own audit found, for the next process and for `alliance status`, which does not read all of it. */
 import { z } from 'zod';
-import { type AuditBreak, auditFaults } from '../model/audit.ts';
+import { type AuditBreak, type AuditEntry, auditFaults } from '../model/audit.ts';
 import type { Installation } from './installation.ts';
 
 /** A number that somebody wrote into the database may be none. */
@@ -14,6 +14,7 @@ export interface KeptFinding {
   readonly finding: AuditBreak | null;
 }
 
+/** With a record of what was found, and of its end, so that an alarm that has gone is known to have been there. */
 export async function storeFinding(
   installation: Pick<Installation, 'store' | 'clock'>,
   finding: AuditBreak | null,
@@ -22,6 +23,19 @@ export async function storeFinding(
   const before = (await keptFinding(installation))?.finding ?? null;
   if (JSON.stringify(before) === JSON.stringify(finding)) return;
   await store.audit.keepNote('finding', { at: clock.now(), finding });
+  const { seq, reason, details } = (finding ?? before)!;
+  const entry: AuditEntry = {
+    kind: 'configuration',
+    actor: 'broker',
+    partner: null,
+    subject: String(seq),
+    outcome: finding ? 'audit_broken' : 'audit_mended',
+    rule: null,
+    requestId: null,
+    details: { reason, details },
+  };
+  // An audit may be broken so that it takes no record; then the log and the note have it.
+  await store.audit.append(entry).catch(() => undefined);
 }
 
 /** What is not there, or is not ours, is none: the log and the metrics have it, too. */

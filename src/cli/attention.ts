@@ -97,7 +97,7 @@ export function attentionOf(seen: Seen): Attention[] {
     add(
       'audit',
       `Our audit is not whole, record ${auditBreak.seq} is ${auditBreak.reason}: ${auditBreak.details}`,
-      'Run `alliance audit verify`, and compare with the checkpoints in the log.',
+      'Run `alliance audit verify`, and go on as docs/audit.md says, "When the audit is not whole".',
     );
   if (checkpointAhead)
     add(

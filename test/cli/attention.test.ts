@@ -50,6 +50,7 @@ describe('cli/attention', () => {
     const [one, ...more] = attentionOf({ ...quiet, auditBreak });
     expect(more).to.deep.equal([]);
     expect(one).to.include({ kind: 'audit', partner: null });
+    expect(one!.remedy).to.contain('When the audit is not whole');
     expect(one!.message).to.equal('Our audit is not whole, record 5 is altered: Record 5 is not as it was written.');
   });
 

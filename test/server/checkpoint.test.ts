@@ -69,8 +69,8 @@ describe('exchangeCheckpoint', () => {
     const { installation } = cloud;
     await installation.store.audit.append(auditEntry());
     const db = new Sqlite(join(cloud.home, 'alliance.db'));
-    const set = (outcome: string) =>
-      db.prepare('update audit set outcome = ? where seq = (select max(seq) from audit)').run(outcome);
+    const { seq } = await installation.store.audit.head();
+    const set = (outcome: string) => db.prepare('update audit set outcome = ? where seq = ?').run(outcome, seq);
     try {
       set('denied');
       await rejection(send(), 'overloaded');
