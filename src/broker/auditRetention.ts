@@ -56,7 +56,7 @@ export async function cutAudit(installation: Installation, signal?: AbortSignal)
  * When somebody last heard of a record up to this one that was new to it then. That it repeats what it has known for long says nothing,
  * or else a partner that we cannot tell anything would stop retention for ever.
  */
-export function lastNewsOf(till: number, witnesses: readonly Witness[]): number {
+function lastNewsOf(till: number, witnesses: readonly Witness[]): number {
   let last = Number.NEGATIVE_INFINITY;
   const known = new Map<string, number>();
   const said = witnesses.flatMap(({ at, ...witness }) => (at === undefined ? [] : [{ ...witness, at }]));

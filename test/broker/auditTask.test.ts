@@ -306,6 +306,25 @@ describe('the audit of a running broker', () => {
     expect((await attention())[0], 'as a command found it').to.equal(1);
   });
 
+  it('is whole again after the restore of a backup from before', async () => {
+    await append(5);
+    await signAudit(installation);
+    expect((await run(`backup ${directory.file('before.backup')}`)).code).to.equal(0);
+    await append(5);
+    alter(9);
+    expect(await tendAudit(installation)).to.equal(false);
+    expect((await run(`backup ${directory.file('broken.backup')}`)).code, 'what is broken can be kept').to.equal(0);
+    await installation.close();
+    const { code, stderr } = await run(`restore ${directory.file('before.backup')} --force`);
+    expect(code, stderr).to.equal(0);
+    await start();
+    expect(await tendAudit(installation)).to.equal(true);
+    expect(installation.auditWatch.finding).to.equal(null);
+    const { stdout, code: verified } = await run('audit verify');
+    expect(verified, stdout).to.equal(0);
+    expect(stdout).to.match(/numbers \d+ to \d+ are lost by a restore/);
+  });
+
   it('lets the broker stop between two turns, and goes on after the next start', async () => {
     await append(5);
     await live(20);
