@@ -150,6 +150,23 @@ describe('http/facade/shares', () => {
       await Promise.all(asked);
     });
 
+    it('500 who ask about one token at a time have room, whether Keystone knows the caller yet or not', async () => {
+      facade = await openFacade(keystone);
+      for (const subject of ['a1.east.first', 'a1.east.second']) {
+        let answer = (): void => undefined;
+        const answered = new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+        facade.doubles.verdict = answered.then(() => validVerdict()) as never;
+        facade.doubles.asked.length = 0;
+        const all = Promise.all(Array.from({ length: 500 }, () => validate(subject)));
+        const asked = () => facade.doubles.asked.filter((each) => each.startsWith('validate')).length;
+        await until('all questions', () => asked() === 500, 10_000);
+        answer();
+        expect(new Set((await all).map(({ status }) => status))).to.deep.equal(new Set([200]));
+      }
+    });
+
     it('strangers leave room for callers that Keystone knows, and those of one address for those of others', async () => {
       const held: (() => void)[] = [];
       const web = await startWebServer(({ headers }, response) => {
