@@ -100,6 +100,7 @@ export function middlewareCases(setting: () => Setting): void {
       'a mangled one of this cloud': mangled(await federation.west.login('wes', 'guests')),
       'a foreign one that nobody says whose it is': fernet,
       'a mangled one': `a1.east.${mangled(fernet)}`,
+      'another spelling of one': `a1.east.${fernet}====`,
       'one with another signature': mangled(jws),
       'one of another cloud than it says': `a1.east2.${fernet}`,
       'one of a cloud that is no partner': `a1.north.${fernet}`,
