@@ -25,12 +25,6 @@ interface Known {
   readonly checkedAt: number;
 }
 
-/** What Keystone knows a caller by; undefined where it is more than this facade can tell apart. */
-export function credentialsOf({ passed, values }: Pick<CallerHeaders, 'passed' | 'values'>): string | undefined {
-  if (values.has('x-service-token') || headerOf(passed, 'authorization') !== undefined) return undefined;
-  return values.get('x-auth-token') ?? '';
-}
-
 interface Refused {
   readonly answer: Answer;
   /** By the monotonic clock. */
@@ -67,7 +61,7 @@ export class Callers {
     const id = this.#idOf(token);
     const known = this.#fresh(id);
     if (known) return known;
-    const answer = this.#refusal(id);
+    const answer = this.refusalOf(id);
     return answer ? { kind: 'refused', answer } : this.#askOnce(id, token);
   }
 
@@ -90,39 +84,37 @@ export class Callers {
     return !!token && this.#fresh(this.#idOf(token)) !== undefined;
   }
 
+  /** Stands for what Keystone knows a caller by; undefined where that is more than his token. */
+  whoIs({ passed, values }: Pick<CallerHeaders, 'passed' | 'values'>): string | undefined {
+    if (values.has('x-service-token') || headerOf(passed, 'authorization') !== undefined) return undefined;
+    return this.#idOf(values.get('x-auth-token') ?? '');
+  }
+
   /** Whether Keystone knew the caller within the last minutes: it decides what room there is for him, and gives no right. */
-  isMet(credentials: string | undefined): boolean {
-    if (!credentials) return false;
-    const metAt = this.#met.get(this.#idOf(credentials));
+  isMet(who: string | undefined): boolean {
+    const metAt = who === undefined ? undefined : this.#met.get(who);
     return metAt !== undefined && this.#now() - metAt < facadeLimits.metMs;
   }
 
   /** What Keystone said a moment ago to the same caller, if it was that it does not know him: strangers do not cost it each time. */
-  refusalOf(credentials: string | undefined): Answer | undefined {
-    return credentials === undefined ? undefined : this.#refusal(this.#idOf(credentials));
+  refusalOf(who: string | undefined): Answer | undefined {
+    const refused = who === undefined ? undefined : this.#refused.get(who);
+    return refused && this.#now() - refused.refusedAt < facadeLimits.refusedMs ? refused.answer : undefined;
   }
 
   /** What Keystone has just answered to a question of this caller's about a token. */
-  learn(credentials: string | undefined, answer: UpstreamAnswer, body: Buffer): void {
-    if (credentials !== undefined) this.#learn(this.#idOf(credentials), answer, body);
-  }
-
-  #learn(id: string, { status, headers }: Pick<UpstreamAnswer, 'status' | 'headers'>, body: Buffer): void {
+  learn(who: string | undefined, { status, headers }: Pick<UpstreamAnswer, 'status' | 'headers'>, body: Buffer): void {
+    if (who === undefined) return;
     if (status === 200 || status === 204 || status === 403 || status === 404) {
-      this.#met.set(id, this.#now());
+      this.#met.set(who, this.#now());
       return;
     }
     const text = status === 401 ? body.toString() : '';
     if (!isKeystoneError(text, 401)) return;
     // It may be a fault of Keystone's if it knew him until now: then it has to say so twice.
-    if (this.#met.get(id) === undefined)
-      this.#refused.set(id, { answer: asGiven({ status, headers, text }), refusedAt: this.#now() });
-    this.#met.delete(id);
-  }
-
-  #refusal(id: string): Answer | undefined {
-    const refused = this.#refused.get(id);
-    return refused && this.#now() - refused.refusedAt < facadeLimits.refusedMs ? refused.answer : undefined;
+    if (this.#met.get(who) === undefined)
+      this.#refused.set(who, { answer: asGiven({ status, headers, text }), refusedAt: this.#now() });
+    this.#met.delete(who);
   }
 
   #now(): number {
@@ -154,7 +146,7 @@ export class Callers {
     let answer = await this.#probe(token, own);
     // Our own token may be gone at Keystone before its time.
     if (answer.status === 404) answer = await this.#probe(token, await keystone.ownToken(own));
-    this.#learn(id, answer, answer.body);
+    this.learn(id, answer, answer.body);
     if (answer.status === 401 || answer.status === 403) return { kind: 'refused', answer: asGiven(answer) };
     if (answer.status !== 200) throw unforeseen(answer.status);
     const named = await keystone.validateToken(token, { catalog: false });

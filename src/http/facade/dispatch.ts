@@ -17,7 +17,6 @@ import {
   writeAnswer,
 } from './answers.ts';
 import { placeOf } from './bodies.ts';
-import { credentialsOf } from './callers.ts';
 import type { Exchange, Facade, Route } from './exchange.ts';
 import { readCallerHeaders } from './headers.ts';
 import { login, relay, versions } from './relay.ts';
@@ -42,11 +41,11 @@ function routeOf({ request, target: { path } }: Exchange): readonly [Route, Hand
 const isAboutToken = (route: Route): boolean => route === 'validate' || route === 'revoke';
 
 /** Room for it among its like; undefined where its sender has his share already. */
-function roomFor(facade: Facade, { request, headers }: Exchange, route: Route): (() => void) | undefined {
+function roomFor(facade: Facade, { request, who }: Exchange, route: Route): (() => void) | undefined {
   const { shares, callers, connections } = facade;
   const place = placeOf(request);
   if (!isAboutToken(route)) return shares.handed.take(`${route} ${place}`);
-  if (!callers.isMet(credentialsOf(headers))) return shares.strangers.take(place);
+  if (!callers.isMet(who)) return shares.strangers.take(place);
   connections.meet(request.socket);
   return shares.known.take(place);
 }
@@ -73,13 +72,13 @@ function refusalOf(facade: Facade, exchange: Exchange, route: Route): Answer | u
     return unauthorised(facade.root);
   // Where it is no question about a token, Keystone would read a partner's token as one of its own.
   if (!isAboutToken(route)) return isForeign(subjectOf(exchange)) ? notFound : undefined;
-  return facade.callers.refusalOf(credentialsOf(exchange.headers));
+  return facade.callers.refusalOf(exchange.who);
 }
 
 function read(request: IncomingMessage, response: ServerResponse, requestId: string): Exchange | undefined {
   const target = parseTarget(request.url ?? '');
   const headers = readCallerHeaders(request.rawHeaders);
-  return target && headers && { request, response, target, headers, requestId, leave: () => undefined };
+  return target && headers && { request, response, target, headers, requestId, who: undefined, leave: () => undefined };
 }
 
 /** Answers one request; never throws. */
@@ -99,6 +98,7 @@ export async function dispatch(facade: Facade, request: IncomingMessage, respons
     else if (!exchange) answer(refusedTarget);
     else {
       const [name, handle] = routeOf(exchange);
+      if (isAboutToken(name)) exchange.who = facade.callers.whoIs(exchange.headers);
       const refusal = refusalOf(facade, exchange, name);
       if (refusal) answer(refusal);
       else {

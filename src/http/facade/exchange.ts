@@ -58,6 +58,8 @@ export interface Exchange {
   readonly headers: CallerHeaders;
   /** As in `x-openstack-request-id`. */
   readonly requestId: string;
+  /** Stands for the caller of a question about a token, as `Callers.whoIs` says. */
+  who: string | undefined;
   /** Gives back the room that it has had from the beginning. */
   leave: () => void;
 }

@@ -6,7 +6,7 @@ import { isKeystoneError } from '../../lproxy/keystoneBodies.ts';
 import type { UpstreamAnswer } from '../../lproxy/upstream.ts';
 import type { Recognised } from '../../token/foreign.ts';
 import { type Answer, tooMany, writeAnswer } from './answers.ts';
-import { type Caller, credentialsOf } from './callers.ts';
+import type { Caller } from './callers.ts';
 import { answerForeign, type Whose } from './decide.ts';
 import type { Exchange, Facade } from './exchange.ts';
 import { headerOf } from './headers.ts';
@@ -113,7 +113,7 @@ async function localFirst(facade: Facade, exchange: Exchange, matter: Matter): P
   const local = await ask(facade, exchange, { over: 'tokens', plain: true });
   if (exchange.request.method === 'DELETE' && local.status === 204) facade.own.revoked();
   const body = await readAnswer(local, local.status === 404 ? facadeLimits.errorBytes : facadeLimits.answerBytes);
-  facade.callers.learn(credentialsOf(exchange.headers), local, body);
+  facade.callers.learn(exchange.who, local, body);
   const isOpen = local.status === 404 && subject !== '' && isUnknown(exchange, local, body);
   const answer = isOpen ? await afterLocal(facade, exchange, matter) : undefined;
   if (answer) give(facade, exchange, answer);
