@@ -168,7 +168,7 @@ describe('token calls of a partner', () => {
     it('a revocation counts although the question waited in line while another was answered', async () => {
       const token = await login();
       const [hits, match] = [keystone.faults.hits, { method: 'GET', path: /auth.tokens/ }];
-      keystone.faults.next('slow', { count: partnerLimits.keystoneConcurrency, delayMs: 400, match });
+      keystone.faults.next('slow', { count: partnerLimits.keystoneConcurrency, delayMs: 2000, match });
       const others = Array.from({ length: partnerLimits.keystoneConcurrency }, () => hard('forged'));
       await until('they are with Keystone', () => keystone.faults.hits - hits === others.length);
       const waiting = hard(token);
