@@ -30,6 +30,7 @@ export class ClientPool {
   readonly #call: Next<OutboundCall>;
   readonly #own: OwnAddresses;
   #allow: readonly string[];
+  #closed = false;
 
   constructor(options: ClientPoolOptions) {
     this.#options = options;
@@ -66,7 +67,7 @@ export class ClientPool {
   }
 
   /** A channel to the partner; with `renew`, on a new session. */
-  open(partner: Partner, renew = false): Promise<Channel> {
+  async open(partner: Partner, renew = false): Promise<Channel> {
     return this.#clientFor(partner).open(renew);
   }
 
@@ -84,7 +85,9 @@ export class ClientPool {
     return createDialPolicy({ allow: this.#allow, ownAddresses: () => this.#own.read() });
   }
 
+  /** For good: whoever calls from then on hears `shutting_down`, and nothing is dialled that nobody would end. */
   close(): void {
+    this.#closed = true;
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
   }
@@ -92,6 +95,7 @@ export class ClientPool {
   #clientFor({ uid }: Partner): PartnerClient {
     const known = this.#clients.get(uid);
     if (known) return known;
+    if (this.#closed) throw new AllianceError('shutting_down');
     const client = new PartnerClient({
       ...this.#options,
       policy: { check: (host, address) => this.policy().check(host, address) },
