@@ -549,16 +549,18 @@ export const facadeLimits = {
   /** How often the time-outs above are looked at. */
   checkEveryMs: SECOND,
   /** More than all requests that there is room for: one of them is always idle. */
-  connections: 6144,
+  connections: 8192,
   /** Of one address, which may be a proxy for many. */
   connectionsPerAddress: 1024,
   /**
-   * Room for requests: questions about tokens by callers that Keystone knows, and by others; what waits for partners; everything else. One
+   * Room for requests: questions about tokens by callers that Keystone knows, and by others; what waits for partners; what is remembered
+   * of partners' tokens, which the mapping may have to look things up for; everything else. One
    * address, or one partner and of that one caller, has half of what others have left. Half a thousand about one token are no attack.
    */
   knownInFlight: 1024,
   strangersInFlight: 1024,
   foreignInFlight: 2048,
+  rememberedInFlight: 2048,
   handedInFlight: 576,
   /** To Keystone, for each kind of request: questions about tokens, logins, and everything else. */
   upstreamConnections: 64,

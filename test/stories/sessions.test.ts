@@ -236,6 +236,16 @@ describe('sessions', () => {
     });
   });
 
+  it('a pool that was closed dials nobody, however late it is asked', async () => {
+    await start();
+    const { pool } = await west.openSecond();
+    pool.close();
+    const before = await east.metric('alliance_channels', { direction: 'in' });
+    await rejection(ping(pool, 'west', atWest), 'shutting_down');
+    await rejection(pool.open(atWest), 'shutting_down');
+    expect(await east.metric('alliance_channels', { direction: 'in' })).to.equal(before);
+  });
+
   it('a broker that stops leaves nothing open', async () => {
     await start();
     await west.stopBroker();

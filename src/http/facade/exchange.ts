@@ -30,9 +30,9 @@ export interface Facade {
   readonly arrivals: { readonly whole: Arrivals; readonly streamed: Arrivals };
   /**
    * Room for requests, each of which has its place in one of them: questions about tokens by callers that Keystone knows, and by others;
-   * what waits for partners; and everything else.
+   * what waits for partners, and what is remembered of their tokens; and everything else.
    */
-  readonly shares: Readonly<Record<'known' | 'strangers' | 'foreign' | 'handed', Shares>>;
+  readonly shares: Readonly<Record<'known' | 'strangers' | 'foreign' | 'remembered' | 'handed', Shares>>;
   readonly connections: Connections;
   readonly callers: Callers;
   readonly foreign: ForeignTokens;

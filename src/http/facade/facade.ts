@@ -36,6 +36,7 @@ export type FacadeLimits = Widened<
     | 'knownInFlight'
     | 'strangersInFlight'
     | 'foreignInFlight'
+    | 'rememberedInFlight'
     | 'handedInFlight'
     | 'upstreamConnections'
     | 'headersTimeoutMs'
@@ -160,6 +161,7 @@ export async function startFacade(options: FacadeOptions): Promise<FacadeFace> {
         known: new Shares(limits.knownInFlight),
         strangers: new Shares(limits.strangersInFlight),
         foreign: new Shares(limits.foreignInFlight),
+        remembered: new Shares(limits.rememberedInFlight),
         handed: new Shares(limits.handedInFlight),
       },
       connections: new Connections({ perAddress: limits.connectionsPerAddress, total: limits.connections }, telemetry),

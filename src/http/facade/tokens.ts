@@ -12,6 +12,7 @@ import type { Exchange, Facade } from './exchange.ts';
 import { headerOf } from './headers.ts';
 import { ask, passRead, readAnswer } from './relay.ts';
 import { revokeForeign } from './revoke.ts';
+import type { Shares } from './shares.ts';
 
 /** What Keystone takes for true in a query (oslo's bool_from_string). */
 const isTrue = (word: string | null): boolean => /^\s*(1|t|true|on|y|yes)\s*$/i.test(word ?? '');
@@ -41,12 +42,12 @@ function give({ mark }: Facade, { request, response, requestId }: Exchange, answ
  * somebody sends to one service, keep others from theirs. Undefined where the share is used up.
  */
 async function waitFor<T>(
-  { shares }: Facade,
+  room: Shares,
   exchange: Exchange,
   [whom, { user }]: readonly [string, May],
   work: () => Promise<T>,
 ): Promise<T | undefined> {
-  const leave = shares.foreign.take(whom, user.id);
+  const leave = room.take(whom, user.id);
   if (!leave) return undefined;
   // Nor does what waits here take any more of the room for this cloud's own tokens.
   exchange.leave();
@@ -57,9 +58,12 @@ const isFound = (whose: Whose): whose is Recognised => whose !== 'unusable' && !
 
 async function answerOf(facade: Facade, exchange: Exchange, matter: Matter, whose: Whose, caller: May) {
   const answer = () => matter.act(whose, caller);
-  // Where nobody is waited for, nobody has to have room for it.
-  if (!isFound(whose) || matter.isReady(whose)) return answer();
-  return (await waitFor(facade, exchange, [whose.partner.uid, caller], answer)) ?? tooMany;
+  if (!isFound(whose)) return answer();
+  // What is remembered waits for no partner, so questions that do take none of its room. But it may wait for this cloud's Keystone, for
+  // what the mapping looks up.
+  const { foreign, remembered } = facade.shares;
+  const room = matter.isReady(whose) ? remembered : foreign;
+  return (await waitFor(room, exchange, [whose.partner.uid, caller], answer)) ?? tooMany;
 }
 
 /** Whether Keystone itself says that there is no such token, and not, say, a proxy that there is no such page. */
@@ -88,7 +92,7 @@ async function afterLocal(facade: Facade, exchange: Exchange, matter: Matter): P
     return { whose: await foreign.recogniseLast(subject, last).catch(toAllianceError) };
   };
   const known = recall(facade, subject);
-  const found = known ? { whose: known } : await waitFor(facade, exchange, ['search', caller], search);
+  const found = known ? { whose: known } : await waitFor(facade.shares.foreign, exchange, ['search', caller], search);
   if (!found) return tooMany;
   return found.whose && answerOf(facade, exchange, matter, found.whose, caller);
 }

@@ -8,6 +8,8 @@ const word = /^[A-Za-z0-9_-]+$/;
 const prefix = 'a1.';
 /** Of all tokens of Fernet before the year 2106: its version, and half of a time. */
 const fernet = 'gAAAAA';
+/** `{"`, as the header of every JWS begins: dots within a token of Fernet, which Python skips, make no JWS of it. */
+const jws = 'eyJ';
 /** By what is left of base64url beyond its last four characters: with which one it ends where no bit is over. */
 const lastOf = ['', undefined, 'AQgw', 'AEIMQUYcgkosw048'] as const;
 
@@ -35,7 +37,7 @@ export function isIssuedForm(token: string): boolean {
   if (token.startsWith(fernet)) return isCanonical(token);
   if (!token.includes('.')) return word.test(token);
   const parts = token.split('.', 4);
-  return parts.length === 3 && parts.every(isCanonical);
+  return parts.length === 3 && token.startsWith(jws) && parts.every(isCanonical);
 }
 
 export interface QualifiedToken {

@@ -136,6 +136,26 @@ describe('http/facade/shares', () => {
       await Promise.all(asked);
     });
 
+    it('answers that are remembered take none of the room for this cloud’s own tokens, however long the mapping looks things up', async () => {
+      facade = await openFacade(keystone, { limits: { knownInFlight: 8 } });
+      for (const _ of [1, 2]) expect((await validate(service)).status).to.equal(200);
+      facade.doubles.local = new Promise(() => undefined) as never;
+      for (let n = 0; n < 6; n++) {
+        facade.doubles.remembered.add(`cached${n}`);
+        const before = facade.doubles.asked.length;
+        const lost = new AbortController();
+        void fetch(`${facade.url}/v3/auth/tokens`, {
+          headers: { 'x-auth-token': service, 'x-subject-token': `a1.east.cached${n}` },
+          signal: lost.signal,
+        }).catch(() => undefined);
+        ends.push(() => lost.abort());
+        await until('the look-up', () =>
+          facade.doubles.asked.slice(before).some((each) => each.startsWith('localise')),
+        );
+      }
+      expect((await validate(service)).status).to.equal(200);
+    });
+
     it('garbage that one caller brings in a partner’s name leaves room for other callers', async () => {
       facade = await openFacade(keystone, { limits: { foreignInFlight: 32 } });
       const own = createKeystoneApi(keystone.url);
