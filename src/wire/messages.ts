@@ -60,7 +60,7 @@ export function encodeCall<M extends MethodName>(w: CompactWriter, seqid: number
   const { Args, argumentName, argumentShape } = codecOf(method);
   const type = methodFacts(method).oneway ? MessageType.oneway : MessageType.call;
   writeFrame(w, method, type, seqid, 'bad_request', () => {
-    writeChecked(w, new Args(argumentName === undefined ? undefined : { [argumentName]: arg }), argumentShape);
+    writeChecked(w, argumentName === undefined ? new Args() : holding(Args, argumentName, arg), argumentShape);
   });
 }
 
@@ -69,7 +69,7 @@ export function encodeResult<M extends MethodName>(w: CompactWriter, seqid: numb
   const { Result, resultShape, isVoid } = codecOf(method);
   writeFrame(w, method, MessageType.reply, seqid, 'internal', () => {
     if (!isVoid && (value === undefined || value === null)) throw malformed('The result is missing.');
-    writeChecked(w, resultOf(Result, value), resultShape);
+    writeChecked(w, holding(Result, 'success', value), resultShape);
   });
 }
 
@@ -100,11 +100,11 @@ export function encodeUnknownMethod(w: CompactWriter, seqid: number, name: strin
 }
 
 /** Generated constructors copy what they are given; a struct of ours is written as it is. */
-function resultOf(Result: StructClass, value: unknown): Struct {
-  if (typeof (value as Partial<Struct> | undefined)?.write !== 'function') return new Result({ success: value });
-  const result = new Result();
-  result.success = value;
-  return result;
+function holding(Class: StructClass, name: string, value: unknown): Struct {
+  if (typeof (value as Partial<Struct> | undefined)?.write !== 'function') return new Class({ [name]: value });
+  const struct = new Class();
+  struct[name] = value;
+  return struct;
 }
 
 function writeChecked(w: CompactWriter, struct: Struct, shape: StructShape): void {
