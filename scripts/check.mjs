@@ -22,6 +22,7 @@ function suite() {
     '--no-config',
     '--timeout=20000',
     '--forbid-only',
+    '--retries=1',
     '--parallel',
     '--jobs=3',
   ];

@@ -119,7 +119,7 @@ describe('trust', () => {
     expect(await endTrust(east.installation, atEast, 'revoked')).to.deep.equal({ told: false });
     expect((await east.partner('west')).noticePending).to.equal('revoked');
     await west.startBroker();
-    await until('west knows', async () => (await west.partner('east')).revokedBy === 'partner', 6000);
+    await until('west knows', async () => (await west.partner('east')).revokedBy === 'partner', 16_000);
     await until('east knows that', async () => (await east.partner('west')).noticePending === null);
   });
 
@@ -137,7 +137,7 @@ describe('trust', () => {
     west.env.ALLIANCE_LIMITS__UNAUTHENTICATED_BURST = '1';
     await west.startBroker();
     const refused = () => west.metric('alliance_refusals_total', { reason: 'rate' });
-    await until('a notice was refused', async () => (await refused()) > 0, 6000);
+    await until('a notice was refused', async () => (await refused()) > 0, 16_000);
     expect((await removed()).length).to.equal(1);
     clock.advance(60_000);
     await until(
@@ -146,7 +146,7 @@ describe('trust', () => {
         clock.advance(2000);
         return (await west.partner('east')).revokedBy === 'partner';
       },
-      6000,
+      16_000,
     );
     await until('east has forgotten', async () => (await removed()).length === 0);
   });

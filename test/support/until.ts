@@ -7,7 +7,7 @@ const pauseMs = 10;
 export async function until<T>(
   what: string,
   ask: () => T | Promise<T>,
-  timeoutMs = 5000,
+  timeoutMs = 12_000,
 ): Promise<Exclude<T, undefined | null | false | 0 | ''>> {
   const giveUpAt = performance.now() + timeoutMs;
   for (;;) {
