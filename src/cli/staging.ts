@@ -39,5 +39,7 @@ function isOwn(path: string): boolean {
 function removeIfPossible(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true });
-  } catch {}
+  } catch {
+    // The next start tries again.
+  }
 }

@@ -55,6 +55,7 @@ describe('a partner that lies', () => {
       return { ...answer, pkiData: Buffer.from(JSON.stringify(payload)).toString('base64url') };
     };
     let first: Ticket | undefined;
+    let repeats = false;
     const lies: [what: string, lie: (answer: Ticket, request: Ticket) => Ticket, name: ErrorName][] = [
       [
         'a signature of nothing',
@@ -84,16 +85,18 @@ describe('a partner that lies', () => {
         'an answer to an earlier request',
         (answer) => {
           first ??= answer;
-          return first;
+          return repeats ? first : answer;
         },
         'ticket_refused',
       ],
     ];
     for (const [what, lie, name] of lies)
       it(`${what} leaves no trace`, async () => {
-        first = undefined;
+        [first, repeats] = [undefined, false];
         const { partner, methods } = await meet({ ticket: lie });
+        // Only from here on: what the broker asks by itself may have come before, and its answer would be the earlier one.
         if (what.includes('earlier')) await pool().open(partner, true);
+        repeats = true;
         const before = await sessionsWith(partner.uid);
         await rejection(pool().open(partner, true), name);
         expect(await sessionsWith(partner.uid)).to.have.length(before.length);
