@@ -11,6 +11,24 @@ import { createTestClock, createTestFile, newPartner, type TestFile, testKeyring
 const full = 2;
 const normal = 1;
 
+/** Notes by which face of the database something is written. */
+function watching() {
+  const used: string[] = [];
+  const watched = (face: Database, name: string, light = face.light): Database => ({
+    ...face,
+    light,
+    write: (work) => {
+      used.push(name);
+      return face.write(work);
+    },
+    get writer() {
+      used.push(name);
+      return face.writer;
+    },
+  });
+  return { used, watched };
+}
+
 describe('durability', () => {
   const clock = createTestClock();
   let file: TestFile;
@@ -51,19 +69,8 @@ describe('durability', () => {
   });
 
   it('trust is written to the disk, notes are not', async () => {
-    const used: string[] = [];
-    const watched = (face: Database, name: string): Database => ({
-      ...face,
-      write: (work) => {
-        used.push(name);
-        return face.write(work);
-      },
-      get writer() {
-        used.push(name);
-        return face.writer;
-      },
-    });
-    const partners = createPartners({ ...watched(db, 'disk'), light: watched(db.light, 'light') }, clock);
+    const { used, watched } = watching();
+    const partners = createPartners(watched(db, 'disk', watched(db.light, 'light')), clock);
     const { uid } = await partners.add(newPartner('east'));
     used.length = 0;
     const usedBy = async (act: () => Promise<unknown>) => {
@@ -79,19 +86,7 @@ describe('durability', () => {
   });
 
   it('records of the audit are notes until their head is signed', async () => {
-    const used: string[] = [];
-    const watched = (face: Database, name: string, light = face.light): Database => ({
-      ...face,
-      light,
-      write: (work) => {
-        used.push(name);
-        return face.write(work);
-      },
-      get writer() {
-        used.push(name);
-        return face.writer;
-      },
-    });
+    const { used, watched } = watching();
     const audit = createAudit(watched(db, 'disk', watched(db.light, 'light')), clock, testKeyring);
     await audit.append(auditEntry());
     expect(used.splice(0)).to.deep.equal(['light']);
