@@ -1,11 +1,12 @@
 /** `alliance init`: a home directory with key, certificate, key-encryption key, configuration and database. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { type Config, loadConfig } from '../core/config.ts';
 import { sampleConfig } from '../core/configSample.ts';
 import { parseEndpoint } from '../core/endpoint.ts';
+import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
 import { parseCloudId } from '../core/ids.ts';
 import { createWhole, giveToOwner, makeDirectory } from '../core/wholeFile.ts';
@@ -34,6 +35,17 @@ export interface Initialised {
   readonly advertise: readonly string[];
 }
 
+/** Throws `configuration` where there can be none. */
+export function makeHome(home: string): void {
+  try {
+    makeDirectory(home);
+  } catch (cause) {
+    const details = `The home directory ${home} cannot be made (${errnoOf(cause)}).`;
+    const remedy = 'Name a directory that this user may make, by --home or ALLIANCE_HOME.';
+    throw new AllianceError('configuration', { field: 'home', details, remedy, cause });
+  }
+}
+
 /**
  * Each step is left as it is when a killed run had done it; the record in the database comes last and makes the home complete.
  * Throws `already_initialised`, `bad_request`, `configuration`.
@@ -41,7 +53,7 @@ export interface Initialised {
 export async function initHome(options: InitOptions): Promise<Initialised> {
   const { env, clock = systemClock } = options;
   const home = resolve(options.home);
-  mkdirSync(home, { recursive: true, mode: 0o700 });
+  makeHome(home);
   if (!existsSync(configPath(home))) createWhole(configPath(home), configText(options), 0o600);
   const config = loadConfig({ home, env });
   if (options.cloudId !== undefined && config.cloudId !== options.cloudId)

@@ -1,6 +1,7 @@
 /** Puts a backup in place: unpacked and checked beside the home's files first, then moved by renames. */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { makeHome } from '../broker/init.ts';
 import { systemClock } from '../core/clock.ts';
 import { loadConfig } from '../core/config.ts';
 import { errnoOf } from '../core/errno.ts';
@@ -47,7 +48,7 @@ interface Move {
 export async function restoreHome({ file, home, env, force }: RestoreOptions): Promise<Restored> {
   refuseRunning(home);
   if (!force) refuseData(join(home, 'alliance.yaml'), join(home, 'alliance.db'));
-  mkdirSync(home, { recursive: true, mode: 0o700 });
+  makeHome(home);
   const staging = openStaging(home);
   try {
     const manifest = unpack(file, staging);

@@ -67,8 +67,13 @@ function syncDirectory(directory: string): void {
 export function makeDirectory(path: string): void {
   if (existsSync(path)) return;
   makeDirectory(dirname(path));
-  // Another process may make it at the same moment, which `recursive` forgives.
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  try {
+    // Not `recursive`: with that Node never ends where a file system says ENOENT of a directory that is there, as /proc does.
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another process may make it at the same moment.
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
   giveToOwner(path);
 }
 

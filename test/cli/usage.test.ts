@@ -145,6 +145,15 @@ describe('command line', () => {
     }
   });
 
+  it('a home that cannot be made is an error that says so', async () => {
+    // Node's own way to make directories with those above them never ends below /proc.
+    for (const place of ['/proc/nope/home', '/dev/null/home']) {
+      const { code, stderr } = await runCommand(['init', '--cloud-id', 'east', '--json'], { home: place });
+      expect([code, JSON.parse(stderr).name], stderr).to.deep.equal([1, 'configuration']);
+      expect(stderr).to.contain(place);
+    }
+  });
+
   it('all problems of a configuration come at once', async () => {
     const broken = directory.file('broken');
     mkdirSync(broken);
