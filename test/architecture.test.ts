@@ -10,7 +10,7 @@ const floors = [
   ['channel', 'model', 'lproxy'],
   ['client'],
   ['rproxy'],
-  ['token'],
+  ['token', 'sync'],
   ['server', 'http', 'sandbox'],
   ['broker'],
   ['cli', 'index.ts'],
@@ -27,6 +27,7 @@ const only: readonly [mention: RegExp, ...owners: string[]][] = [
   [/^fastify$/, 'http/', 'sandbox/'],
   [/^commander$/, 'cli/', 'main.ts'],
   [/^pino$/, 'core/'],
+  [/^@lezer\/python$/, 'sync/images/python.ts'],
   [/^re2js$/, 'core/pattern.ts', 'token/mapping/pattern.ts'],
   [/^process\.env$/, 'core/config', 'main.ts'],
 ];

@@ -606,6 +606,18 @@ export const fileLimits = {
   pollMs: 20,
 } as const;
 
+/** Images between regions: what is read of files and conditions, and how much of it. */
+export const imageLimits = {
+  /** Of a condition, or of the properties of one image in a file. */
+  expressionCharacters: 64 * KIB,
+  expressionDepth: 100,
+  /** A glancesync.conf, and how often one of its values may lead to another. */
+  configBytes: 1 * MIB,
+  interpolationDepth: 10,
+  /** The images of one region in a directory of scenarios. */
+  scenarioBytes: 64 * MIB,
+} as const;
+
 /** Pauses between the runs of what a broker does by itself. */
 export const taskLimits = {
   housekeepingMs: MINUTE,

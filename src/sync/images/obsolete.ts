@@ -1,0 +1,54 @@
+/** Images that the master calls obsolete, by the end of their name: here they get that name, its visibility and some properties. */
+import {
+  compareContent,
+  compareText,
+  type Image,
+  isLinkKey,
+  isObsoleteName,
+  isOwn,
+  obsoleteSuffix,
+} from './image.ts';
+import type { CandidateQuestion } from './candidates.ts';
+import type { Master, MasterImage } from './master.ts';
+import type { Notice, Update } from './plan.ts';
+
+interface Obsolete {
+  readonly updates: readonly Update[];
+  readonly notices: readonly Notice[];
+}
+
+/** `taken`: whether an image of this name is wanted here, or may be. */
+export function planObsolete(master: Master, question: CandidateQuestion, taken: (name: string) => boolean): Obsolete {
+  if (!question.target.supportsObsolete) return { updates: [], notices: [] };
+  const notices: Notice[] = [];
+  const retired = new Map<string, MasterImage>();
+  for (const [name, image] of master.images) {
+    if (!isObsoleteName(name)) continue;
+    const base = name.slice(0, -obsoleteSuffix.length);
+    if (taken(base))
+      notices.push({ kind: 'obsolete_in_use', name, details: `It is ignored, for ${base} is synchronised.` });
+    else retired.set(name, image);
+  }
+  const updates = question.listing.flatMap((image) => updateOf(image, retired, question) ?? []);
+  return { updates: updates.sort((a, b) => compareText(a.name, b.name) || compareText(a.id, b.id)), notices };
+}
+
+function updateOf(
+  image: Image,
+  retired: ReadonlyMap<string, MasterImage>,
+  { projectId, target, compat }: CandidateQuestion,
+): Update | undefined {
+  const newName = isObsoleteName(image.name) ? image.name : `${image.name}${obsoleteSuffix}`;
+  const master = retired.get(newName);
+  if (!master || !isOwn(image.owner, projectId) || compareContent(master, image, compat) !== 'same') return undefined;
+  const properties = new Map(image.properties);
+  for (const key of target.obsoleteProperties) {
+    const value = master.properties.get(key);
+    if (value !== undefined && !isLinkKey(key)) properties.set(key, value);
+  }
+  const changes = [...properties].some(([key, value]) => image.properties.get(key) !== value);
+  const { isPublic } = master;
+  if (newName === image.name && isPublic === image.isPublic && !changes) return undefined;
+  const reason = `The master calls it ${newName}.`;
+  return { kind: 'obsolete', name: newName, id: image.id, newName, isPublic, properties, reason };
+}
