@@ -33,6 +33,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   services: addServices,
   endpoints: addServices,
   provision: async () => (await import('./provision.ts')).addProvision,
+  image: async () => (await import('./image.ts')).addImage,
   identity: async () => (await import('./identity.ts')).addIdentity,
   audit: async () => (await import('./audit.ts')).addAudit,
   check: async () => (await import('./checkAuthToken.ts')).addCheck,

@@ -64,7 +64,10 @@ const hashOf = ({ hash, checksum }: Image): string | null => checksum ?? hash?.v
 /** What is configured for the hash of the region's image; a hash that is named comes before `any`, replacing before renaming. */
 function judgeContent(image: Image, target: Target, sameness: 'different' | 'unknown'): Verdict {
   if (sameness === 'unknown')
-    return { status: 'error_checksum', reason: 'Whether the content is the same cannot be told: a checksum is missing.' };
+    return {
+      status: 'error_checksum',
+      reason: 'Whether the content is the same cannot be told: a checksum is missing.',
+    };
   const hashes = [image.checksum, image.hash?.value].filter((hash) => hash !== undefined && hash !== null);
   const named = (list: ReadonlySet<string>): boolean => hashes.some((hash) => list.has(hash));
   const differs = (what: string): string => `The content differs; ${what}.`;

@@ -2,7 +2,7 @@
  * `metadata_condition`: the part of Python's expressions that selections need, over a white list. A condition is compiled once; what
  * it may not contain is told then, with the column, and what fails for one image only when that image is looked at.
  */
-import { AllianceError } from '../../core/errors.ts';
+import type { AllianceError } from '../../core/errors.ts';
 import type { Image, PropertyValue } from './image.ts';
 import { itemsOf, literalOf, parseExpression, type Syntax, syntaxError } from './python.ts';
 
@@ -71,6 +71,7 @@ function equal(left: Value, right: Value): boolean {
 function compile(node: Syntax): Evaluate {
   const literal = literalOf(node);
   if (literal !== undefined) return () => literal;
+  if (isLogic(node)) return compileLogic(flattened(node));
   const build = builders.get(node.kind);
   if (!build) throw syntaxError(node, 'this is not allowed in a condition.');
   return build(node);
@@ -79,8 +80,7 @@ function compile(node: Syntax): Evaluate {
 const builders = new Map<string, (node: Syntax) => Evaluate>([
   ['ParenthesizedExpression', (node) => compile(itemsOf(node)[0] ?? node)],
   ['ArrayExpression', compileList],
-  ['UnaryExpression', compileNot],
-  ['BinaryExpression', compileBinary],
+  ['BinaryExpression', compileComparison],
   ['MemberExpression', compileMember],
   ['CallExpression', compileCall],
   ['VariableName', compileName],
@@ -91,31 +91,45 @@ function compileList(node: Syntax): Evaluate {
   return (scope) => items.map((item) => item(scope));
 }
 
-function compileNot(node: Syntax): Evaluate {
-  const [operator, operand] = node.parts;
-  if (operator?.kind !== 'not' || !operand) throw syntaxError(node, 'this is not allowed in a condition.');
-  const inner = compile(operand);
-  return (scope) => !truth(inner(scope));
-}
-
 function compileName(node: Syntax): Evaluate {
   if (node.text === 'metadata_set') return ({ metadataSet }) => metadataSet;
   throw syntaxError(node, `there is no such name here; there are "image" and "metadata_set".`);
 }
 
-function compileBinary(node: Syntax): Evaluate {
-  const [left, right] = [node.parts[0]!, node.parts.at(-1)!];
-  const operator = operatorOf(node);
-  if (operator === 'and' || operator === 'or') {
-    const [first, second] = [compile(left), compile(right)];
-    // As in Python, the result is one of the operands.
+const isLogic = (node: Syntax): boolean =>
+  node.kind === 'UnaryExpression'
+    ? node.parts[0]?.kind === 'not'
+    : node.kind === 'BinaryExpression' && ['and', 'or'].includes(operatorOf(node));
+
+/**
+ * Operands and the words between them, as they were written. The parser takes all that follows a `not` for its operand, so that it
+ * reads `not a or b` as `not (a or b)`; which word binds what is decided here.
+ */
+const flattened = (node: Syntax): Syntax[] => (isLogic(node) ? node.parts.flatMap(flattened) : [node]);
+
+/** `or` binds least, then `and`, then `not`. As in Python, what comes out is one of the operands, but for `not`. */
+function compileLogic(words: readonly Syntax[]): Evaluate {
+  for (const operator of ['or', 'and'] as const) {
+    const at = words.findLastIndex(({ kind }) => kind === operator);
+    if (at < 0) continue;
+    const [first, second] = [compileLogic(words.slice(0, at)), compileLogic(words.slice(at + 1))];
     return (scope) => {
       const value = first(scope);
       return truth(value) === (operator === 'and') ? second(scope) : value;
     };
   }
-  const compare = comparison(node, operator);
-  if (!isComparison(left)) {
+  const [word, ...rest] = words;
+  if (word!.kind !== 'not') return compile(word!);
+  const inner = compileLogic(rest);
+  return (scope) => !truth(inner(scope));
+}
+
+function compileComparison(node: Syntax): Evaluate {
+  const [left, right] = [node.parts[0]!, node.parts.at(-1)!];
+  // Python knows no `a == not b`.
+  for (const side of [left, right]) if (isLogic(side)) throw syntaxError(side, 'this needs parentheses.');
+  const compare = comparison(node, operatorOf(node));
+  if (left.kind !== 'BinaryExpression') {
     const [first, second] = [compile(left), compile(right)];
     return (scope) => compare(first(scope), second(scope));
   }
@@ -129,9 +143,6 @@ const operatorOf = (node: Syntax): string =>
     .slice(1, -1)
     .map(({ text }) => text)
     .join(' ');
-
-const isComparison = (node: Syntax): boolean =>
-  node.kind === 'BinaryExpression' && !['and', 'or'].includes(operatorOf(node));
 
 function comparison(node: Syntax, operator: string): (left: Value, right: Value) => boolean {
   const unfit = (): AllianceError => syntaxError(node, `"${operator}" does not work on these values.`);
@@ -194,7 +205,10 @@ function compileCall(node: Syntax): Evaluate {
   const name = called.kind === 'MemberExpression' && method?.kind === 'PropertyName' ? method.text : '';
   const [least, most] = methods.get(name) ?? [1, 0];
   if (!object || args.length < least || args.length > most)
-    throw syntaxError(method ?? called, 'there is no such function with so many arguments; there are get, keys, intersection and set.');
+    throw syntaxError(
+      method ?? called,
+      'there is no such function with so many arguments; there are get, keys, intersection and set.',
+    );
   const receiver = compile(object);
   return (scope) =>
     call(

@@ -6,7 +6,7 @@ import type { Difference, IdOf, PlannedProperties } from './plan.ts';
 export type ResolveLink = (name: string, key: LinkKey) => PropertyValue | IdOf | undefined;
 
 /** Null and absent are the same. */
-const valueOf = (properties: Properties, key: string): PropertyValue => properties.get(key) ?? null;
+const valueAt = (properties: Properties, key: string): PropertyValue => properties.get(key) ?? null;
 
 /** Visibility and properties, without links. */
 export function differencesOf(master: MasterImage, image: Image, metadataSet: ReadonlySet<string>): Difference[] {
@@ -14,7 +14,7 @@ export function differencesOf(master: MasterImage, image: Image, metadataSet: Re
   const properties = [...all]
     .filter((key) => !isLinkKey(key))
     .sort()
-    .map((field) => ({ field, master: valueOf(master.properties, field), region: valueOf(image.properties, field) }));
+    .map((field) => ({ field, master: valueAt(master.properties, field), region: valueAt(image.properties, field) }));
   const visibility = { field: 'is_public', master: master.isPublic, region: image.isPublic };
   return [visibility, ...properties].filter((each) => each.master !== each.region);
 }
@@ -30,7 +30,7 @@ export function isEqualInCompat(master: MasterImage, image: Image, metadataSet: 
   const { properties } = image;
   return (
     properties.size === master.properties.size &&
-    [...properties].every(([key, value]) => isLinkKey(key) || valueOf(master.properties, key) === value)
+    [...properties].every(([key, value]) => isLinkKey(key) || valueAt(master.properties, key) === value)
   );
 }
 

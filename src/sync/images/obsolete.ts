@@ -1,14 +1,7 @@
 /** Images that the master calls obsolete, by the end of their name: here they get that name, its visibility and some properties. */
-import {
-  compareContent,
-  compareText,
-  type Image,
-  isLinkKey,
-  isObsoleteName,
-  isOwn,
-  obsoleteSuffix,
-} from './image.ts';
+
 import type { CandidateQuestion } from './candidates.ts';
+import { compareContent, compareText, type Image, isLinkKey, isObsoleteName, isOwn, obsoleteSuffix } from './image.ts';
 import type { Master, MasterImage } from './master.ts';
 import type { Notice, Update } from './plan.ts';
 

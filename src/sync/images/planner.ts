@@ -99,7 +99,11 @@ class Planner {
     const ordered = inOrderOfDependency(this.#wanted);
     // The original knows no dependencies.
     const images = compat ? [...this.#wanted.values()].sort(bySizeAndName) : ordered.images;
-    const state = { candidates: new Map(found), pending: new Set<string>(), circular: ordered.circular } satisfies Pending;
+    const state = {
+      candidates: new Map(found),
+      pending: new Set<string>(),
+      circular: ordered.circular,
+    } satisfies Pending;
     const classified = images.map((image) => classify(image, state, target, compat));
     for (const { entry } of classified)
       if (entry.status === 'error_checksum')

@@ -75,9 +75,9 @@ function stringOf(node: Syntax): string {
   const found = /^[uU]?(?:'([\s\S]*)'|"([\s\S]*)")$/.exec(node.text);
   if (!found || /^[uU]?("""|''')/.test(node.text)) throw syntaxError(node, 'only plain strings are allowed.');
   const form = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([\s\S]))/g;
-  return (found[1] ?? found[2] ?? '').replace(form, (escape, byte?: string, short?: string, long?: string, one = '') => {
+  return (found[1] ?? found[2] ?? '').replace(form, (whole, byte?: string, short?: string, long?: string, one = '') => {
     const code = byte ?? short ?? long;
-    if (code === undefined) return simpleEscapes.get(one) ?? escape;
+    if (code === undefined) return simpleEscapes.get(one) ?? whole;
     const point = Number.parseInt(code, 16);
     if (point > 0x10ffff) throw syntaxError(node, 'there is no such character.');
     return String.fromCodePoint(point);
