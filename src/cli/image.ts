@@ -11,6 +11,7 @@ import { addCommand, addGroup, finish } from './group.ts';
 import { diffForm, planForm, report, reportFiles, statusForm } from './imageView.ts';
 import {
   addWorldOptions,
+  exitAfter,
   exitFor,
   type ImageOptions,
   type ImageWorld,
@@ -77,7 +78,7 @@ function addSync(group: Command, cli: Cli): void {
   const command = addCommand(group, {
     usage: 'sync',
     summary: 'do what the plan says, and rewrite the scenario',
-    more: `${more}\nExit code 0: all regions are in sync now, 3: some, 1: none.`,
+    more: `${more}\nExit code 0: all is in sync now, 3: a part of it, 1: nothing.`,
     examples: [
       'image sync --scenario DIR --glancesync-config glancesync.conf --dry-run',
       'image sync Burgos --scenario DIR --scenario-out NEW --compat glancesync',
@@ -101,14 +102,14 @@ async function sync(cli: Cli, words: readonly string[], options: SyncOptions): P
     const wanted = new Set(dryRun ? [] : changed);
     writeListings(options.scenario, new Map([...listings].filter(([name]) => wanted.has(name))));
   }
-  const inSync = planAll(world, listings).map(({ plan }) => isInSync(plan));
+  const after = planAll(world, listings).map(({ plan }) => plan);
   report(cli, planForm, {
     master: world.master.region,
     format: world.format,
     planned,
-    more: { dry_run: dryRun, in_sync: inSync.every(Boolean) },
+    more: { dry_run: dryRun, in_sync: after.every(isInSync) },
   });
-  return dryRun ? exitFor(planned.map(({ plan }) => plan.failure === null)) : exitFor(inSync);
+  return dryRun ? exitFor(planned.map(({ plan }) => plan.failure === null)) : exitAfter(after);
 }
 
 /** One region after the other, each as those before have left the world. */

@@ -94,6 +94,13 @@ export function exitFor(good: readonly boolean[]): number {
   return good.some(Boolean) ? exits.partly : exits.failed;
 }
 
+/** The same after a sync, where a region may have come a part of the way. */
+export function exitAfter(plans: readonly RegionPlan[]): number {
+  if (plans.every(isInSync)) return exits.done;
+  const some = plans.some(({ entries }) => entries.some(({ status }) => status.startsWith('ok')));
+  return some ? exits.partly : exits.failed;
+}
+
 /** Options that all of these commands have. */
 export const addWorldOptions = (command: Command): Command =>
   command

@@ -51,6 +51,7 @@ describe('command line', () => {
       ...['mapping set', 'mapping show', 'mapping test', 'mapping diff'],
       ...['provision project', 'provision list', 'provision remove', 'check auth-token'],
       ...['identity show', 'identity rotate', 'config check', 'config show'],
+      ...['image status', 'image plan', 'image diff', 'image sync', 'image backup', 'image config-sample'],
       ...['audit list', 'audit verify', 'audit export'],
     ]);
   });
@@ -99,6 +100,11 @@ describe('command line', () => {
     ['audit list --limit 5000', /at most 1000/],
     ['audit verify --part', /--file/],
     ['audit verify --file x --ask', /not about a file/],
+    ['image status', /--scenario/],
+    ['image status --scenario x --compat swift', /Allowed choices|glancesync/],
+    ['image sync --scenario x --dry-run --scenario-out y', /--dry-run/],
+    ['image status --scenario x --glancesync-config /nonexistent', /ENOENT/],
+    ['image plan --scenario x --format xml', /Allowed choices|csv, table/],
     ['completion tcsh', /Allowed choices|bash, zsh, fish/],
     ['init --cloud-id NOT_GOOD', /cloud_id must be/],
     ['init --cloud-id all', /reserved/],
