@@ -80,9 +80,12 @@ export function readOracle(): OracleCase[] {
 }
 
 /** For comparisons: Maps as lists, in one order. */
-export const comparable = (images: readonly Image[]): unknown[] =>
+export const comparable = (images: readonly Image[]) =>
   images
-    .map((image) => ({ ...image, properties: [...image.properties].sort() }))
+    .map(({ id, name, owner, status, isPublic, sizeBytes, checksum, properties }) => {
+      const plain = { id, name, owner, status, isPublic, sizeBytes, checksum };
+      return { ...plain, properties: [...properties].sort() };
+    })
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 
 export const imageWith = (name: string, more: Partial<Image> = {}): Image => ({

@@ -85,7 +85,8 @@ export function faultOf(program: Command, { line, whole }: Invocation): string |
     }
     positionals += 1;
     if (command.commands.length > 0) return `${command.name()} has no command ${word}`;
-    if (positionals > command.registeredArguments.length) return `${command.name()} takes no ${word}`;
+    const { registeredArguments: known } = command;
+    if (positionals > known.length && !known.at(-1)?.variadic) return `${command.name()} takes no ${word}`;
   }
   if (!whole) return undefined;
   if (positionals < command.registeredArguments.filter(({ required }) => required).length)
