@@ -1,5 +1,5 @@
 /** A directory of `backup_<region>.csv` files as the world: what the original's tests and backups are made of. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { readRegularFile, whyUnread } from '../../core/boundedFile.ts';
 import { errnoOf } from '../../core/errno.ts';
@@ -7,6 +7,7 @@ import { AllianceError } from '../../core/errors.ts';
 import { imageLimits } from '../../core/limits.ts';
 import { makeDirectory, writeWhole } from '../../core/wholeFile.ts';
 import { formatListing, readListing } from './csv.ts';
+import { masterTarget } from './glancesyncConf.ts';
 import { compareText, type Image } from './image.ts';
 import { fullName } from './regions.ts';
 
@@ -43,9 +44,15 @@ export function readScenario(directory: string): World {
 
 export const listingFile = (region: string): string => `backup_${region}.csv`;
 
+/** Where a region has a file with the prefix of the master's target, a second one would be too many. */
+function fileIn(directory: string, region: string): string {
+  const prefixed = listingFile(`${masterTarget}:${region}`);
+  return existsSync(join(directory, prefixed)) ? prefixed : listingFile(region);
+}
+
 /** Each file whole or not at all; makes the directory where there is none. */
 export function writeListings(directory: string, listings: World): void {
   makeDirectory(directory);
   for (const [region, listing] of listings)
-    writeWhole(join(directory, listingFile(region)), formatListing(region, listing), 0o600);
+    writeWhole(join(directory, fileIn(directory, region)), formatListing(region, listing), 0o600);
 }

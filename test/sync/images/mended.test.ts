@@ -130,6 +130,14 @@ describe('sync/images/planner, mended', () => {
       );
   });
 
+  it('what becomes obsolete is no other image under another name', () => {
+    const hash = { hash: { algorithm: 'sha512', value: 'f00' } };
+    const master = [imageWith('x_obsolete', hash), imageWith('y', hash)];
+    const { pre, post, again } = decide({ master, region: [imageWith('x', { id: 'r', ...hash })] });
+    expect([pre, post]).to.deep.equal([{ y: 'pending_upload' }, { y: 'ok' }]);
+    expect(again.actions).to.deep.equal([]);
+  });
+
   it('with an empty metadata_set the image gets the properties of the master, and loses others', () => {
     const master = [imageWith('a', properties({ x: '1', y: '2' }))];
     const region = [imageWith('a', { id: 'r', ...properties({ x: '0', z: '3' }) })];
