@@ -1,5 +1,5 @@
 /** Which image of a region stands for which image of the master. */
-import { compareContent, compareText, type Image, isActive, isObsoleteName, isOwn } from './image.ts';
+import { compareContent, compareText, type Image, isActive, isObsoleteName, isOwn, type Sameness } from './image.ts';
 import type { MasterImage } from './master.ts';
 import type { Notice } from './plan.ts';
 import type { Target } from './target.ts';
@@ -23,6 +23,9 @@ export interface Candidates {
   readonly notices: readonly Notice[];
 }
 
+/** Of several, the one that is likest: else each run would find another one to replace. */
+const ranks: Readonly<Record<Sameness, number>> = { same: 0, unknown: 1, different: 2 };
+
 export function findCandidates(question: CandidateQuestion): Candidates {
   const { wanted, projectId, target, compat } = question;
   const found = new Map<string, Candidate>();
@@ -44,8 +47,8 @@ export function findCandidates(question: CandidateQuestion): Candidates {
     }
     const before = found.get(name);
     if (before) notices.push({ kind: 'duplicate', name, details: `There is also image ${image.id} of this name.` });
-    const same = (each: Image): boolean => compareContent(master, each, compat) === 'same';
-    if (!before || (same(image) && !same(before.image))) found.set(name, { image, elsewhere: false });
+    const rank = (each: Image): number => ranks[compareContent(master, each, compat)];
+    if (!before || rank(image) < rank(before.image)) found.set(name, { image, elsewhere: false });
   }
   if (!compat) addElsewhere(found, listing, question);
   return { found, notices };

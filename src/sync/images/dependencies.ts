@@ -4,7 +4,7 @@ import type { MasterImage } from './master.ts';
 
 export interface Ordered {
   readonly images: readonly MasterImage[];
-  /** Names of images that need themselves, straight or through others. */
+  /** Names of images on a circle of needs: without them the rest has an order. */
   readonly circular: ReadonlySet<string>;
 }
 

@@ -54,5 +54,5 @@ function fileIn(directory: string, region: string): string {
 export function writeListings(directory: string, listings: World): void {
   makeDirectory(directory);
   for (const [region, listing] of listings)
-    writeWhole(join(directory, fileIn(directory, region)), formatListing(region, listing), 0o600);
+    writeWhole(join(directory, fileIn(directory, region)), formatListing(region, listing), 0o644);
 }

@@ -91,6 +91,14 @@ describe('sync/images/planner, mended', () => {
     expect(decide({ master, region: larger, target }).pre).to.deep.equal({ a: 'pending_replace' });
   });
 
+  it('of several that are called so, one whose content may be the same comes before one whose cannot', () => {
+    const master = [imageWith('a', { checksum: null })];
+    const region = ['0a', '0b'].map((id) => imageWith('a', { id, checksum: null, sizeBytes: 7 }));
+    const { pre, again } = decide({ master, region, target: { replace: new Set(['any']) } });
+    expect(pre).to.deep.equal({ a: 'pending_replace' });
+    expect(again.actions).to.deep.equal([]);
+  });
+
   it('a hash of one algorithm counts before MD5', () => {
     const hash = (value: string, algorithm = 'sha512') => ({ hash: { algorithm, value } });
     const master = [imageWith('a', { checksum: 'x', ...hash('1') })];
@@ -192,7 +200,9 @@ const anyTarget: fc.Arbitrary<Target> = fc.record({
   supportsObsolete: fc.boolean(),
   onlyOwnImages: fc.boolean(),
 });
-const world = fc.record({ master: listing('m'), region: listing('r'), target: anyTarget });
+/** Ids before and after those that new images get. */
+const region = fc.constantFrom('0', 'r').chain(listing);
+const world = fc.record({ master: listing('m'), region, target: anyTarget });
 
 describe('sync/images/planner, whatever it is given', () => {
   it('applying a plan and planning again yields nothing', () => {
