@@ -18,6 +18,7 @@ export type Format = (typeof formats)[number];
 export interface ImageOptions {
   readonly scenario: string;
   readonly glancesyncConfig?: string;
+  readonly config?: readonly string[];
   readonly compat?: 'glancesync';
   readonly format?: Format;
 }
@@ -38,13 +39,16 @@ export interface Planned {
 
 const defaultPath = '/etc/glancesync.conf';
 
-async function readConfig(cli: Cli, { glancesyncConfig, compat }: ImageOptions): Promise<GlancesyncConfig> {
+async function readConfig(
+  cli: Cli,
+  { glancesyncConfig, compat, config = [] }: ImageOptions,
+): Promise<GlancesyncConfig> {
   const { env } = cli.world;
   const named = glancesyncConfig ?? env.GLANCESYNC_CONFIG;
   const text = named
     ? await readWhole(named, glancesyncConfig ? '--glancesync-config' : 'GLANCESYNC_CONFIG', imageLimits.configBytes)
     : await readIfThere(defaultPath);
-  return readGlancesyncConf(text, { env, compat: compat === 'glancesync' });
+  return readGlancesyncConf(text, { env, compat: compat === 'glancesync', overrides: config });
 }
 
 /** Without a file, the environment alone has to do. */
@@ -109,6 +113,10 @@ export const addWorldOptions = (command: Command): Command =>
     .option(
       '--glancesync-config <file>',
       `configuration of GlanceSync (default: $GLANCESYNC_CONFIG, else ${defaultPath})`,
+    )
+    .option(
+      '--config <key=value...>',
+      'before what the file says: for all targets, or for one as other.replace=any; regions come before this',
     )
     .addOption(
       new Option('--compat <program>', 'decide as GlanceSync 1.7 did, mistakes included').choices(['glancesync']),

@@ -221,6 +221,14 @@ describe('cli/image', () => {
     );
   });
 
+  it('--config comes before the file', async () => {
+    const path = scenario();
+    const status = async (more: string): Promise<string> =>
+      (await run(`status A --scenario ${path} --format csv --config ${more}`)).stdout;
+    expect(await status('replace=any')).to.contain('pending_replace,A,big');
+    expect(await status('master.rename=other replace=any')).to.contain('pending_rename,A,big');
+  });
+
   it('says what is wrong with a scenario', async () => {
     const path = scenario();
     const says = async (args: string): Promise<string> => {

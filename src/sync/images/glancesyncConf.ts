@@ -1,7 +1,7 @@
 /** A `glancesync.conf`: regions, and what is configured for each target. Passwords in it are not looked at. */
 import { AllianceError } from '../../core/errors.ts';
 import { compileCondition } from './condition.ts';
-import { type IniSection, parseIniFile } from './iniFile.ts';
+import { type IniSection, type Override, parseIniFile } from './iniFile.ts';
 import type { Target } from './target.ts';
 
 export interface ConfiguredTarget extends Target {
@@ -25,6 +25,8 @@ export interface ConfOptions {
   /** `OS_REGION_NAME`, `OS_TENANT_NAME` and `OS_PROJECT_NAME` stand in for what the file does not say. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly compat: boolean;
+  /** `key=value` for all targets, `section.key=value` for one, before what the file says. */
+  readonly overrides?: readonly string[];
 }
 
 export const masterTarget = 'master';
@@ -34,7 +36,7 @@ const problem = (section: string, option: string, details: string): AllianceErro
 
 /** @throws AllianceError bad_request, naming section and option, or the line */
 export function readGlancesyncConf(text: string, options: ConfOptions): GlancesyncConfig {
-  const { sections, defaults } = parseIniFile(text);
+  const { sections, defaults } = parseIniFile(text, readOverrides(text, options.overrides ?? []));
   const main = sections.get('main') ?? defaults;
   const masterRegion = main.get('master_region') ?? options.env.OS_REGION_NAME ?? '';
   if (masterRegion === '') throw problem('main', 'master_region', 'it is missing, and OS_REGION_NAME is not set.');
@@ -42,6 +44,18 @@ export function readGlancesyncConf(text: string, options: ConfOptions): Glancesy
   const all = sections.has(masterTarget) ? named : [[masterTarget, defaults] as const, ...named];
   const targets = new Map(all.map(([name, section]) => [name, readTarget(name, section, options)] as const));
   return { masterRegion, preferableOrder: listOf(main.get('preferable_order')), targets };
+}
+
+function readOverrides(text: string, words: readonly string[]): Override[] {
+  const known = new Set(['main', masterTarget, ...parseIniFile(text).sections.keys()]);
+  return words.map((word) => {
+    const found = /^(?:([^.=]+)\.)?([^=]+)=([\s\S]*)$/.exec(word);
+    const unfit = (details: string): AllianceError => new AllianceError('bad_request', { field: '--config', details });
+    if (!found) throw unfit('An override is written key=value or section.key=value.');
+    const [, section = null, key = '', value = ''] = found;
+    if (section !== null && !known.has(section)) throw unfit(`There is no section "${section}" in the configuration.`);
+    return { section, key: key.trim(), value: value.trim() };
+  });
 }
 
 const listOf = (text = ''): string[] =>

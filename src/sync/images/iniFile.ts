@@ -10,11 +10,36 @@ export interface IniFile {
   readonly defaults: IniSection;
 }
 
+/** A value that comes before that of the file; section null is DEFAULT. */
+export interface Override {
+  readonly section: string | null;
+  readonly key: string;
+  readonly value: string;
+}
+
 const problem = (line: number, details: string): AllianceError =>
   new AllianceError('bad_request', { field: `line ${line}`, details: `Line ${line}: ${details}` });
 
 /** @throws AllianceError bad_request, naming the line and nothing of what stands in it, which may be a password */
-export function parseIniFile(text: string): IniFile {
+export function parseIniFile(text: string, overrides: readonly Override[] = []): IniFile {
+  const { defaults, own } = readSections(text);
+  for (const { section, key, value } of overrides) {
+    const held = section === null ? defaults : (own.get(section) ?? new Map<string, string>());
+    if (section !== null) own.set(section, held);
+    held.set(key.toLowerCase(), value);
+  }
+  const sections = new Map(
+    [...own].map(([name, keys]) => [name, interpolated(new Map([...defaults, ...keys]))] as const),
+  );
+  return { sections, defaults: interpolated(defaults) };
+}
+
+interface Sections {
+  readonly defaults: Map<string, string>;
+  readonly own: Map<string, Map<string, string>>;
+}
+
+function readSections(text: string): Sections {
   const defaults = new Map<string, string>();
   const own = new Map<string, Map<string, string>>();
   let section: Map<string, string> | undefined;
@@ -43,10 +68,7 @@ export function parseIniFile(text: string): IniFile {
     open = { section, key: key.toLowerCase() };
     section.set(open.key, withoutComment(value));
   }
-  const sections = new Map(
-    [...own].map(([name, keys]) => [name, interpolated(new Map([...defaults, ...keys]))] as const),
-  );
-  return { sections, defaults: interpolated(defaults) };
+  return { defaults, own };
 }
 
 function withoutComment(value: string): string {

@@ -91,6 +91,23 @@ describe('sync/images/glancesyncConf', () => {
     expect(master(login, { compat: true })).to.include({ projectId: 'x', owner: 'tid' });
   });
 
+  it('an override of a target comes before the file, and one of all targets behind what a target says itself', () => {
+    const text = '[main]\nmaster_region = M\n[DEFAULT]\ntenant = t\nrename = a\n[master]\nreplace = b\n[other]\n';
+    const condition = "metadata_condition=image.name == 'a=b.c'";
+    const overrides = ['replace=c', 'RENAME=', 'other.dontupdate=d, e', 'main.master_region=N', condition];
+    const { masterRegion, targets } = read(text, { overrides });
+    const [one, other] = [targets.get('master')!, targets.get('other')!];
+    expect(masterRegion).to.equal('N');
+    expect([...one.replace, ...other.replace, ...one.rename, ...other.rename]).to.deep.equal(['b', 'c']);
+    expect([[...one.dontUpdate], [...other.dontUpdate]]).to.deep.equal([[], ['d', 'e']]);
+    expect(one.condition!.text).to.equal("image.name == 'a=b.c'");
+    const env = { OS_REGION_NAME: 'X' };
+    const alone = read('', { env, overrides: ['main.master_region=M', 'master.tenant=t'] });
+    expect([alone.masterRegion, alone.targets.get('master')!.projectId]).to.deep.equal(['M', 'tid']);
+    expect(() => read(text, { overrides: ['third.replace=x'] })).to.throw(/no section "third"/);
+    expect(() => read(text, { overrides: ['replace'] })).to.throw(/key=value/);
+  });
+
   const wrong: readonly (readonly [text: string, says: RegExp])[] = [
     ['[main]\n', /\[main\] master_region: it is missing/],
     ['[main]\nmaster_region = M\n', /\[master\] tenant: it is not known/],
