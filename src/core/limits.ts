@@ -614,6 +614,10 @@ export const imageLimits = {
   /** A glancesync.conf, and how often one of its values may lead to another. */
   configBytes: 1 * MIB,
   interpolationDepth: 10,
+  /** How often that happens in one file, how many values its sections inherit from DEFAULT together, and how long a name may be. */
+  interpolations: 10_000,
+  inheritedValues: 100_000,
+  optionCharacters: 255,
   /** The images of one region in a directory of scenarios. */
   scenarioBytes: 64 * MIB,
 } as const;

@@ -12,7 +12,8 @@ export const csvLine = (cells: readonly string[]): string => `${cells.map(cell).
 /** Rows with the number of the line that they begin at; lines without anything are left out. */
 function readRows(text: string): { readonly line: number; readonly cells: string[] }[] {
   const rows: { line: number; cells: string[] }[] = [];
-  const form = /("(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n|\r|\n|$)/y;
+  // Parts between quotes one by one: an alternative within the repetition would fill the stack with a long cell.
+  const form = /("[^"]*(?:""[^"]*)*"|[^",\r\n]*)(,|\r\n|\r|\n|$)/y;
   let line = 1;
   let cells: string[] = [];
   let begin = line;
@@ -34,7 +35,16 @@ const problem = (line: number, details: string): AllianceError =>
   new AllianceError('bad_request', { field: `line ${line}`, details: `Line ${line}: ${details}` });
 
 /** @throws AllianceError bad_request naming the line */
-export const readListing = (text: string): Image[] => readRows(text).map(({ line, cells }) => readImage(line, cells));
+export function readListing(text: string): Image[] {
+  const ids = new Set<string>();
+  return readRows(text).map(({ line, cells }) => {
+    const image = readImage(line, cells);
+    // Of two with one id, a sync would write back only one.
+    if (ids.has(image.id)) throw problem(line, 'an image before it has the same id.');
+    ids.add(image.id);
+    return image;
+  });
+}
 
 const columns = 9;
 

@@ -28,10 +28,13 @@ export function parseIniFile(text: string, overrides: readonly Override[] = []):
     if (section !== null) own.set(section, held);
     held.set(key.toLowerCase(), value);
   }
+  if (own.size * defaults.size > imageLimits.inheritedValues)
+    throw new AllianceError('bad_request', { details: 'There are too many sections for so many values in DEFAULT.' });
+  const budget = { left: imageLimits.interpolations };
   const sections = new Map(
-    [...own].map(([name, keys]) => [name, interpolated(new Map([...defaults, ...keys]))] as const),
+    [...own].map(([name, keys]) => [name, interpolated(new Map([...defaults, ...keys]), budget)] as const),
   );
-  return { sections, defaults: interpolated(defaults) };
+  return { sections, defaults: interpolated(defaults, budget) };
 }
 
 interface Sections {
@@ -42,50 +45,72 @@ interface Sections {
 function readSections(text: string): Sections {
   const defaults = new Map<string, string>();
   const own = new Map<string, Map<string, string>>();
+  /** Lines of a value that goes on; put together at its end, for a value is as long as whoever wrote it likes. */
+  let lines: string[] = [];
   let section: Map<string, string> | undefined;
   let open: { readonly section: Map<string, string>; readonly key: string } | undefined;
-  // A backslash at the end of a line stays in the value in the original, where it spoils all but expressions.
+  const close = (): void => {
+    open?.section.set(open.key, joined(lines));
+    open = undefined;
+  };
   for (const [index, raw] of text.split(/\r\n|\r|\n/).entries()) {
     const content = raw.trimEnd();
     if (content === '' || /^[#;]/.test(content)) continue;
     if (/^\s/.test(content) && open) {
-      const before = open.section.get(open.key)!;
-      const joint = before.endsWith('\\') ? `${before.slice(0, -1).trimEnd()} ` : `${before}\n`;
-      open.section.set(open.key, `${joint}${withoutComment(content.trim())}`);
+      lines.push(withoutComment(content.trim()));
       continue;
     }
-    open = undefined;
+    close();
     const name = /^\[([^\]]+)\]/.exec(content)?.[1];
     if (name !== undefined) {
       section = name === 'DEFAULT' ? defaults : (own.get(name) ?? new Map<string, string>());
       if (section !== defaults) own.set(name, section);
       continue;
     }
-    const found = /^([^:=\s][^:=]*?)\s*[:=]\s*(.*)$/.exec(content);
-    if (!found) throw problem(index + 1, 'it is neither a section nor key = value.');
+    const at = content.search(/[:=]/);
+    if (at < 1 || /^\s/.test(content)) throw problem(index + 1, 'it is neither a section nor key = value.');
     if (!section) throw problem(index + 1, 'there is no section before it.');
-    const [, key = '', value = ''] = found;
-    open = { section, key: key.toLowerCase() };
-    section.set(open.key, withoutComment(value));
+    open = { section, key: content.slice(0, at).trimEnd().toLowerCase() };
+    lines = [withoutComment(content.slice(at + 1))];
   }
+  close();
   return { defaults, own };
 }
 
+/** A backslash at the end of a line stays in the value in the original, where it spoils all but expressions. */
+const joined = (lines: readonly string[]): string =>
+  lines
+    .map((line, i) => {
+      if (i === lines.length - 1) return line;
+      return line.endsWith('\\') ? `${line.slice(0, -1).trimEnd()} ` : `${line}\n`;
+    })
+    .join('');
+
 function withoutComment(value: string): string {
-  const text = value.replace(/\s;.*$/, '').trim();
+  const text = value.replace(/\s;[\s\S]*$/, '').trim();
   return text === '""' ? '' : text;
 }
 
-const interpolated = (section: ReadonlyMap<string, string>): IniSection =>
-  new Map([...section].map(([key, value]) => [key, interpolate(value, section, 0)] as const));
+/** What is left of all the references that one file may follow: few that lead to many each would never come to an end. */
+interface Budget {
+  left: number;
+}
+
+const interpolated = (section: ReadonlyMap<string, string>, budget: Budget): IniSection =>
+  new Map([...section].map(([key, value]) => [key, interpolate(value, { section, budget }, 0)] as const));
+
+const reference = new RegExp(`%%|%\\(([^)]{1,${imageLimits.optionCharacters}})\\)s`, 'g');
 
 /** A `%` that leads to nothing is one; the original ends there. */
-function interpolate(value: string, section: ReadonlyMap<string, string>, depth: number): string {
-  if (depth > imageLimits.interpolationDepth)
+function interpolate(value: string, context: { section: IniSection; budget: Budget }, depth: number): string {
+  const { section, budget } = context;
+  if (depth > imageLimits.interpolationDepth || budget.left < 0)
     throw new AllianceError('bad_request', { details: 'Values refer to each other without end.' });
-  return value.replace(/%%|%\(([^)]+)\)s/g, (form, name?: string) => {
+  return value.replace(reference, (form, name?: string) => {
     const found = name === undefined ? undefined : section.get(name.toLowerCase());
     if (name === undefined) return '%';
-    return found === undefined ? form : interpolate(found, section, depth + 1);
+    if (found === undefined) return form;
+    budget.left -= 1;
+    return interpolate(found, context, depth + 1);
   });
 }

@@ -31,6 +31,18 @@ describe('sync/images/csv', () => {
     expect(readListing('')).to.deep.equal([]);
   });
 
+  it('refuses two images of one id, of which a sync would lose one', () => {
+    const row = 'B,a,1,active,1,c,t,True,{}\r\n';
+    expect(() => readListing(row + row))
+      .to.throw()
+      .with.property('details', 'Line 2: an image before it has the same id.');
+  });
+
+  it('reads long cells', () => {
+    const name = 'a'.repeat(20_000_000);
+    expect(readListing(`B,"${name}",1,active,1,c,t,True,{}`)[0]!.name.length).to.equal(name.length);
+  });
+
   it('writes as the original does', () => {
     const one = imageWith('a', { properties: new Map([['k', 'v']]) });
     const two = imageWith('b', {
@@ -56,7 +68,7 @@ describe('sync/images/csv', () => {
       entries: fc.array(fc.tuple(text, value)),
     });
     fc.assert(
-      fc.property(fc.array(image, { maxLength: 4 }), (images) => {
+      fc.property(fc.uniqueArray(image, { maxLength: 4, selector: ({ id }) => id }), (images) => {
         const listing = images.map(({ entries, ...rest }) => ({
           ...imageWith('x', rest),
           properties: new Map(entries),

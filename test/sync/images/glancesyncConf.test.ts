@@ -17,6 +17,17 @@ const master = (lines: string, options: Partial<ConfOptions> = {}) =>
   read(`[main]\nmaster_region = M\n[master]\ntenant = t\n${lines}`, options).targets.get('master')!;
 
 describe('sync/images/glancesyncConf', () => {
+  it('comes to an end with files that are made to take long', () => {
+    const laugh = Array.from({ length: 9 }, (_, i) => `k${i} = ${`%(k${i + 1})s`.repeat(30)}`).join('\n');
+    expect(() => master(`${laugh}\nk9 =`)).to.throw();
+    const inherited = `[DEFAULT]\n${Array.from({ length: 1000 }, (_, i) => `k${i} = 1\n`).join('')}`;
+    expect(() => read(inherited + Array.from({ length: 200 }, (_, i) => `[s${i}]\n`).join(''))).to.throw();
+    const began = performance.now();
+    expect(() => master(`x${' '.repeat(300_000)}b`)).to.throw();
+    master(`x = ${'%('.repeat(150_000)}`);
+    expect(performance.now() - began).to.be.below(2000);
+  });
+
   it('reads what the original reads', () => {
     const { masterRegion, preferableOrder, targets } = read(
       [
