@@ -519,6 +519,148 @@ struct AuditCheckpoint {
   2: string signature
 }
 
+/** A hash of an image's content, as Glance's `os_hash_algo` and `os_hash_value` tell it. */
+struct ImageHash {
+  /** In lower case, such as "sha512"; at most 64 bytes. */
+  1: string algorithm
+  /** Lower case hex, at most 256 bytes. */
+  2: string value
+}
+
+/** Who may see an image (Image API v2). */
+enum ImageVisibility {
+  PUBLIC = 1
+  COMMUNITY = 2
+  SHARED = 3
+  PRIVATE = 4
+}
+
+/** What can be said of an image by who makes or changes it. What is absent stays as it is, or is what Glance gives by default. */
+struct ImageAttributes {
+  /** At most 255 bytes. */
+  1: optional string name
+  /** Never PUBLIC from a partner: the answering cloud's operator says how far partners' images are seen. */
+  2: optional ImageVisibility visibility
+  /** Such as "qcow2"; at most 255 bytes. */
+  3: optional string disk_format
+  /** Such as "bare"; at most 255 bytes. */
+  4: optional string container_format
+  /** GiB, 0 to 2^31-1. */
+  5: optional i32 min_disk
+  /** MiB, 0 to 2^31-1. */
+  6: optional i32 min_ram
+  7: optional bool is_protected
+  /** `os_hidden`. */
+  8: optional bool hidden
+  /** All of them, at most 128 of at most 255 bytes each. */
+  9: optional list<string> tags
+  /**
+   * At most 256, keys of at most 255 bytes and values of at most 16 KiB; those that are set, others stay. Never `alliance_*` and `os_glance_*`.
+   */
+  10: optional map<string, string> properties
+}
+
+/** One image of the answering cloud; never where its bytes are kept. */
+struct Image {
+  /** Glance's id. */
+  1: string id
+  /** All members but properties without a value are set. */
+  2: ImageAttributes attributes
+  /** Id of the project that it belongs to; empty where it is nobody's. */
+  3: string owner
+  /** Glance's: queued, saving, uploading, importing, active, deactivated, killed, deleted or pending_delete. */
+  4: string status
+  /** Bytes; absent until there is content. */
+  5: optional i64 size
+  /** MD5, lower case hex; absent where it is not known. */
+  6: optional string checksum
+  7: optional ImageHash hash
+  /** UTC epoch milliseconds. */
+  8: optional i64 created_at
+  /** UTC epoch milliseconds. */
+  9: optional i64 updated_at
+  /** True: the caller made it, and may change and delete it. */
+  10: bool yours
+}
+
+/** Which images to list. */
+struct ImageQuery {
+  /** Id of a region of the answering cloud, at most 255 bytes; absent: the one that its broker stands beside. */
+  1: optional string region
+  /** Id of the last image of the page before; absent: from the first one. */
+  2: optional string after
+  /** At most so many, 1 to 1,000; the answer may hold fewer. */
+  3: i32 limit
+}
+
+/** Some images, in an order that does not change from page to page. */
+struct ImagePage {
+  1: list<Image> images
+  /** What to give as `after` for the next page; absent: these were the last ones. */
+  2: optional string next_after
+}
+
+/** One image. */
+struct ImageReference {
+  /** As in ImageQuery. */
+  1: optional string region
+  /** Glance's id, 1 to 255 bytes. */
+  2: string id
+}
+
+/** Argument of readImageData. */
+struct ImageRange {
+  1: ImageReference image
+  /** First byte, from 0. */
+  2: i64 offset
+  /** Bytes, 1 to 1,048,576. */
+  3: i32 length
+}
+
+/** Answer of readImageData. */
+struct ImageData {
+  /** As many bytes as were asked for, or fewer at the end. */
+  1: binary data
+  /** Bytes of the whole image. */
+  2: i64 size
+}
+
+/** Argument of createImage. */
+struct NewImage {
+  /** The id is a UUID that the caller has chosen: a repeat with the same id by the same caller gives the image that is there. */
+  1: ImageReference image
+  /** A name is needed. */
+  2: ImageAttributes attributes
+}
+
+/** Argument of writeImageData. Chunks come in their order; several may be in flight. */
+struct ImageWrite {
+  1: ImageReference image
+  /** Of the first byte of `data`, from 0. One that was received already is left out. */
+  2: i64 offset
+  /** At most 1,048,576 bytes. */
+  3: binary data
+  /** Bytes of the whole image, the same in each chunk. */
+  4: i64 size
+}
+
+/** Answer of writeImageData. */
+struct ImageReceipt {
+  /** Bytes from the first one on that are received; where it is not `offset` plus the length of the chunk, go on there. */
+  1: i64 received
+  /** With the last chunk, when Glance has it all: the image. */
+  2: optional Image image
+}
+
+/** Argument of updateImage. */
+struct ImageUpdate {
+  1: ImageReference image
+  /** What is set. */
+  2: ImageAttributes attributes
+  /** Names of properties that are removed, at most 256. */
+  3: optional list<string> removed_properties
+}
+
 /** What a cloud's broker answers to the brokers of its partners. */
 service AllianceService {
   /** Handshake: agree on a session (docs/protocol.md, section 2). Plain. Errors 1101 to 1104, 1106, 1107. */
@@ -586,4 +728,25 @@ service AllianceService {
 
   /** Exchange signed heads of both audits. Any active partner. Errors 400, 1103. */
   AuditCheckpoint exchangeCheckpoint(1: AuditCheckpoint checkpoint) throws (1: AException error)
+
+  /** Images that the answering cloud shows the caller (docs/protocol.md, section 11). Consumers. Errors 400, 429, 1403, 1711 to 1713, 1721. */
+  ImagePage listImages(1: ImageQuery query) throws (1: AException error)
+
+  /** One of them. Consumers. Errors 400, 429, 1403, 1701, 1711 to 1713, 1721. */
+  Image getImage(1: ImageReference image) throws (1: AException error)
+
+  /** A part of the content of one of them. Consumers. Errors 400, 429, 1403, 1701, 1702, 1711 to 1713, 1721. */
+  ImageData readImageData(1: ImageRange range) throws (1: AException error)
+
+  /** Make an image that is the caller's, without content. Consumers, where switched on. Errors 400, 429, 1403, 1702 to 1704, 1711 to 1713, 1721. */
+  Image createImage(1: NewImage image) throws (1: AException error)
+
+  /** A part of the content of an image that createImage made. Consumers. Errors 400, 429, 1403, 1701 to 1706, 1711 to 1713, 1721. */
+  ImageReceipt writeImageData(1: ImageWrite chunk) throws (1: AException error)
+
+  /** Change an image that createImage made. Consumers. Errors 400, 429, 1403, 1701 to 1703, 1711 to 1713, 1721. */
+  Image updateImage(1: ImageUpdate update) throws (1: AException error)
+
+  /** Delete an image that createImage made, whether it is there or not. Consumers. Errors 400, 429, 1403, 1702, 1703, 1711 to 1713, 1721. */
+  void deleteImage(1: ImageReference image) throws (1: AException error)
 }

@@ -272,6 +272,74 @@ const table = {
     'Check that `keystone.auth_url` is an Identity v3 endpoint.',
   ),
 
+  // Images and Glance
+  image_not_found: entry(1701, 404, false, 'There is no such image.', 'Check id and region: `alliance image status`.'),
+  image_conflict: entry(
+    1702,
+    409,
+    false,
+    'The image is not in a state that allows this.',
+    'Look at its status, and whether it is protected or its id is taken.',
+  ),
+  image_refused: entry(
+    1703,
+    403,
+    false,
+    'The image, or what is asked of it, is not allowed.',
+    'Check `partners.<cloud_id>.images` there, and the policy of Glance.',
+  ),
+  image_quota: entry(1704, 413, false, 'There is no room for the image.', 'Delete images, or ask for a higher quota.'),
+  image_mismatch: entry(
+    1705,
+    409,
+    true,
+    'The content of the image is not what it should be.',
+    'Run the sync again; if it stays so, compare the hashes that the message names.',
+  ),
+  image_unsafe: entry(
+    1706,
+    403,
+    false,
+    'The content of the image could read files of a hypervisor, or is not of its disk format.',
+    'Convert the image to a flat one (`qemu-img convert`), and give it the right disk_format.',
+  ),
+  glance_unreachable: entry(
+    1711,
+    503,
+    true,
+    'Glance cannot be reached.',
+    'Check the image endpoint of the region, DNS, firewall and the service.',
+  ),
+  glance_refused: entry(
+    1712,
+    502,
+    false,
+    "Glance refuses the broker's credentials.",
+    "Check the broker's user, its roles and its project.",
+  ),
+  glance_malformed: entry(
+    1713,
+    502,
+    true,
+    'Glance answered with something unexpected.',
+    'Check that the image endpoint of the region is an Image v2 one.',
+  ),
+  region_not_found: entry(1721, 410, false, 'There is no such region.', 'See `alliance image regions`.'),
+  sync_running: entry(
+    1722,
+    409,
+    true,
+    'A sync of this region is running already.',
+    'Wait for it (`alliance execution list`), or stop it.',
+  ),
+  sync_stopped: entry(
+    1723,
+    409,
+    false,
+    'The sync was stopped: it would change more than is usual.',
+    'Look at `alliance image plan`; if that is meant, add `--yes`.',
+  ),
+
   // Storage and this installation
   database_corrupt: entry(1601, 500, false, 'The database is damaged.', 'Restore a backup: `alliance restore FILE`.'),
   database_read_only: entry(

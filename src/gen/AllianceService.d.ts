@@ -15,6 +15,7 @@ import CertificateState = ttypes.CertificateState
 import TrustEnd = ttypes.TrustEnd
 import TokenStatus = ttypes.TokenStatus
 import IndeterminateReason = ttypes.IndeterminateReason
+import ImageVisibility = ttypes.ImageVisibility
 import AException = ttypes.AException
 import SessionTKT = ttypes.SessionTKT
 import PingRequest = ttypes.PingRequest
@@ -57,6 +58,18 @@ import ProvisionRequest = ttypes.ProvisionRequest
 import ProvisionedProject = ttypes.ProvisionedProject
 import DeprovisionRequest = ttypes.DeprovisionRequest
 import AuditCheckpoint = ttypes.AuditCheckpoint
+import ImageHash = ttypes.ImageHash
+import ImageAttributes = ttypes.ImageAttributes
+import Image = ttypes.Image
+import ImageQuery = ttypes.ImageQuery
+import ImagePage = ttypes.ImagePage
+import ImageReference = ttypes.ImageReference
+import ImageRange = ttypes.ImageRange
+import ImageData = ttypes.ImageData
+import NewImage = ttypes.NewImage
+import ImageWrite = ttypes.ImageWrite
+import ImageReceipt = ttypes.ImageReceipt
+import ImageUpdate = ttypes.ImageUpdate
 
 /**
  * What a cloud's broker answers to the brokers of its partners.
@@ -279,6 +292,76 @@ export declare class Client {
      * Exchange signed heads of both audits. Any active partner. Errors 400, 1103.
      */
     exchangeCheckpoint(checkpoint: AuditCheckpoint, callback?: (error: ttypes.AException, response: AuditCheckpoint)=>void): void;
+
+    /**
+     * Images that the answering cloud shows the caller (docs/protocol.md, section 11). Consumers. Errors 400, 429, 1403, 1711 to 1713, 1721.
+     */
+    listImages(query: ImageQuery): Promise<ImagePage>;
+
+    /**
+     * Images that the answering cloud shows the caller (docs/protocol.md, section 11). Consumers. Errors 400, 429, 1403, 1711 to 1713, 1721.
+     */
+    listImages(query: ImageQuery, callback?: (error: ttypes.AException, response: ImagePage)=>void): void;
+
+    /**
+     * One of them. Consumers. Errors 400, 429, 1403, 1701, 1711 to 1713, 1721.
+     */
+    getImage(image: ImageReference): Promise<Image>;
+
+    /**
+     * One of them. Consumers. Errors 400, 429, 1403, 1701, 1711 to 1713, 1721.
+     */
+    getImage(image: ImageReference, callback?: (error: ttypes.AException, response: Image)=>void): void;
+
+    /**
+     * A part of the content of one of them. Consumers. Errors 400, 429, 1403, 1701, 1702, 1711 to 1713, 1721.
+     */
+    readImageData(range: ImageRange): Promise<ImageData>;
+
+    /**
+     * A part of the content of one of them. Consumers. Errors 400, 429, 1403, 1701, 1702, 1711 to 1713, 1721.
+     */
+    readImageData(range: ImageRange, callback?: (error: ttypes.AException, response: ImageData)=>void): void;
+
+    /**
+     * Make an image that is the caller's, without content. Consumers, where switched on. Errors 400, 429, 1403, 1702 to 1704, 1711 to 1713, 1721.
+     */
+    createImage(image: NewImage): Promise<Image>;
+
+    /**
+     * Make an image that is the caller's, without content. Consumers, where switched on. Errors 400, 429, 1403, 1702 to 1704, 1711 to 1713, 1721.
+     */
+    createImage(image: NewImage, callback?: (error: ttypes.AException, response: Image)=>void): void;
+
+    /**
+     * A part of the content of an image that createImage made. Consumers. Errors 400, 429, 1403, 1701 to 1706, 1711 to 1713, 1721.
+     */
+    writeImageData(chunk: ImageWrite): Promise<ImageReceipt>;
+
+    /**
+     * A part of the content of an image that createImage made. Consumers. Errors 400, 429, 1403, 1701 to 1706, 1711 to 1713, 1721.
+     */
+    writeImageData(chunk: ImageWrite, callback?: (error: ttypes.AException, response: ImageReceipt)=>void): void;
+
+    /**
+     * Change an image that createImage made. Consumers. Errors 400, 429, 1403, 1701 to 1703, 1711 to 1713, 1721.
+     */
+    updateImage(update: ImageUpdate): Promise<Image>;
+
+    /**
+     * Change an image that createImage made. Consumers. Errors 400, 429, 1403, 1701 to 1703, 1711 to 1713, 1721.
+     */
+    updateImage(update: ImageUpdate, callback?: (error: ttypes.AException, response: Image)=>void): void;
+
+    /**
+     * Delete an image that createImage made, whether it is there or not. Consumers. Errors 400, 429, 1403, 1702, 1703, 1711 to 1713, 1721.
+     */
+    deleteImage(image: ImageReference): Promise<void>;
+
+    /**
+     * Delete an image that createImage made, whether it is there or not. Consumers. Errors 400, 429, 1403, 1702, 1703, 1711 to 1713, 1721.
+     */
+    deleteImage(image: ImageReference, callback?: (error: ttypes.AException, response: void)=>void): void;
   }
 
 export declare class Processor {
@@ -307,6 +390,13 @@ export declare class Processor {
     process_provision(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
     process_deprovision(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
     process_exchangeCheckpoint(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_listImages(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_getImage(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_readImageData(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_createImage(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_writeImageData(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_updateImage(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
+    process_deleteImage(seqid: number, input: thrift.TProtocol, output: thrift.TProtocol): void;
 }
 
 interface StructClass { new (args?: object): { read(input: object): void; write(output: object): void; [member: string]: unknown } }
@@ -332,4 +422,11 @@ export declare const methods: {
   provision: { Args: StructClass; Result: StructClass };
   deprovision: { Args: StructClass; Result: StructClass };
   exchangeCheckpoint: { Args: StructClass; Result: StructClass };
+  listImages: { Args: StructClass; Result: StructClass };
+  getImage: { Args: StructClass; Result: StructClass };
+  readImageData: { Args: StructClass; Result: StructClass };
+  createImage: { Args: StructClass; Result: StructClass };
+  writeImageData: { Args: StructClass; Result: StructClass };
+  updateImage: { Args: StructClass; Result: StructClass };
+  deleteImage: { Args: StructClass; Result: StructClass };
 };

@@ -1394,13 +1394,13 @@ const AllianceService_getServices_result = class {
         case 0:
         if (ftype == Thrift.Type.LIST) {
           this.success = [];
-          const _rtmp326 = input.readListBegin();
-          const _size25 = _rtmp326.size || 0;
-          for (let _i27 = 0; _i27 < _size25; ++_i27) {
-            let elem28 = null;
-            elem28 = new ttypes.ServiceInfo();
-            elem28.read(input);
-            this.success.push(elem28);
+          const _rtmp348 = input.readListBegin();
+          const _size47 = _rtmp348.size || 0;
+          for (let _i49 = 0; _i49 < _size47; ++_i49) {
+            let elem50 = null;
+            elem50 = new ttypes.ServiceInfo();
+            elem50.read(input);
+            this.success.push(elem50);
           }
           input.readListEnd();
         } else {
@@ -1429,10 +1429,10 @@ const AllianceService_getServices_result = class {
     if (this.success !== null && this.success !== undefined) {
       output.writeFieldBegin('success', Thrift.Type.LIST, 0);
       output.writeListBegin(Thrift.Type.STRUCT, this.success.length);
-      for (let iter29 in this.success) {
-        if (this.success.hasOwnProperty(iter29)) {
-          iter29 = this.success[iter29];
-          iter29.write(output);
+      for (let iter51 in this.success) {
+        if (this.success.hasOwnProperty(iter51)) {
+          iter51 = this.success[iter51];
+          iter51.write(output);
         }
       }
       output.writeListEnd();
@@ -1533,13 +1533,13 @@ const AllianceService_getEndpoints_result = class {
         case 0:
         if (ftype == Thrift.Type.LIST) {
           this.success = [];
-          const _rtmp331 = input.readListBegin();
-          const _size30 = _rtmp331.size || 0;
-          for (let _i32 = 0; _i32 < _size30; ++_i32) {
-            let elem33 = null;
-            elem33 = new ttypes.EndpointInfo();
-            elem33.read(input);
-            this.success.push(elem33);
+          const _rtmp353 = input.readListBegin();
+          const _size52 = _rtmp353.size || 0;
+          for (let _i54 = 0; _i54 < _size52; ++_i54) {
+            let elem55 = null;
+            elem55 = new ttypes.EndpointInfo();
+            elem55.read(input);
+            this.success.push(elem55);
           }
           input.readListEnd();
         } else {
@@ -1568,10 +1568,10 @@ const AllianceService_getEndpoints_result = class {
     if (this.success !== null && this.success !== undefined) {
       output.writeFieldBegin('success', Thrift.Type.LIST, 0);
       output.writeListBegin(Thrift.Type.STRUCT, this.success.length);
-      for (let iter34 in this.success) {
-        if (this.success.hasOwnProperty(iter34)) {
-          iter34 = this.success[iter34];
-          iter34.write(output);
+      for (let iter56 in this.success) {
+        if (this.success.hasOwnProperty(iter56)) {
+          iter56 = this.success[iter56];
+          iter56.write(output);
         }
       }
       output.writeListEnd();
@@ -2467,6 +2467,860 @@ const AllianceService_exchangeCheckpoint_result = class {
       this.success.write(output);
       output.writeFieldEnd();
     }
+    if (this.error !== null && this.error !== undefined) {
+      output.writeFieldBegin('error', Thrift.Type.STRUCT, 1);
+      this.error.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_listImages_args = class {
+  constructor(args) {
+    this.query = undefined;
+    if (args) {
+      if (args.query !== undefined && args.query !== null) {
+        this.query = new ttypes.ImageQuery(args.query);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.query = new ttypes.ImageQuery();
+          this.query.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_listImages_args');
+    if (this.query !== null && this.query !== undefined) {
+      output.writeFieldBegin('query', Thrift.Type.STRUCT, 1);
+      this.query.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_listImages_result = class {
+  constructor(args) {
+    this.success = undefined;
+    this.error = undefined;
+    if (args instanceof ttypes.AException) {
+        this.error = args;
+        return;
+    }
+    if (args) {
+      if (args.success !== undefined && args.success !== null) {
+        this.success = new ttypes.ImagePage(args.success);
+      }
+      if (args.error !== undefined && args.error !== null) {
+        this.error = args.error;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 0:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.success = new ttypes.ImagePage();
+          this.success.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.error = new ttypes.AException();
+          this.error.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_listImages_result');
+    if (this.success !== null && this.success !== undefined) {
+      output.writeFieldBegin('success', Thrift.Type.STRUCT, 0);
+      this.success.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.error !== null && this.error !== undefined) {
+      output.writeFieldBegin('error', Thrift.Type.STRUCT, 1);
+      this.error.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_getImage_args = class {
+  constructor(args) {
+    this.image = undefined;
+    if (args) {
+      if (args.image !== undefined && args.image !== null) {
+        this.image = new ttypes.ImageReference(args.image);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.image = new ttypes.ImageReference();
+          this.image.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_getImage_args');
+    if (this.image !== null && this.image !== undefined) {
+      output.writeFieldBegin('image', Thrift.Type.STRUCT, 1);
+      this.image.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_getImage_result = class {
+  constructor(args) {
+    this.success = undefined;
+    this.error = undefined;
+    if (args instanceof ttypes.AException) {
+        this.error = args;
+        return;
+    }
+    if (args) {
+      if (args.success !== undefined && args.success !== null) {
+        this.success = new ttypes.Image(args.success);
+      }
+      if (args.error !== undefined && args.error !== null) {
+        this.error = args.error;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 0:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.success = new ttypes.Image();
+          this.success.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.error = new ttypes.AException();
+          this.error.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_getImage_result');
+    if (this.success !== null && this.success !== undefined) {
+      output.writeFieldBegin('success', Thrift.Type.STRUCT, 0);
+      this.success.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.error !== null && this.error !== undefined) {
+      output.writeFieldBegin('error', Thrift.Type.STRUCT, 1);
+      this.error.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_readImageData_args = class {
+  constructor(args) {
+    this.range = undefined;
+    if (args) {
+      if (args.range !== undefined && args.range !== null) {
+        this.range = new ttypes.ImageRange(args.range);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.range = new ttypes.ImageRange();
+          this.range.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_readImageData_args');
+    if (this.range !== null && this.range !== undefined) {
+      output.writeFieldBegin('range', Thrift.Type.STRUCT, 1);
+      this.range.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_readImageData_result = class {
+  constructor(args) {
+    this.success = undefined;
+    this.error = undefined;
+    if (args instanceof ttypes.AException) {
+        this.error = args;
+        return;
+    }
+    if (args) {
+      if (args.success !== undefined && args.success !== null) {
+        this.success = new ttypes.ImageData(args.success);
+      }
+      if (args.error !== undefined && args.error !== null) {
+        this.error = args.error;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 0:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.success = new ttypes.ImageData();
+          this.success.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.error = new ttypes.AException();
+          this.error.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_readImageData_result');
+    if (this.success !== null && this.success !== undefined) {
+      output.writeFieldBegin('success', Thrift.Type.STRUCT, 0);
+      this.success.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.error !== null && this.error !== undefined) {
+      output.writeFieldBegin('error', Thrift.Type.STRUCT, 1);
+      this.error.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_createImage_args = class {
+  constructor(args) {
+    this.image = undefined;
+    if (args) {
+      if (args.image !== undefined && args.image !== null) {
+        this.image = new ttypes.NewImage(args.image);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.image = new ttypes.NewImage();
+          this.image.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_createImage_args');
+    if (this.image !== null && this.image !== undefined) {
+      output.writeFieldBegin('image', Thrift.Type.STRUCT, 1);
+      this.image.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_createImage_result = class {
+  constructor(args) {
+    this.success = undefined;
+    this.error = undefined;
+    if (args instanceof ttypes.AException) {
+        this.error = args;
+        return;
+    }
+    if (args) {
+      if (args.success !== undefined && args.success !== null) {
+        this.success = new ttypes.Image(args.success);
+      }
+      if (args.error !== undefined && args.error !== null) {
+        this.error = args.error;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 0:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.success = new ttypes.Image();
+          this.success.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.error = new ttypes.AException();
+          this.error.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_createImage_result');
+    if (this.success !== null && this.success !== undefined) {
+      output.writeFieldBegin('success', Thrift.Type.STRUCT, 0);
+      this.success.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.error !== null && this.error !== undefined) {
+      output.writeFieldBegin('error', Thrift.Type.STRUCT, 1);
+      this.error.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_writeImageData_args = class {
+  constructor(args) {
+    this.chunk = undefined;
+    if (args) {
+      if (args.chunk !== undefined && args.chunk !== null) {
+        this.chunk = new ttypes.ImageWrite(args.chunk);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.chunk = new ttypes.ImageWrite();
+          this.chunk.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_writeImageData_args');
+    if (this.chunk !== null && this.chunk !== undefined) {
+      output.writeFieldBegin('chunk', Thrift.Type.STRUCT, 1);
+      this.chunk.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_writeImageData_result = class {
+  constructor(args) {
+    this.success = undefined;
+    this.error = undefined;
+    if (args instanceof ttypes.AException) {
+        this.error = args;
+        return;
+    }
+    if (args) {
+      if (args.success !== undefined && args.success !== null) {
+        this.success = new ttypes.ImageReceipt(args.success);
+      }
+      if (args.error !== undefined && args.error !== null) {
+        this.error = args.error;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 0:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.success = new ttypes.ImageReceipt();
+          this.success.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.error = new ttypes.AException();
+          this.error.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_writeImageData_result');
+    if (this.success !== null && this.success !== undefined) {
+      output.writeFieldBegin('success', Thrift.Type.STRUCT, 0);
+      this.success.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.error !== null && this.error !== undefined) {
+      output.writeFieldBegin('error', Thrift.Type.STRUCT, 1);
+      this.error.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_updateImage_args = class {
+  constructor(args) {
+    this.update = undefined;
+    if (args) {
+      if (args.update !== undefined && args.update !== null) {
+        this.update = new ttypes.ImageUpdate(args.update);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.update = new ttypes.ImageUpdate();
+          this.update.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_updateImage_args');
+    if (this.update !== null && this.update !== undefined) {
+      output.writeFieldBegin('update', Thrift.Type.STRUCT, 1);
+      this.update.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_updateImage_result = class {
+  constructor(args) {
+    this.success = undefined;
+    this.error = undefined;
+    if (args instanceof ttypes.AException) {
+        this.error = args;
+        return;
+    }
+    if (args) {
+      if (args.success !== undefined && args.success !== null) {
+        this.success = new ttypes.Image(args.success);
+      }
+      if (args.error !== undefined && args.error !== null) {
+        this.error = args.error;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 0:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.success = new ttypes.Image();
+          this.success.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.error = new ttypes.AException();
+          this.error.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_updateImage_result');
+    if (this.success !== null && this.success !== undefined) {
+      output.writeFieldBegin('success', Thrift.Type.STRUCT, 0);
+      this.success.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.error !== null && this.error !== undefined) {
+      output.writeFieldBegin('error', Thrift.Type.STRUCT, 1);
+      this.error.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_deleteImage_args = class {
+  constructor(args) {
+    this.image = undefined;
+    if (args) {
+      if (args.image !== undefined && args.image !== null) {
+        this.image = new ttypes.ImageReference(args.image);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.image = new ttypes.ImageReference();
+          this.image.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_deleteImage_args');
+    if (this.image !== null && this.image !== undefined) {
+      output.writeFieldBegin('image', Thrift.Type.STRUCT, 1);
+      this.image.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const AllianceService_deleteImage_result = class {
+  constructor(args) {
+    this.error = undefined;
+    if (args instanceof ttypes.AException) {
+        this.error = args;
+        return;
+    }
+    if (args) {
+      if (args.error !== undefined && args.error !== null) {
+        this.error = args.error;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.error = new ttypes.AException();
+          this.error.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 0:
+          input.skip(ftype);
+          break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('AllianceService_deleteImage_result');
     if (this.error !== null && this.error !== undefined) {
       output.writeFieldBegin('error', Thrift.Type.STRUCT, 1);
       this.error.write(output);
@@ -3571,6 +4425,381 @@ const AllianceServiceClient = exports.Client = class AllianceServiceClient {
     }
     return callback('exchangeCheckpoint failed: unknown result');
   }
+
+  listImages (query) {
+    this._seqid = this.new_seqid();
+    const self = this;
+    return new Promise((resolve, reject) => {
+      self._reqs[self.seqid()] = (error, result) => {
+        return error ? reject(error) : resolve(result);
+      };
+      self.send_listImages(query);
+    });
+  }
+
+  send_listImages (query) {
+    const output = new this.pClass(this.output);
+    const params = {
+      query: query
+    };
+    const args = new AllianceService_listImages_args(params);
+    try {
+      output.writeMessageBegin('listImages', Thrift.MessageType.CALL, this.seqid());
+      args.write(output);
+      output.writeMessageEnd();
+      return this.output.flush();
+    }
+    catch (e) {
+      delete this._reqs[this.seqid()];
+      if (typeof output.reset === 'function') {
+        output.reset();
+      }
+      throw e;
+    }
+  }
+
+  recv_listImages (input, mtype, rseqid) {
+    const callback = this._reqs[rseqid] || function() {};
+    delete this._reqs[rseqid];
+    if (mtype == Thrift.MessageType.EXCEPTION) {
+      const x = new Thrift.TApplicationException();
+      x.read(input);
+      input.readMessageEnd();
+      return callback(x);
+    }
+    const result = new AllianceService_listImages_result();
+    result.read(input);
+    input.readMessageEnd();
+
+    if (null !== result.error) {
+      return callback(result.error);
+    }
+    if (null !== result.success) {
+      return callback(null, result.success);
+    }
+    return callback('listImages failed: unknown result');
+  }
+
+  getImage (image) {
+    this._seqid = this.new_seqid();
+    const self = this;
+    return new Promise((resolve, reject) => {
+      self._reqs[self.seqid()] = (error, result) => {
+        return error ? reject(error) : resolve(result);
+      };
+      self.send_getImage(image);
+    });
+  }
+
+  send_getImage (image) {
+    const output = new this.pClass(this.output);
+    const params = {
+      image: image
+    };
+    const args = new AllianceService_getImage_args(params);
+    try {
+      output.writeMessageBegin('getImage', Thrift.MessageType.CALL, this.seqid());
+      args.write(output);
+      output.writeMessageEnd();
+      return this.output.flush();
+    }
+    catch (e) {
+      delete this._reqs[this.seqid()];
+      if (typeof output.reset === 'function') {
+        output.reset();
+      }
+      throw e;
+    }
+  }
+
+  recv_getImage (input, mtype, rseqid) {
+    const callback = this._reqs[rseqid] || function() {};
+    delete this._reqs[rseqid];
+    if (mtype == Thrift.MessageType.EXCEPTION) {
+      const x = new Thrift.TApplicationException();
+      x.read(input);
+      input.readMessageEnd();
+      return callback(x);
+    }
+    const result = new AllianceService_getImage_result();
+    result.read(input);
+    input.readMessageEnd();
+
+    if (null !== result.error) {
+      return callback(result.error);
+    }
+    if (null !== result.success) {
+      return callback(null, result.success);
+    }
+    return callback('getImage failed: unknown result');
+  }
+
+  readImageData (range) {
+    this._seqid = this.new_seqid();
+    const self = this;
+    return new Promise((resolve, reject) => {
+      self._reqs[self.seqid()] = (error, result) => {
+        return error ? reject(error) : resolve(result);
+      };
+      self.send_readImageData(range);
+    });
+  }
+
+  send_readImageData (range) {
+    const output = new this.pClass(this.output);
+    const params = {
+      range: range
+    };
+    const args = new AllianceService_readImageData_args(params);
+    try {
+      output.writeMessageBegin('readImageData', Thrift.MessageType.CALL, this.seqid());
+      args.write(output);
+      output.writeMessageEnd();
+      return this.output.flush();
+    }
+    catch (e) {
+      delete this._reqs[this.seqid()];
+      if (typeof output.reset === 'function') {
+        output.reset();
+      }
+      throw e;
+    }
+  }
+
+  recv_readImageData (input, mtype, rseqid) {
+    const callback = this._reqs[rseqid] || function() {};
+    delete this._reqs[rseqid];
+    if (mtype == Thrift.MessageType.EXCEPTION) {
+      const x = new Thrift.TApplicationException();
+      x.read(input);
+      input.readMessageEnd();
+      return callback(x);
+    }
+    const result = new AllianceService_readImageData_result();
+    result.read(input);
+    input.readMessageEnd();
+
+    if (null !== result.error) {
+      return callback(result.error);
+    }
+    if (null !== result.success) {
+      return callback(null, result.success);
+    }
+    return callback('readImageData failed: unknown result');
+  }
+
+  createImage (image) {
+    this._seqid = this.new_seqid();
+    const self = this;
+    return new Promise((resolve, reject) => {
+      self._reqs[self.seqid()] = (error, result) => {
+        return error ? reject(error) : resolve(result);
+      };
+      self.send_createImage(image);
+    });
+  }
+
+  send_createImage (image) {
+    const output = new this.pClass(this.output);
+    const params = {
+      image: image
+    };
+    const args = new AllianceService_createImage_args(params);
+    try {
+      output.writeMessageBegin('createImage', Thrift.MessageType.CALL, this.seqid());
+      args.write(output);
+      output.writeMessageEnd();
+      return this.output.flush();
+    }
+    catch (e) {
+      delete this._reqs[this.seqid()];
+      if (typeof output.reset === 'function') {
+        output.reset();
+      }
+      throw e;
+    }
+  }
+
+  recv_createImage (input, mtype, rseqid) {
+    const callback = this._reqs[rseqid] || function() {};
+    delete this._reqs[rseqid];
+    if (mtype == Thrift.MessageType.EXCEPTION) {
+      const x = new Thrift.TApplicationException();
+      x.read(input);
+      input.readMessageEnd();
+      return callback(x);
+    }
+    const result = new AllianceService_createImage_result();
+    result.read(input);
+    input.readMessageEnd();
+
+    if (null !== result.error) {
+      return callback(result.error);
+    }
+    if (null !== result.success) {
+      return callback(null, result.success);
+    }
+    return callback('createImage failed: unknown result');
+  }
+
+  writeImageData (chunk) {
+    this._seqid = this.new_seqid();
+    const self = this;
+    return new Promise((resolve, reject) => {
+      self._reqs[self.seqid()] = (error, result) => {
+        return error ? reject(error) : resolve(result);
+      };
+      self.send_writeImageData(chunk);
+    });
+  }
+
+  send_writeImageData (chunk) {
+    const output = new this.pClass(this.output);
+    const params = {
+      chunk: chunk
+    };
+    const args = new AllianceService_writeImageData_args(params);
+    try {
+      output.writeMessageBegin('writeImageData', Thrift.MessageType.CALL, this.seqid());
+      args.write(output);
+      output.writeMessageEnd();
+      return this.output.flush();
+    }
+    catch (e) {
+      delete this._reqs[this.seqid()];
+      if (typeof output.reset === 'function') {
+        output.reset();
+      }
+      throw e;
+    }
+  }
+
+  recv_writeImageData (input, mtype, rseqid) {
+    const callback = this._reqs[rseqid] || function() {};
+    delete this._reqs[rseqid];
+    if (mtype == Thrift.MessageType.EXCEPTION) {
+      const x = new Thrift.TApplicationException();
+      x.read(input);
+      input.readMessageEnd();
+      return callback(x);
+    }
+    const result = new AllianceService_writeImageData_result();
+    result.read(input);
+    input.readMessageEnd();
+
+    if (null !== result.error) {
+      return callback(result.error);
+    }
+    if (null !== result.success) {
+      return callback(null, result.success);
+    }
+    return callback('writeImageData failed: unknown result');
+  }
+
+  updateImage (update) {
+    this._seqid = this.new_seqid();
+    const self = this;
+    return new Promise((resolve, reject) => {
+      self._reqs[self.seqid()] = (error, result) => {
+        return error ? reject(error) : resolve(result);
+      };
+      self.send_updateImage(update);
+    });
+  }
+
+  send_updateImage (update) {
+    const output = new this.pClass(this.output);
+    const params = {
+      update: update
+    };
+    const args = new AllianceService_updateImage_args(params);
+    try {
+      output.writeMessageBegin('updateImage', Thrift.MessageType.CALL, this.seqid());
+      args.write(output);
+      output.writeMessageEnd();
+      return this.output.flush();
+    }
+    catch (e) {
+      delete this._reqs[this.seqid()];
+      if (typeof output.reset === 'function') {
+        output.reset();
+      }
+      throw e;
+    }
+  }
+
+  recv_updateImage (input, mtype, rseqid) {
+    const callback = this._reqs[rseqid] || function() {};
+    delete this._reqs[rseqid];
+    if (mtype == Thrift.MessageType.EXCEPTION) {
+      const x = new Thrift.TApplicationException();
+      x.read(input);
+      input.readMessageEnd();
+      return callback(x);
+    }
+    const result = new AllianceService_updateImage_result();
+    result.read(input);
+    input.readMessageEnd();
+
+    if (null !== result.error) {
+      return callback(result.error);
+    }
+    if (null !== result.success) {
+      return callback(null, result.success);
+    }
+    return callback('updateImage failed: unknown result');
+  }
+
+  deleteImage (image) {
+    this._seqid = this.new_seqid();
+    const self = this;
+    return new Promise((resolve, reject) => {
+      self._reqs[self.seqid()] = (error, result) => {
+        return error ? reject(error) : resolve(result);
+      };
+      self.send_deleteImage(image);
+    });
+  }
+
+  send_deleteImage (image) {
+    const output = new this.pClass(this.output);
+    const params = {
+      image: image
+    };
+    const args = new AllianceService_deleteImage_args(params);
+    try {
+      output.writeMessageBegin('deleteImage', Thrift.MessageType.CALL, this.seqid());
+      args.write(output);
+      output.writeMessageEnd();
+      return this.output.flush();
+    }
+    catch (e) {
+      delete this._reqs[this.seqid()];
+      if (typeof output.reset === 'function') {
+        output.reset();
+      }
+      throw e;
+    }
+  }
+
+  recv_deleteImage (input, mtype, rseqid) {
+    const callback = this._reqs[rseqid] || function() {};
+    delete this._reqs[rseqid];
+    if (mtype == Thrift.MessageType.EXCEPTION) {
+      const x = new Thrift.TApplicationException();
+      x.read(input);
+      input.readMessageEnd();
+      return callback(x);
+    }
+    const result = new AllianceService_deleteImage_result();
+    result.read(input);
+    input.readMessageEnd();
+
+    if (null !== result.error) {
+      return callback(result.error);
+    }
+    callback(null);
+  }
 };
 const AllianceServiceProcessor = exports.Processor = class AllianceServiceProcessor {
   constructor(handler) {
@@ -4398,6 +5627,300 @@ const AllianceServiceProcessor = exports.Processor = class AllianceServiceProces
       });
     }
   }
+  process_listImages (seqid, input, output) {
+    const args = new AllianceService_listImages_args();
+    args.read(input);
+    input.readMessageEnd();
+    if (this._handler.listImages.length === 1) {
+      Promise.resolve(this._handler.listImages.bind(this._handler)(
+        args.query
+      )).then(result => {
+        const result_obj = new AllianceService_listImages_result({success: result});
+        output.writeMessageBegin("listImages", Thrift.MessageType.REPLY, seqid);
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      }).catch(err => {
+        let result;
+        if (err instanceof ttypes.AException) {
+          result = new AllianceService_listImages_result(err);
+          output.writeMessageBegin("listImages", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("listImages", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    } else {
+      this._handler.listImages(args.query, (err, result) => {
+        let result_obj;
+        if ((err === null || typeof err === 'undefined') || err instanceof ttypes.AException) {
+          result_obj = new AllianceService_listImages_result((err !== null || typeof err === 'undefined') ? err : {success: result});
+          output.writeMessageBegin("listImages", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result_obj = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("listImages", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    }
+  }
+  process_getImage (seqid, input, output) {
+    const args = new AllianceService_getImage_args();
+    args.read(input);
+    input.readMessageEnd();
+    if (this._handler.getImage.length === 1) {
+      Promise.resolve(this._handler.getImage.bind(this._handler)(
+        args.image
+      )).then(result => {
+        const result_obj = new AllianceService_getImage_result({success: result});
+        output.writeMessageBegin("getImage", Thrift.MessageType.REPLY, seqid);
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      }).catch(err => {
+        let result;
+        if (err instanceof ttypes.AException) {
+          result = new AllianceService_getImage_result(err);
+          output.writeMessageBegin("getImage", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("getImage", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    } else {
+      this._handler.getImage(args.image, (err, result) => {
+        let result_obj;
+        if ((err === null || typeof err === 'undefined') || err instanceof ttypes.AException) {
+          result_obj = new AllianceService_getImage_result((err !== null || typeof err === 'undefined') ? err : {success: result});
+          output.writeMessageBegin("getImage", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result_obj = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("getImage", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    }
+  }
+  process_readImageData (seqid, input, output) {
+    const args = new AllianceService_readImageData_args();
+    args.read(input);
+    input.readMessageEnd();
+    if (this._handler.readImageData.length === 1) {
+      Promise.resolve(this._handler.readImageData.bind(this._handler)(
+        args.range
+      )).then(result => {
+        const result_obj = new AllianceService_readImageData_result({success: result});
+        output.writeMessageBegin("readImageData", Thrift.MessageType.REPLY, seqid);
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      }).catch(err => {
+        let result;
+        if (err instanceof ttypes.AException) {
+          result = new AllianceService_readImageData_result(err);
+          output.writeMessageBegin("readImageData", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("readImageData", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    } else {
+      this._handler.readImageData(args.range, (err, result) => {
+        let result_obj;
+        if ((err === null || typeof err === 'undefined') || err instanceof ttypes.AException) {
+          result_obj = new AllianceService_readImageData_result((err !== null || typeof err === 'undefined') ? err : {success: result});
+          output.writeMessageBegin("readImageData", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result_obj = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("readImageData", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    }
+  }
+  process_createImage (seqid, input, output) {
+    const args = new AllianceService_createImage_args();
+    args.read(input);
+    input.readMessageEnd();
+    if (this._handler.createImage.length === 1) {
+      Promise.resolve(this._handler.createImage.bind(this._handler)(
+        args.image
+      )).then(result => {
+        const result_obj = new AllianceService_createImage_result({success: result});
+        output.writeMessageBegin("createImage", Thrift.MessageType.REPLY, seqid);
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      }).catch(err => {
+        let result;
+        if (err instanceof ttypes.AException) {
+          result = new AllianceService_createImage_result(err);
+          output.writeMessageBegin("createImage", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("createImage", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    } else {
+      this._handler.createImage(args.image, (err, result) => {
+        let result_obj;
+        if ((err === null || typeof err === 'undefined') || err instanceof ttypes.AException) {
+          result_obj = new AllianceService_createImage_result((err !== null || typeof err === 'undefined') ? err : {success: result});
+          output.writeMessageBegin("createImage", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result_obj = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("createImage", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    }
+  }
+  process_writeImageData (seqid, input, output) {
+    const args = new AllianceService_writeImageData_args();
+    args.read(input);
+    input.readMessageEnd();
+    if (this._handler.writeImageData.length === 1) {
+      Promise.resolve(this._handler.writeImageData.bind(this._handler)(
+        args.chunk
+      )).then(result => {
+        const result_obj = new AllianceService_writeImageData_result({success: result});
+        output.writeMessageBegin("writeImageData", Thrift.MessageType.REPLY, seqid);
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      }).catch(err => {
+        let result;
+        if (err instanceof ttypes.AException) {
+          result = new AllianceService_writeImageData_result(err);
+          output.writeMessageBegin("writeImageData", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("writeImageData", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    } else {
+      this._handler.writeImageData(args.chunk, (err, result) => {
+        let result_obj;
+        if ((err === null || typeof err === 'undefined') || err instanceof ttypes.AException) {
+          result_obj = new AllianceService_writeImageData_result((err !== null || typeof err === 'undefined') ? err : {success: result});
+          output.writeMessageBegin("writeImageData", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result_obj = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("writeImageData", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    }
+  }
+  process_updateImage (seqid, input, output) {
+    const args = new AllianceService_updateImage_args();
+    args.read(input);
+    input.readMessageEnd();
+    if (this._handler.updateImage.length === 1) {
+      Promise.resolve(this._handler.updateImage.bind(this._handler)(
+        args.update
+      )).then(result => {
+        const result_obj = new AllianceService_updateImage_result({success: result});
+        output.writeMessageBegin("updateImage", Thrift.MessageType.REPLY, seqid);
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      }).catch(err => {
+        let result;
+        if (err instanceof ttypes.AException) {
+          result = new AllianceService_updateImage_result(err);
+          output.writeMessageBegin("updateImage", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("updateImage", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    } else {
+      this._handler.updateImage(args.update, (err, result) => {
+        let result_obj;
+        if ((err === null || typeof err === 'undefined') || err instanceof ttypes.AException) {
+          result_obj = new AllianceService_updateImage_result((err !== null || typeof err === 'undefined') ? err : {success: result});
+          output.writeMessageBegin("updateImage", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result_obj = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("updateImage", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    }
+  }
+  process_deleteImage (seqid, input, output) {
+    const args = new AllianceService_deleteImage_args();
+    args.read(input);
+    input.readMessageEnd();
+    if (this._handler.deleteImage.length === 1) {
+      Promise.resolve(this._handler.deleteImage.bind(this._handler)(
+        args.image
+      )).then(result => {
+        const result_obj = new AllianceService_deleteImage_result({success: result});
+        output.writeMessageBegin("deleteImage", Thrift.MessageType.REPLY, seqid);
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      }).catch(err => {
+        let result;
+        if (err instanceof ttypes.AException) {
+          result = new AllianceService_deleteImage_result(err);
+          output.writeMessageBegin("deleteImage", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("deleteImage", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    } else {
+      this._handler.deleteImage(args.image, (err, result) => {
+        let result_obj;
+        if ((err === null || typeof err === 'undefined') || err instanceof ttypes.AException) {
+          result_obj = new AllianceService_deleteImage_result((err !== null || typeof err === 'undefined') ? err : {success: result});
+          output.writeMessageBegin("deleteImage", Thrift.MessageType.REPLY, seqid);
+        } else {
+          result_obj = new Thrift.TApplicationException(Thrift.TApplicationExceptionType.UNKNOWN, err.message);
+          output.writeMessageBegin("deleteImage", Thrift.MessageType.EXCEPTION, seqid);
+        }
+        result_obj.write(output);
+        output.writeMessageEnd();
+        output.flush();
+      });
+    }
+  }
 };
 
 exports.methods = {
@@ -4422,6 +5945,13 @@ exports.methods = {
   provision: { Args: AllianceService_provision_args, Result: AllianceService_provision_result },
   deprovision: { Args: AllianceService_deprovision_args, Result: AllianceService_deprovision_result },
   exchangeCheckpoint: { Args: AllianceService_exchangeCheckpoint_args, Result: AllianceService_exchangeCheckpoint_result },
+  listImages: { Args: AllianceService_listImages_args, Result: AllianceService_listImages_result },
+  getImage: { Args: AllianceService_getImage_args, Result: AllianceService_getImage_result },
+  readImageData: { Args: AllianceService_readImageData_args, Result: AllianceService_readImageData_result },
+  createImage: { Args: AllianceService_createImage_args, Result: AllianceService_createImage_result },
+  writeImageData: { Args: AllianceService_writeImageData_args, Result: AllianceService_writeImageData_result },
+  updateImage: { Args: AllianceService_updateImage_args, Result: AllianceService_updateImage_result },
+  deleteImage: { Args: AllianceService_deleteImage_args, Result: AllianceService_deleteImage_result },
 };
 
 0 && (module.exports = { Client, Processor, methods });

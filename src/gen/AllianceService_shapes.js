@@ -5,6 +5,7 @@ exports.enums = {
   TrustEnd: [1, 2],
   TokenStatus: [1, 2, 3],
   IndeterminateReason: [1, 2, 3, 4, 5],
+  ImageVisibility: [1, 2, 3, 4],
 };
 exports.structs = {
   AException: [{'id':1,'name':'code','required':true,'type':['i32']}, {'id':2,'name':'message','required':true,'type':['string']}, {'id':3,'name':'request_id','required':false,'type':['string']}, {'id':4,'name':'retryable','required':false,'type':['bool']}, {'id':5,'name':'retry_after_ms','required':false,'type':['i32']}],
@@ -49,6 +50,18 @@ exports.structs = {
   ProvisionedProject: [{'id':1,'name':'request_id','required':true,'type':['string']}, {'id':2,'name':'project_id','required':true,'type':['string']}, {'id':3,'name':'name','required':true,'type':['string']}, {'id':4,'name':'domain_id','required':true,'type':['string']}, {'id':5,'name':'roles','required':true,'type':['list',['string']]}, {'id':6,'name':'user_id','required':false,'type':['string']}, {'id':7,'name':'expires_at','required':false,'type':['i64']}],
   DeprovisionRequest: [{'id':1,'name':'project_id','required':true,'type':['string']}],
   AuditCheckpoint: [{'id':1,'name':'payload','required':true,'type':['string']}, {'id':2,'name':'signature','required':true,'type':['string']}],
+  ImageHash: [{'id':1,'name':'algorithm','required':true,'type':['string']}, {'id':2,'name':'value','required':true,'type':['string']}],
+  ImageAttributes: [{'id':1,'name':'name','required':false,'type':['string']}, {'id':2,'name':'visibility','required':false,'type':['enum','ImageVisibility']}, {'id':3,'name':'disk_format','required':false,'type':['string']}, {'id':4,'name':'container_format','required':false,'type':['string']}, {'id':5,'name':'min_disk','required':false,'type':['i32']}, {'id':6,'name':'min_ram','required':false,'type':['i32']}, {'id':7,'name':'is_protected','required':false,'type':['bool']}, {'id':8,'name':'hidden','required':false,'type':['bool']}, {'id':9,'name':'tags','required':false,'type':['list',['string']]}, {'id':10,'name':'properties','required':false,'type':['map',['string'],['string']]}],
+  Image: [{'id':1,'name':'id','required':true,'type':['string']}, {'id':2,'name':'attributes','required':true,'type':['struct','ImageAttributes']}, {'id':3,'name':'owner','required':true,'type':['string']}, {'id':4,'name':'status','required':true,'type':['string']}, {'id':5,'name':'size','required':false,'type':['i64']}, {'id':6,'name':'checksum','required':false,'type':['string']}, {'id':7,'name':'hash','required':false,'type':['struct','ImageHash']}, {'id':8,'name':'created_at','required':false,'type':['i64']}, {'id':9,'name':'updated_at','required':false,'type':['i64']}, {'id':10,'name':'yours','required':true,'type':['bool']}],
+  ImageQuery: [{'id':1,'name':'region','required':false,'type':['string']}, {'id':2,'name':'after','required':false,'type':['string']}, {'id':3,'name':'limit','required':true,'type':['i32']}],
+  ImagePage: [{'id':1,'name':'images','required':true,'type':['list',['struct','Image']]}, {'id':2,'name':'next_after','required':false,'type':['string']}],
+  ImageReference: [{'id':1,'name':'region','required':false,'type':['string']}, {'id':2,'name':'id','required':true,'type':['string']}],
+  ImageRange: [{'id':1,'name':'image','required':true,'type':['struct','ImageReference']}, {'id':2,'name':'offset','required':true,'type':['i64']}, {'id':3,'name':'length','required':true,'type':['i32']}],
+  ImageData: [{'id':1,'name':'data','required':true,'type':['binary']}, {'id':2,'name':'size','required':true,'type':['i64']}],
+  NewImage: [{'id':1,'name':'image','required':true,'type':['struct','ImageReference']}, {'id':2,'name':'attributes','required':true,'type':['struct','ImageAttributes']}],
+  ImageWrite: [{'id':1,'name':'image','required':true,'type':['struct','ImageReference']}, {'id':2,'name':'offset','required':true,'type':['i64']}, {'id':3,'name':'data','required':true,'type':['binary']}, {'id':4,'name':'size','required':true,'type':['i64']}],
+  ImageReceipt: [{'id':1,'name':'received','required':true,'type':['i64']}, {'id':2,'name':'image','required':false,'type':['struct','Image']}],
+  ImageUpdate: [{'id':1,'name':'image','required':true,'type':['struct','ImageReference']}, {'id':2,'name':'attributes','required':true,'type':['struct','ImageAttributes']}, {'id':3,'name':'removed_properties','required':false,'type':['list',['string']]}],
 };
 exports.methods = {
   getSession: { arguments: [{'id':1,'name':'ticket','required':true,'type':['struct','SessionTKT']}], result: [{'id':0,'name':'success','required':false,'type':['struct','SessionTKT']}, {'id':1,'name':'error','required':false,'type':['struct','AException']}] },
@@ -72,4 +85,11 @@ exports.methods = {
   provision: { arguments: [{'id':1,'name':'request','required':true,'type':['struct','ProvisionRequest']}], result: [{'id':0,'name':'success','required':false,'type':['struct','ProvisionedProject']}, {'id':1,'name':'error','required':false,'type':['struct','AException']}] },
   deprovision: { arguments: [{'id':1,'name':'request','required':true,'type':['struct','DeprovisionRequest']}], result: [{'id':1,'name':'error','required':false,'type':['struct','AException']}] },
   exchangeCheckpoint: { arguments: [{'id':1,'name':'checkpoint','required':true,'type':['struct','AuditCheckpoint']}], result: [{'id':0,'name':'success','required':false,'type':['struct','AuditCheckpoint']}, {'id':1,'name':'error','required':false,'type':['struct','AException']}] },
+  listImages: { arguments: [{'id':1,'name':'query','required':true,'type':['struct','ImageQuery']}], result: [{'id':0,'name':'success','required':false,'type':['struct','ImagePage']}, {'id':1,'name':'error','required':false,'type':['struct','AException']}] },
+  getImage: { arguments: [{'id':1,'name':'image','required':true,'type':['struct','ImageReference']}], result: [{'id':0,'name':'success','required':false,'type':['struct','Image']}, {'id':1,'name':'error','required':false,'type':['struct','AException']}] },
+  readImageData: { arguments: [{'id':1,'name':'range','required':true,'type':['struct','ImageRange']}], result: [{'id':0,'name':'success','required':false,'type':['struct','ImageData']}, {'id':1,'name':'error','required':false,'type':['struct','AException']}] },
+  createImage: { arguments: [{'id':1,'name':'image','required':true,'type':['struct','NewImage']}], result: [{'id':0,'name':'success','required':false,'type':['struct','Image']}, {'id':1,'name':'error','required':false,'type':['struct','AException']}] },
+  writeImageData: { arguments: [{'id':1,'name':'chunk','required':true,'type':['struct','ImageWrite']}], result: [{'id':0,'name':'success','required':false,'type':['struct','ImageReceipt']}, {'id':1,'name':'error','required':false,'type':['struct','AException']}] },
+  updateImage: { arguments: [{'id':1,'name':'update','required':true,'type':['struct','ImageUpdate']}], result: [{'id':0,'name':'success','required':false,'type':['struct','Image']}, {'id':1,'name':'error','required':false,'type':['struct','AException']}] },
+  deleteImage: { arguments: [{'id':1,'name':'image','required':true,'type':['struct','ImageReference']}], result: [{'id':1,'name':'error','required':false,'type':['struct','AException']}] },
 };

@@ -54,6 +54,16 @@ declare enum IndeterminateReason {
 }
 
 /**
+ * Who may see an image (Image API v2).
+ */
+declare enum ImageVisibility {
+  PUBLIC = 1,
+  COMMUNITY = 2,
+  SHARED = 3,
+  PRIVATE = 4,
+}
+
+/**
  * The one exception of the service. Numbers below 1200 and 501, 502, 2404 are the 2014 prototype's.
  * The message never holds a secret, an address or the text of an internal error.
  */
@@ -529,4 +539,145 @@ declare class AuditCheckpoint {
     public signature: string;
 
       constructor(args?: { payload: string; signature: string; });
+  }
+
+/**
+ * A hash of an image's content, as Glance's `os_hash_algo` and `os_hash_value` tell it.
+ */
+declare class ImageHash {
+    public algorithm: string;
+    public value: string;
+
+      constructor(args?: { algorithm: string; value: string; });
+  }
+
+/**
+ * What can be said of an image by who makes or changes it. What is absent stays as it is, or is what Glance gives by default.
+ */
+declare class ImageAttributes {
+    public name?: string;
+    public visibility?: ImageVisibility;
+    public disk_format?: string;
+    public container_format?: string;
+    public min_disk?: number;
+    public min_ram?: number;
+    public is_protected?: boolean;
+    public hidden?: boolean;
+    public tags?: string[];
+    public properties?: { [k: string]: string; };
+
+      constructor(args?: { name?: string; visibility?: ImageVisibility; disk_format?: string; container_format?: string; min_disk?: number; min_ram?: number; is_protected?: boolean; hidden?: boolean; tags?: string[]; properties?: { [k: string]: string; }; });
+  }
+
+/**
+ * One image of the answering cloud; never where its bytes are kept.
+ */
+declare class Image {
+    public id: string;
+    public attributes: ImageAttributes;
+    public owner: string;
+    public status: string;
+    public size?: Int64;
+    public checksum?: string;
+    public hash?: ImageHash;
+    public created_at?: Int64;
+    public updated_at?: Int64;
+    public yours: boolean;
+
+      constructor(args?: { id: string; attributes: ImageAttributes; owner: string; status: string; size?: Int64; checksum?: string; hash?: ImageHash; created_at?: Int64; updated_at?: Int64; yours: boolean; });
+  }
+
+/**
+ * Which images to list.
+ */
+declare class ImageQuery {
+    public region?: string;
+    public after?: string;
+    public limit: number;
+
+      constructor(args?: { region?: string; after?: string; limit: number; });
+  }
+
+/**
+ * Some images, in an order that does not change from page to page.
+ */
+declare class ImagePage {
+    public images: Image[];
+    public next_after?: string;
+
+      constructor(args?: { images: Image[]; next_after?: string; });
+  }
+
+/**
+ * One image.
+ */
+declare class ImageReference {
+    public region?: string;
+    public id: string;
+
+      constructor(args?: { region?: string; id: string; });
+  }
+
+/**
+ * Argument of readImageData.
+ */
+declare class ImageRange {
+    public image: ImageReference;
+    public offset: Int64;
+    public length: number;
+
+      constructor(args?: { image: ImageReference; offset: Int64; length: number; });
+  }
+
+/**
+ * Answer of readImageData.
+ */
+declare class ImageData {
+    public data: Buffer;
+    public size: Int64;
+
+      constructor(args?: { data: Buffer; size: Int64; });
+  }
+
+/**
+ * Argument of createImage.
+ */
+declare class NewImage {
+    public image: ImageReference;
+    public attributes: ImageAttributes;
+
+      constructor(args?: { image: ImageReference; attributes: ImageAttributes; });
+  }
+
+/**
+ * Argument of writeImageData. Chunks come in their order; several may be in flight.
+ */
+declare class ImageWrite {
+    public image: ImageReference;
+    public offset: Int64;
+    public data: Buffer;
+    public size: Int64;
+
+      constructor(args?: { image: ImageReference; offset: Int64; data: Buffer; size: Int64; });
+  }
+
+/**
+ * Answer of writeImageData.
+ */
+declare class ImageReceipt {
+    public received: Int64;
+    public image?: Image;
+
+      constructor(args?: { received: Int64; image?: Image; });
+  }
+
+/**
+ * Argument of updateImage.
+ */
+declare class ImageUpdate {
+    public image: ImageReference;
+    public attributes: ImageAttributes;
+    public removed_properties?: string[];
+
+      constructor(args?: { image: ImageReference; attributes: ImageAttributes; removed_properties?: string[]; });
   }

@@ -49,6 +49,16 @@ ttypes.IndeterminateReason = {
   '5' : 'OVERLOADED',
   'OVERLOADED' : 5
 };
+ttypes.ImageVisibility = {
+  '1' : 'PUBLIC',
+  'PUBLIC' : 1,
+  '2' : 'COMMUNITY',
+  'COMMUNITY' : 2,
+  '3' : 'SHARED',
+  'SHARED' : 3,
+  '4' : 'PRIVATE',
+  'PRIVATE' : 4
+};
 const AException = module.exports.AException = class extends Thrift.TException {
   constructor(args) {
     super(args);
@@ -3727,5 +3737,1194 @@ const AuditCheckpoint = module.exports.AuditCheckpoint = class {
   }
 
 };
+const ImageHash = module.exports.ImageHash = class {
+  constructor(args) {
+    this.algorithm = undefined;
+    this.value = undefined;
+    if (args) {
+      if (args.algorithm !== undefined && args.algorithm !== null) {
+        this.algorithm = args.algorithm;
+      }
+      if (args.value !== undefined && args.value !== null) {
+        this.value = args.value;
+      }
+    }
+  }
 
-0 && (module.exports = { PairingState, CertificateState, TrustEnd, TokenStatus, IndeterminateReason, AException, SessionTKT, PingRequest, PingResponse, PairOpen, PairOffer, PairProof, PairResult, PairRequest, PairResponse, AttachRequest, AttachResponse, IdentityCertificate, TokenSigningKey, TrustBundle, RotationStatement, RotationReceipt, PairingStatus, ValidateTokenRequest, TokenValidation, RevokeTokenRequest, RevokeTokenResult, Revocation, RevocationQuery, RevocationPage, RevocationNotice, TokenAnnouncement, TokenClaimRequest, TokenClaim, NamedReference, PasswordCredentials, ApplicationCredentials, AuthenticateRequest, IssuedToken, ServiceFilter, ServiceInfo, EndpointFilter, EndpointInfo, ProvisionRequest, ProvisionedProject, DeprovisionRequest, AuditCheckpoint });
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.algorithm = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRING) {
+          this.value = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImageHash');
+    if (this.algorithm !== null && this.algorithm !== undefined) {
+      output.writeFieldBegin('algorithm', Thrift.Type.STRING, 1);
+      output.writeString(this.algorithm);
+      output.writeFieldEnd();
+    }
+    if (this.value !== null && this.value !== undefined) {
+      output.writeFieldBegin('value', Thrift.Type.STRING, 2);
+      output.writeString(this.value);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ImageAttributes = module.exports.ImageAttributes = class {
+  constructor(args) {
+    this.name = undefined;
+    this.visibility = undefined;
+    this.disk_format = undefined;
+    this.container_format = undefined;
+    this.min_disk = undefined;
+    this.min_ram = undefined;
+    this.is_protected = undefined;
+    this.hidden = undefined;
+    this.tags = undefined;
+    this.properties = undefined;
+    if (args) {
+      if (args.name !== undefined && args.name !== null) {
+        this.name = args.name;
+      }
+      if (args.visibility !== undefined && args.visibility !== null) {
+        this.visibility = args.visibility;
+      }
+      if (args.disk_format !== undefined && args.disk_format !== null) {
+        this.disk_format = args.disk_format;
+      }
+      if (args.container_format !== undefined && args.container_format !== null) {
+        this.container_format = args.container_format;
+      }
+      if (args.min_disk !== undefined && args.min_disk !== null) {
+        this.min_disk = args.min_disk;
+      }
+      if (args.min_ram !== undefined && args.min_ram !== null) {
+        this.min_ram = args.min_ram;
+      }
+      if (args.is_protected !== undefined && args.is_protected !== null) {
+        this.is_protected = args.is_protected;
+      }
+      if (args.hidden !== undefined && args.hidden !== null) {
+        this.hidden = args.hidden;
+      }
+      if (args.tags !== undefined && args.tags !== null) {
+        this.tags = Thrift.copyList(args.tags, [null]);
+      }
+      if (args.properties !== undefined && args.properties !== null) {
+        this.properties = Thrift.copyMap(args.properties, [null]);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.name = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.I32) {
+          this.visibility = input.readI32();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.STRING) {
+          this.disk_format = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 4:
+        if (ftype == Thrift.Type.STRING) {
+          this.container_format = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 5:
+        if (ftype == Thrift.Type.I32) {
+          this.min_disk = input.readI32();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 6:
+        if (ftype == Thrift.Type.I32) {
+          this.min_ram = input.readI32();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 7:
+        if (ftype == Thrift.Type.BOOL) {
+          this.is_protected = input.readBool();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 8:
+        if (ftype == Thrift.Type.BOOL) {
+          this.hidden = input.readBool();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 9:
+        if (ftype == Thrift.Type.LIST) {
+          this.tags = [];
+          const _rtmp326 = input.readListBegin();
+          const _size25 = _rtmp326.size || 0;
+          for (let _i27 = 0; _i27 < _size25; ++_i27) {
+            let elem28 = null;
+            elem28 = input.readString();
+            this.tags.push(elem28);
+          }
+          input.readListEnd();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 10:
+        if (ftype == Thrift.Type.MAP) {
+          this.properties = {};
+          const _rtmp330 = input.readMapBegin();
+          const _size29 = _rtmp330.size || 0;
+          for (let _i31 = 0; _i31 < _size29; ++_i31) {
+            let key32 = null;
+            let val33 = null;
+            key32 = input.readString();
+            val33 = input.readString();
+            this.properties[key32] = val33;
+          }
+          input.readMapEnd();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImageAttributes');
+    if (this.name !== null && this.name !== undefined) {
+      output.writeFieldBegin('name', Thrift.Type.STRING, 1);
+      output.writeString(this.name);
+      output.writeFieldEnd();
+    }
+    if (this.visibility !== null && this.visibility !== undefined) {
+      output.writeFieldBegin('visibility', Thrift.Type.I32, 2);
+      output.writeI32(this.visibility);
+      output.writeFieldEnd();
+    }
+    if (this.disk_format !== null && this.disk_format !== undefined) {
+      output.writeFieldBegin('disk_format', Thrift.Type.STRING, 3);
+      output.writeString(this.disk_format);
+      output.writeFieldEnd();
+    }
+    if (this.container_format !== null && this.container_format !== undefined) {
+      output.writeFieldBegin('container_format', Thrift.Type.STRING, 4);
+      output.writeString(this.container_format);
+      output.writeFieldEnd();
+    }
+    if (this.min_disk !== null && this.min_disk !== undefined) {
+      output.writeFieldBegin('min_disk', Thrift.Type.I32, 5);
+      output.writeI32(this.min_disk);
+      output.writeFieldEnd();
+    }
+    if (this.min_ram !== null && this.min_ram !== undefined) {
+      output.writeFieldBegin('min_ram', Thrift.Type.I32, 6);
+      output.writeI32(this.min_ram);
+      output.writeFieldEnd();
+    }
+    if (this.is_protected !== null && this.is_protected !== undefined) {
+      output.writeFieldBegin('is_protected', Thrift.Type.BOOL, 7);
+      output.writeBool(this.is_protected);
+      output.writeFieldEnd();
+    }
+    if (this.hidden !== null && this.hidden !== undefined) {
+      output.writeFieldBegin('hidden', Thrift.Type.BOOL, 8);
+      output.writeBool(this.hidden);
+      output.writeFieldEnd();
+    }
+    if (this.tags !== null && this.tags !== undefined) {
+      output.writeFieldBegin('tags', Thrift.Type.LIST, 9);
+      output.writeListBegin(Thrift.Type.STRING, this.tags.length);
+      for (let iter34 in this.tags) {
+        if (this.tags.hasOwnProperty(iter34)) {
+          iter34 = this.tags[iter34];
+          output.writeString(iter34);
+        }
+      }
+      output.writeListEnd();
+      output.writeFieldEnd();
+    }
+    if (this.properties !== null && this.properties !== undefined) {
+      output.writeFieldBegin('properties', Thrift.Type.MAP, 10);
+      output.writeMapBegin(Thrift.Type.STRING, Thrift.Type.STRING, Thrift.objectLength(this.properties));
+      for (let kiter35 in this.properties) {
+        if (this.properties.hasOwnProperty(kiter35)) {
+          let viter36 = this.properties[kiter35];
+          output.writeString(kiter35);
+          output.writeString(viter36);
+        }
+      }
+      output.writeMapEnd();
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const Image = module.exports.Image = class {
+  constructor(args) {
+    this.id = undefined;
+    this.attributes = undefined;
+    this.owner = undefined;
+    this.status = undefined;
+    this.size = undefined;
+    this.checksum = undefined;
+    this.hash = undefined;
+    this.created_at = undefined;
+    this.updated_at = undefined;
+    this.yours = undefined;
+    if (args) {
+      if (args.id !== undefined && args.id !== null) {
+        this.id = args.id;
+      }
+      if (args.attributes !== undefined && args.attributes !== null) {
+        this.attributes = new ttypes.ImageAttributes(args.attributes);
+      }
+      if (args.owner !== undefined && args.owner !== null) {
+        this.owner = args.owner;
+      }
+      if (args.status !== undefined && args.status !== null) {
+        this.status = args.status;
+      }
+      if (args.size !== undefined && args.size !== null) {
+        this.size = args.size;
+      }
+      if (args.checksum !== undefined && args.checksum !== null) {
+        this.checksum = args.checksum;
+      }
+      if (args.hash !== undefined && args.hash !== null) {
+        this.hash = new ttypes.ImageHash(args.hash);
+      }
+      if (args.created_at !== undefined && args.created_at !== null) {
+        this.created_at = args.created_at;
+      }
+      if (args.updated_at !== undefined && args.updated_at !== null) {
+        this.updated_at = args.updated_at;
+      }
+      if (args.yours !== undefined && args.yours !== null) {
+        this.yours = args.yours;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.attributes = new ttypes.ImageAttributes();
+          this.attributes.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.STRING) {
+          this.owner = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 4:
+        if (ftype == Thrift.Type.STRING) {
+          this.status = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 5:
+        if (ftype == Thrift.Type.I64) {
+          this.size = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 6:
+        if (ftype == Thrift.Type.STRING) {
+          this.checksum = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 7:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.hash = new ttypes.ImageHash();
+          this.hash.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 8:
+        if (ftype == Thrift.Type.I64) {
+          this.created_at = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 9:
+        if (ftype == Thrift.Type.I64) {
+          this.updated_at = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 10:
+        if (ftype == Thrift.Type.BOOL) {
+          this.yours = input.readBool();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('Image');
+    if (this.id !== null && this.id !== undefined) {
+      output.writeFieldBegin('id', Thrift.Type.STRING, 1);
+      output.writeString(this.id);
+      output.writeFieldEnd();
+    }
+    if (this.attributes !== null && this.attributes !== undefined) {
+      output.writeFieldBegin('attributes', Thrift.Type.STRUCT, 2);
+      this.attributes.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.owner !== null && this.owner !== undefined) {
+      output.writeFieldBegin('owner', Thrift.Type.STRING, 3);
+      output.writeString(this.owner);
+      output.writeFieldEnd();
+    }
+    if (this.status !== null && this.status !== undefined) {
+      output.writeFieldBegin('status', Thrift.Type.STRING, 4);
+      output.writeString(this.status);
+      output.writeFieldEnd();
+    }
+    if (this.size !== null && this.size !== undefined) {
+      output.writeFieldBegin('size', Thrift.Type.I64, 5);
+      output.writeI64(this.size);
+      output.writeFieldEnd();
+    }
+    if (this.checksum !== null && this.checksum !== undefined) {
+      output.writeFieldBegin('checksum', Thrift.Type.STRING, 6);
+      output.writeString(this.checksum);
+      output.writeFieldEnd();
+    }
+    if (this.hash !== null && this.hash !== undefined) {
+      output.writeFieldBegin('hash', Thrift.Type.STRUCT, 7);
+      this.hash.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.created_at !== null && this.created_at !== undefined) {
+      output.writeFieldBegin('created_at', Thrift.Type.I64, 8);
+      output.writeI64(this.created_at);
+      output.writeFieldEnd();
+    }
+    if (this.updated_at !== null && this.updated_at !== undefined) {
+      output.writeFieldBegin('updated_at', Thrift.Type.I64, 9);
+      output.writeI64(this.updated_at);
+      output.writeFieldEnd();
+    }
+    if (this.yours !== null && this.yours !== undefined) {
+      output.writeFieldBegin('yours', Thrift.Type.BOOL, 10);
+      output.writeBool(this.yours);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ImageQuery = module.exports.ImageQuery = class {
+  constructor(args) {
+    this.region = undefined;
+    this.after = undefined;
+    this.limit = undefined;
+    if (args) {
+      if (args.region !== undefined && args.region !== null) {
+        this.region = args.region;
+      }
+      if (args.after !== undefined && args.after !== null) {
+        this.after = args.after;
+      }
+      if (args.limit !== undefined && args.limit !== null) {
+        this.limit = args.limit;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.region = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRING) {
+          this.after = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.I32) {
+          this.limit = input.readI32();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImageQuery');
+    if (this.region !== null && this.region !== undefined) {
+      output.writeFieldBegin('region', Thrift.Type.STRING, 1);
+      output.writeString(this.region);
+      output.writeFieldEnd();
+    }
+    if (this.after !== null && this.after !== undefined) {
+      output.writeFieldBegin('after', Thrift.Type.STRING, 2);
+      output.writeString(this.after);
+      output.writeFieldEnd();
+    }
+    if (this.limit !== null && this.limit !== undefined) {
+      output.writeFieldBegin('limit', Thrift.Type.I32, 3);
+      output.writeI32(this.limit);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ImagePage = module.exports.ImagePage = class {
+  constructor(args) {
+    this.images = undefined;
+    this.next_after = undefined;
+    if (args) {
+      if (args.images !== undefined && args.images !== null) {
+        this.images = Thrift.copyList(args.images, [ttypes.Image]);
+      }
+      if (args.next_after !== undefined && args.next_after !== null) {
+        this.next_after = args.next_after;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.LIST) {
+          this.images = [];
+          const _rtmp338 = input.readListBegin();
+          const _size37 = _rtmp338.size || 0;
+          for (let _i39 = 0; _i39 < _size37; ++_i39) {
+            let elem40 = null;
+            elem40 = new ttypes.Image();
+            elem40.read(input);
+            this.images.push(elem40);
+          }
+          input.readListEnd();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRING) {
+          this.next_after = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImagePage');
+    if (this.images !== null && this.images !== undefined) {
+      output.writeFieldBegin('images', Thrift.Type.LIST, 1);
+      output.writeListBegin(Thrift.Type.STRUCT, this.images.length);
+      for (let iter41 in this.images) {
+        if (this.images.hasOwnProperty(iter41)) {
+          iter41 = this.images[iter41];
+          iter41.write(output);
+        }
+      }
+      output.writeListEnd();
+      output.writeFieldEnd();
+    }
+    if (this.next_after !== null && this.next_after !== undefined) {
+      output.writeFieldBegin('next_after', Thrift.Type.STRING, 2);
+      output.writeString(this.next_after);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ImageReference = module.exports.ImageReference = class {
+  constructor(args) {
+    this.region = undefined;
+    this.id = undefined;
+    if (args) {
+      if (args.region !== undefined && args.region !== null) {
+        this.region = args.region;
+      }
+      if (args.id !== undefined && args.id !== null) {
+        this.id = args.id;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.region = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRING) {
+          this.id = input.readString();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImageReference');
+    if (this.region !== null && this.region !== undefined) {
+      output.writeFieldBegin('region', Thrift.Type.STRING, 1);
+      output.writeString(this.region);
+      output.writeFieldEnd();
+    }
+    if (this.id !== null && this.id !== undefined) {
+      output.writeFieldBegin('id', Thrift.Type.STRING, 2);
+      output.writeString(this.id);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ImageRange = module.exports.ImageRange = class {
+  constructor(args) {
+    this.image = undefined;
+    this.offset = undefined;
+    this.length = undefined;
+    if (args) {
+      if (args.image !== undefined && args.image !== null) {
+        this.image = new ttypes.ImageReference(args.image);
+      }
+      if (args.offset !== undefined && args.offset !== null) {
+        this.offset = args.offset;
+      }
+      if (args.length !== undefined && args.length !== null) {
+        this.length = args.length;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.image = new ttypes.ImageReference();
+          this.image.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.I64) {
+          this.offset = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.I32) {
+          this.length = input.readI32();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImageRange');
+    if (this.image !== null && this.image !== undefined) {
+      output.writeFieldBegin('image', Thrift.Type.STRUCT, 1);
+      this.image.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.offset !== null && this.offset !== undefined) {
+      output.writeFieldBegin('offset', Thrift.Type.I64, 2);
+      output.writeI64(this.offset);
+      output.writeFieldEnd();
+    }
+    if (this.length !== null && this.length !== undefined) {
+      output.writeFieldBegin('length', Thrift.Type.I32, 3);
+      output.writeI32(this.length);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ImageData = module.exports.ImageData = class {
+  constructor(args) {
+    this.data = undefined;
+    this.size = undefined;
+    if (args) {
+      if (args.data !== undefined && args.data !== null) {
+        this.data = args.data;
+      }
+      if (args.size !== undefined && args.size !== null) {
+        this.size = args.size;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRING) {
+          this.data = input.readBinary();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.I64) {
+          this.size = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImageData');
+    if (this.data !== null && this.data !== undefined) {
+      output.writeFieldBegin('data', Thrift.Type.STRING, 1);
+      output.writeBinary(this.data);
+      output.writeFieldEnd();
+    }
+    if (this.size !== null && this.size !== undefined) {
+      output.writeFieldBegin('size', Thrift.Type.I64, 2);
+      output.writeI64(this.size);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const NewImage = module.exports.NewImage = class {
+  constructor(args) {
+    this.image = undefined;
+    this.attributes = undefined;
+    if (args) {
+      if (args.image !== undefined && args.image !== null) {
+        this.image = new ttypes.ImageReference(args.image);
+      }
+      if (args.attributes !== undefined && args.attributes !== null) {
+        this.attributes = new ttypes.ImageAttributes(args.attributes);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.image = new ttypes.ImageReference();
+          this.image.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.attributes = new ttypes.ImageAttributes();
+          this.attributes.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('NewImage');
+    if (this.image !== null && this.image !== undefined) {
+      output.writeFieldBegin('image', Thrift.Type.STRUCT, 1);
+      this.image.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.attributes !== null && this.attributes !== undefined) {
+      output.writeFieldBegin('attributes', Thrift.Type.STRUCT, 2);
+      this.attributes.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ImageWrite = module.exports.ImageWrite = class {
+  constructor(args) {
+    this.image = undefined;
+    this.offset = undefined;
+    this.data = undefined;
+    this.size = undefined;
+    if (args) {
+      if (args.image !== undefined && args.image !== null) {
+        this.image = new ttypes.ImageReference(args.image);
+      }
+      if (args.offset !== undefined && args.offset !== null) {
+        this.offset = args.offset;
+      }
+      if (args.data !== undefined && args.data !== null) {
+        this.data = args.data;
+      }
+      if (args.size !== undefined && args.size !== null) {
+        this.size = args.size;
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.image = new ttypes.ImageReference();
+          this.image.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.I64) {
+          this.offset = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.STRING) {
+          this.data = input.readBinary();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 4:
+        if (ftype == Thrift.Type.I64) {
+          this.size = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImageWrite');
+    if (this.image !== null && this.image !== undefined) {
+      output.writeFieldBegin('image', Thrift.Type.STRUCT, 1);
+      this.image.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.offset !== null && this.offset !== undefined) {
+      output.writeFieldBegin('offset', Thrift.Type.I64, 2);
+      output.writeI64(this.offset);
+      output.writeFieldEnd();
+    }
+    if (this.data !== null && this.data !== undefined) {
+      output.writeFieldBegin('data', Thrift.Type.STRING, 3);
+      output.writeBinary(this.data);
+      output.writeFieldEnd();
+    }
+    if (this.size !== null && this.size !== undefined) {
+      output.writeFieldBegin('size', Thrift.Type.I64, 4);
+      output.writeI64(this.size);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ImageReceipt = module.exports.ImageReceipt = class {
+  constructor(args) {
+    this.received = undefined;
+    this.image = undefined;
+    if (args) {
+      if (args.received !== undefined && args.received !== null) {
+        this.received = args.received;
+      }
+      if (args.image !== undefined && args.image !== null) {
+        this.image = new ttypes.Image(args.image);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.I64) {
+          this.received = input.readI64();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.image = new ttypes.Image();
+          this.image.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImageReceipt');
+    if (this.received !== null && this.received !== undefined) {
+      output.writeFieldBegin('received', Thrift.Type.I64, 1);
+      output.writeI64(this.received);
+      output.writeFieldEnd();
+    }
+    if (this.image !== null && this.image !== undefined) {
+      output.writeFieldBegin('image', Thrift.Type.STRUCT, 2);
+      this.image.write(output);
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+const ImageUpdate = module.exports.ImageUpdate = class {
+  constructor(args) {
+    this.image = undefined;
+    this.attributes = undefined;
+    this.removed_properties = undefined;
+    if (args) {
+      if (args.image !== undefined && args.image !== null) {
+        this.image = new ttypes.ImageReference(args.image);
+      }
+      if (args.attributes !== undefined && args.attributes !== null) {
+        this.attributes = new ttypes.ImageAttributes(args.attributes);
+      }
+      if (args.removed_properties !== undefined && args.removed_properties !== null) {
+        this.removed_properties = Thrift.copyList(args.removed_properties, [null]);
+      }
+    }
+  }
+
+  read (input) {
+    input.readStructBegin();
+    while (true) {
+      const ret = input.readFieldBegin();
+      const ftype = ret.ftype;
+      const fid = ret.fid;
+      if (ftype == Thrift.Type.STOP) {
+        break;
+      }
+      switch (fid) {
+        case 1:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.image = new ttypes.ImageReference();
+          this.image.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 2:
+        if (ftype == Thrift.Type.STRUCT) {
+          this.attributes = new ttypes.ImageAttributes();
+          this.attributes.read(input);
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        case 3:
+        if (ftype == Thrift.Type.LIST) {
+          this.removed_properties = [];
+          const _rtmp343 = input.readListBegin();
+          const _size42 = _rtmp343.size || 0;
+          for (let _i44 = 0; _i44 < _size42; ++_i44) {
+            let elem45 = null;
+            elem45 = input.readString();
+            this.removed_properties.push(elem45);
+          }
+          input.readListEnd();
+        } else {
+          input.skip(ftype);
+        }
+        break;
+        default:
+          input.skip(ftype);
+      }
+      input.readFieldEnd();
+    }
+    input.readStructEnd();
+    return;
+  }
+
+  write (output) {
+    output.writeStructBegin('ImageUpdate');
+    if (this.image !== null && this.image !== undefined) {
+      output.writeFieldBegin('image', Thrift.Type.STRUCT, 1);
+      this.image.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.attributes !== null && this.attributes !== undefined) {
+      output.writeFieldBegin('attributes', Thrift.Type.STRUCT, 2);
+      this.attributes.write(output);
+      output.writeFieldEnd();
+    }
+    if (this.removed_properties !== null && this.removed_properties !== undefined) {
+      output.writeFieldBegin('removed_properties', Thrift.Type.LIST, 3);
+      output.writeListBegin(Thrift.Type.STRING, this.removed_properties.length);
+      for (let iter46 in this.removed_properties) {
+        if (this.removed_properties.hasOwnProperty(iter46)) {
+          iter46 = this.removed_properties[iter46];
+          output.writeString(iter46);
+        }
+      }
+      output.writeListEnd();
+      output.writeFieldEnd();
+    }
+    output.writeFieldStop();
+    output.writeStructEnd();
+    return;
+  }
+
+};
+
+0 && (module.exports = { PairingState, CertificateState, TrustEnd, TokenStatus, IndeterminateReason, ImageVisibility, AException, SessionTKT, PingRequest, PingResponse, PairOpen, PairOffer, PairProof, PairResult, PairRequest, PairResponse, AttachRequest, AttachResponse, IdentityCertificate, TokenSigningKey, TrustBundle, RotationStatement, RotationReceipt, PairingStatus, ValidateTokenRequest, TokenValidation, RevokeTokenRequest, RevokeTokenResult, Revocation, RevocationQuery, RevocationPage, RevocationNotice, TokenAnnouncement, TokenClaimRequest, TokenClaim, NamedReference, PasswordCredentials, ApplicationCredentials, AuthenticateRequest, IssuedToken, ServiceFilter, ServiceInfo, EndpointFilter, EndpointInfo, ProvisionRequest, ProvisionedProject, DeprovisionRequest, AuditCheckpoint, ImageHash, ImageAttributes, Image, ImageQuery, ImagePage, ImageReference, ImageRange, ImageData, NewImage, ImageWrite, ImageReceipt, ImageUpdate });

@@ -7,7 +7,17 @@ import type {
   DeprovisionRequest,
   EndpointFilter,
   EndpointInfo,
+  Image,
+  ImageData,
+  ImagePage,
+  ImageQuery,
+  ImageRange,
+  ImageReceipt,
+  ImageReference,
+  ImageUpdate,
+  ImageWrite,
   IssuedToken,
+  NewImage,
   PairingStatus,
   PairRequest,
   PairResponse,
@@ -56,6 +66,13 @@ export interface Contract {
   provision: { args: ProvisionRequest; result: ProvisionedProject };
   deprovision: { args: DeprovisionRequest; result: undefined };
   exchangeCheckpoint: { args: AuditCheckpoint; result: AuditCheckpoint };
+  listImages: { args: ImageQuery; result: ImagePage };
+  getImage: { args: ImageReference; result: Image };
+  readImageData: { args: ImageRange; result: ImageData };
+  createImage: { args: NewImage; result: Image };
+  writeImageData: { args: ImageWrite; result: ImageReceipt };
+  updateImage: { args: ImageUpdate; result: Image };
+  deleteImage: { args: ImageReference; result: undefined };
 }
 
 export type MethodName = keyof Contract;
@@ -97,6 +114,14 @@ const facts: Readonly<Record<MethodName, MethodFacts>> = {
   provision: { idempotent: true, plain: false },
   deprovision: { idempotent: true, plain: false },
   exchangeCheckpoint: { idempotent: true, plain: false },
+  listImages: { idempotent: true, plain: false },
+  getImage: { idempotent: true, plain: false },
+  readImageData: { idempotent: true, plain: false },
+  // By the id that the caller chose, and by the place of the chunk.
+  createImage: { idempotent: true, plain: false },
+  writeImageData: { idempotent: true, plain: false },
+  updateImage: { idempotent: true, plain: false },
+  deleteImage: { idempotent: true, plain: false },
 };
 
 const factsByName: ReadonlyMap<string, MethodFacts> = new Map(Object.entries(facts));
