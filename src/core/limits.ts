@@ -444,6 +444,25 @@ export const authTokenLimits = {
   goodCacheS: 30,
 } as const;
 
+/** Bytes on their way from one place to another: images, and objects later. */
+export const transferLimits = {
+  /** What is read ahead is kept in pieces of this size, and so many of them at most for each transfer. */
+  pieceBytes: 1 * MIB,
+  piecesAhead: 8,
+  /** Nothing came, or nothing was taken, for so long: it is broken. */
+  idleMs: MINUTE,
+  /** Attempts in a row to read on that bring nothing new, and the pause before the second; it doubles, with jitter. */
+  resumes: 5,
+  retryMs: 500,
+  retryMaxMs: 15 * SECOND,
+  /** Between two notices of progress of one transfer. */
+  progressMs: 250,
+  /** Bandwidth: entries of a timetable, the least rate, and how often the timetable is looked at. */
+  timetableEntries: 48,
+  leastBytesPerS: 1 * KIB,
+  timetableMs: 15 * SECOND,
+} as const;
+
 export const storeLimits = {
   busyTimeoutMs: 5 * SECOND,
   leaseMs: 15 * SECOND,
@@ -620,6 +639,8 @@ export const imageLimits = {
   optionCharacters: 255,
   /** The images of one region in a directory of scenarios. */
   scenarioBytes: 64 * MIB,
+  /** Regions at a time, at most. */
+  parallel: 64,
 } as const;
 
 /** Pauses between the runs of what a broker does by itself. */
