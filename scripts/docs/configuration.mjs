@@ -1,5 +1,6 @@
 /** docs/configuration.md from the schema of the configuration. */
 import { configKeys } from '../../src/core/configKeys.ts';
+import { shownPath } from '../../src/core/configProblems.ts';
 import { configSchema } from '../../src/core/configSchema.ts';
 import { isReloadable } from '../../src/core/configView.ts';
 
@@ -30,10 +31,8 @@ function form(key) {
   return key.type === 'string' ? (key.secret ? 'secret' : 'text') : key.type;
 }
 
-const named = (path) => path.join('.').replace('*', '<cloud_id>');
-
 const row = (key) => {
-  const name = named(key.path);
+  const name = shownPath(key.path);
   return `| \`${name}\` | ${form(key)} | ${shownDefault(key)} | ${isReloadable(key.path) ? 'yes' : ''} | ${key.description.replaceAll('|', '\\|')} |`;
 };
 

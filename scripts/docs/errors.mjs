@@ -18,6 +18,7 @@ const groups = [
   [1400, 1499, 'Tokens and users'],
   [1500, 1599, "This cloud's Keystone"],
   [1600, 1699, 'Storage and this installation'],
+  [1700, 1799, 'Images and Glance'],
   [2400, 2499, 'Partners'],
 ];
 

@@ -9,6 +9,7 @@ import { applyOverride, isSection, type RawSettings, readEnvironment } from './c
 import { configFileName, readConfigFile } from './configFile.ts';
 import { type ConfigProblem, configurationError, problemsOf, wordIssue } from './configProblems.ts';
 import { configSchema, partnerDefaults } from './configSchema.ts';
+import { type FoundSection, sectionsAt } from './configSections.ts';
 import { AllianceError } from './errors.ts';
 import { type CloudId, isCloudId } from './ids.ts';
 import { fileLimits } from './limits.ts';
@@ -25,41 +26,55 @@ type Camel<T> = T extends string | number | boolean | null | undefined
 
 type Settings = z.output<typeof configSchema>;
 export type PartnerConfig = Camel<Settings['partners'][string]>;
+/** One of `images.targets`. */
+export type ImageTargetSettings = Camel<Settings['images']['targets'][string]>;
+/** The section `images`. */
+export interface ImagesSettings extends Camel<Omit<Settings['images'], 'targets'>> {
+  readonly targets: ReadonlyMap<string, ImageTargetSettings>;
+}
 
 /** Paths are absolute, secrets are read from their files, addresses that are `off` are null. */
-export interface Config extends Camel<Omit<Settings, 'partners'>> {
+export interface Config extends Camel<Omit<Settings, 'partners' | 'images'>> {
   /** The home directory, absolute. */
   readonly home: string;
   /** Only partners that the configuration names; see `partnerConfig`. */
   readonly partners: ReadonlyMap<CloudId, PartnerConfig>;
+  readonly images: ImagesSettings;
 }
 
+const targetAuth = ['images', 'targets', '*', 'auth'] as const;
+
 /** Secrets that may stand in a file of their own: section and key. */
-const secretsWithFile = [
-  ['identity', 'passphrase'],
-  ['keystone', 'password'],
-  ['keystone', 'application_credential_secret'],
-] as const;
+const secretsWithFile: readonly (readonly [section: readonly string[], key: string])[] = [
+  [['identity'], 'passphrase'],
+  [['keystone'], 'password'],
+  [['keystone'], 'application_credential_secret'],
+  [targetAuth, 'password'],
+  [targetAuth, 'application_credential_secret'],
+];
 
 /** Pairs of which only one may be set. */
-const exclusivePairs: readonly (readonly [section: string, key: string, other: string])[] = [
+const exclusivePairs: readonly (readonly [section: readonly string[], key: string, other: string])[] = [
   ...secretsWithFile.map(([section, key]) => [section, key, `${key}_file`] as const),
-  ['keystone', 'system_scope', 'project_name'],
+  [['keystone'], 'system_scope', 'project_name'],
 ];
 
 /** Keys that hold a path, relative to the home directory. */
-const pathKeys = [
-  ['identity', 'key_file'],
-  ['identity', 'certificate_file'],
-  ['identity', 'passphrase_file'],
-  ['keystone', 'password_file'],
-  ['keystone', 'application_credential_secret_file'],
-  ['keystone', 'cacert'],
-  ['database', 'kek_file'],
-  ['facade', 'certificate_file'],
-  ['facade', 'key_file'],
-  ['tokens', 'jws_keys'],
-] as const;
+const pathKeys: readonly (readonly [section: readonly string[], key: string])[] = [
+  [['identity'], 'key_file'],
+  [['identity'], 'certificate_file'],
+  [['identity'], 'passphrase_file'],
+  [['keystone'], 'password_file'],
+  [['keystone'], 'application_credential_secret_file'],
+  [['keystone'], 'cacert'],
+  [['database'], 'kek_file'],
+  [['facade'], 'certificate_file'],
+  [['facade'], 'key_file'],
+  [['tokens'], 'jws_keys'],
+  [targetAuth, 'password_file'],
+  [targetAuth, 'application_credential_secret_file'],
+  [targetAuth, 'cacert'],
+];
 
 export interface LoadOptions {
   readonly home: string;
@@ -83,7 +98,7 @@ export function loadConfig({ home, env }: LoadOptions): Config {
   for (const override of overrides) applyOverride(settings, override, overridden);
 
   const exclusive = exclusivePairs.flatMap((pair) => checkExclusive(settings, pair));
-  const names = partnerNameProblems(settings);
+  const names = [...partnerNameProblems(settings), ...targetNameProblems(settings)];
   const secretFiles = exclusive.length > 0 ? [] : readSecretFiles(settings, root);
   const result = configSchema.safeParse(settings, { error: wordIssue });
   const problems = [
@@ -103,17 +118,10 @@ export function partnerConfig(config: Pick<Config, 'partners'>, cloudId: CloudId
   return config.partners.get(cloudId) ?? defaultPartner;
 }
 
-const valueAt = (settings: RawSettings, section: string, key: string): unknown => {
-  const part = settings[section];
-  return isSection(part) ? part[key] : undefined;
-};
-
-function checkExclusive(
-  settings: RawSettings,
-  [section, key, other]: (typeof exclusivePairs)[number],
-): ConfigProblem[] {
-  const both = valueAt(settings, section, key) !== undefined && valueAt(settings, section, other) !== undefined;
-  return both ? [{ path: [section, key], problem: `and ${section}.${other} exclude each other` }] : [];
+function checkExclusive(settings: RawSettings, [form, key, other]: (typeof exclusivePairs)[number]): ConfigProblem[] {
+  return sectionsAt(settings, form)
+    .filter(({ section }) => section[key] !== undefined && section[other] !== undefined)
+    .map(({ path }) => ({ path: [...path, key], problem: `and ${[...path, other].join('.')} exclude each other` }));
 }
 
 function partnerNameProblems({ partners }: RawSettings): ConfigProblem[] {
@@ -123,22 +131,36 @@ function partnerNameProblems({ partners }: RawSettings): ConfigProblem[] {
     .map((name) => ({ path: ['partners', name], problem: 'is not the cloud_id of a partner' }));
 }
 
+/** Names that GlanceSync's `target:region` could not hold. */
+const targetNameProblems = (settings: RawSettings): ConfigProblem[] =>
+  sectionsAt(settings, ['images', 'targets']).flatMap(({ path, section }) =>
+    Object.keys(section)
+      .filter((name) => !/^[^:\s]{1,255}$/.test(name))
+      .map((name) => ({
+        path: [...path, name],
+        problem: 'is no name of a target: it has a colon, a blank, or no letter',
+      })),
+  );
+
 /** Puts the content of each `_file` beside it, without the line end that editors add. */
 function readSecretFiles(settings: RawSettings, root: string): ConfigProblem[] {
-  return secretsWithFile.flatMap(([section, key]): ConfigProblem[] => {
-    const name = valueAt(settings, section, `${key}_file`);
-    const part = settings[section];
-    if (typeof name !== 'string' || name === '' || !isSection(part)) return [];
-    const path = [section, `${key}_file`];
-    try {
-      const secret = readRegularFile(resolve(root, name), fileLimits.inputBytes).text.replace(/\r?\n$/, '');
-      if (secret === '') return [{ path, problem: 'names an empty file' }];
-      part[key] = secret;
-      return [];
-    } catch (error) {
-      return [{ path, problem: `cannot be read (${whyUnread(error)})` }];
-    }
-  });
+  return secretsWithFile.flatMap(([form, key]) =>
+    sectionsAt(settings, form).flatMap((found) => readSecretFile(found, key, root)),
+  );
+}
+
+function readSecretFile({ path: at, section }: FoundSection, key: string, root: string): ConfigProblem[] {
+  const name = section[`${key}_file`];
+  if (typeof name !== 'string' || name === '') return [];
+  const path = [...at, `${key}_file`];
+  try {
+    const secret = readRegularFile(resolve(root, name), fileLimits.inputBytes).text.replace(/\r?\n$/, '');
+    if (secret === '') return [{ path, problem: 'names an empty file' }];
+    section[key] = secret;
+    return [];
+  } catch (error) {
+    return [{ path, problem: `cannot be read (${whyUnread(error)})` }];
+  }
 }
 
 const camelName = (name: string): string => name.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
@@ -156,15 +178,19 @@ const databaseUrl = (url: string, root: string): string =>
   `sqlite:${resolve(root, url.replace(/^sqlite:(\/\/)?/, ''))}`;
 
 function finish(settings: Settings, root: string): Config {
-  for (const [section, key] of pathKeys) {
-    const part = settings[section] as Record<string, unknown>;
-    if (typeof part[key] === 'string') part[key] = resolve(root, part[key]);
-  }
-  const { partners, ...rest } = settings;
+  for (const [form, key] of pathKeys)
+    for (const { section } of sectionsAt(settings, form))
+      if (typeof section[key] === 'string') section[key] = resolve(root, section[key]);
+  const { partners, images, ...rest } = settings;
   return {
     ...camel(rest),
     home: root,
     database: { url: databaseUrl(settings.database.url, root), kekFile: settings.database.kek_file },
     partners: new Map(Object.entries(partners).map(([cloudId, entry]) => [cloudId as CloudId, camel(entry)])),
+    images: imagesOf(images),
   };
+}
+
+function imagesOf({ targets, ...rest }: Settings['images']): ImagesSettings {
+  return { ...camel(rest), targets: new Map(Object.entries(targets).map(([name, entry]) => [name, camel(entry)])) };
 }

@@ -80,8 +80,12 @@ function hint(parent: readonly string[], key: string): string {
   const sibling = closest(key.slice(0, 64), configKeysBelow(parent));
   if (sibling !== undefined) return `; did you mean ${[...parent, sibling].join('.')}?`;
   const elsewhere = configKeys.find(({ path }) => path.at(-1) === key);
-  return elsewhere === undefined ? '' : `; did you mean ${elsewhere.path.join('.').replace('*', '<cloud_id>')}?`;
+  return elsewhere === undefined ? '' : `; did you mean ${shownPath(elsewhere.path)}?`;
 }
+
+/** A path as people write it. */
+export const shownPath = (path: readonly string[]): string =>
+  path.join('.').replace('*', path[0] === 'partners' ? '<cloud_id>' : '<name>');
 
 /** One error that lists them all, each as `path: problem (where)`. */
 export function configurationError(

@@ -10,6 +10,7 @@ import {
   auditLimits,
   connectionLimits,
   facadeLimits,
+  imageLimits,
   keystoneLimits,
   pairingLimits,
   partnerLimits,
@@ -179,6 +180,66 @@ const imageExport = z.strictObject({
     .default(['*'])
     .describe(
       'Properties that the partner may set, with `*` for any characters; never `alliance_*` and `os_glance_*`.',
+    ),
+});
+
+const keystoneShape = keystone.omit({ region: true, system_scope: true });
+
+/** How to log in to the Keystone of a target. */
+const imageAuth = keystoneShape.extend({
+  auth_url: keystoneShape.shape.auth_url.describe(
+    'URL of the Keystone of this target, such as `https://keystone.other.example:5000/v3`.',
+  ),
+  username: keystoneShape.shape.username.describe('User there.'),
+  project_name: keystoneShape.shape.project_name.describe('Project whose images are ours there.'),
+  os_cloud: keystoneShape.shape.os_cloud.describe('Entry of `clouds.yaml` to take all this from; keys given here win.'),
+});
+
+const texts = () => z.array(text()).default([]);
+
+const imageTarget = z.strictObject({
+  auth: imageAuth
+    .prefault({})
+    .describe("Login at the Keystone of this target. `master` without one is this cloud's Keystone."),
+  metadata_condition: z
+    .string()
+    .max(imageLimits.expressionCharacters)
+    .optional()
+    .describe(
+      "Which of the master's images are wanted, as an expression of Python; none: public ones that have a property of `metadata_set`, or all public ones.",
+    ),
+  metadata_set: texts().describe('Properties that are kept equal; empty: all.'),
+  forcesyncs: texts().describe("Ids of the master's images that are wanted in any case."),
+  dontupdate: texts().describe('Checksums of images there that stay although the content differs.'),
+  replace: texts().describe('Checksums of those that are replaced; `any`: all.'),
+  rename: texts().describe('Checksums of those that are put aside as `NAME.old`; `any`: all.'),
+  only_tenant_images: z.boolean().default(true).describe('Whether images of other projects count as not there.'),
+  support_obsolete_images: z
+    .boolean()
+    .default(true)
+    .describe('Whether what the master calls `NAME_obsolete` is called so there, too.'),
+  obsolete_syncprops: texts().describe('Properties that such images get from the master.'),
+  ignore_regions: texts().describe('Regions that are synchronised only if they are named.'),
+});
+
+const images = z.strictObject({
+  master_region: text()
+    .optional()
+    .describe(
+      'Region whose images go to all others: one of target `master`. When not given: `OS_REGION_NAME`, else `keystone.region`.',
+    ),
+  preferable_order: texts().describe('Regions that come first where they are not named one by one.'),
+  parallel: z.int().min(1).max(imageLimits.parallel).default(1).describe('Regions at a time.'),
+  bwlimit: text()
+    .optional()
+    .describe(
+      'Bytes per second of all transfers together, such as `50M` (MiB), or a timetable: `08:00,10M 19:00,off`.',
+    ),
+  targets: z
+    .record(z.string(), imageTarget)
+    .default({})
+    .describe(
+      'Keystones and partners that images go to, by name: `master` for this cloud, the cloud_id of a partner, or a name of your own with a login.',
     ),
 });
 
@@ -359,6 +420,7 @@ export const configSchema = z.strictObject({
     .record(z.string(), partner)
     .default({})
     .describe('What single partners may do, by cloud_id. Others have the defaults.'),
+  images: images.prefault({}).describe('Images between regions and clouds: what `alliance image` works by.'),
   audit: audit.prefault({}).describe('The record of what happened.'),
   dial: dial.prefault({}).describe('Which addresses this broker dials.'),
   limits: limits.prefault({}).describe('Bounds against overload.'),
@@ -368,3 +430,6 @@ export const configSchema = z.strictObject({
 
 /** What a partner may do that the configuration does not name. */
 export const partnerDefaults = partner.parse({});
+
+/** What holds for a target of images that the configuration does not name. */
+export const imageTargetDefaults = imageTarget.parse({});

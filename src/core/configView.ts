@@ -1,7 +1,7 @@
 /** The configuration as an operator may see it, and what differs between two of them. */
 import type { Config } from './config.ts';
 import { findConfigKey } from './configKeys.ts';
-import { configSchema, partnerDefaults } from './configSchema.ts';
+import { configSchema, imageTargetDefaults, partnerDefaults } from './configSchema.ts';
 import { formatHostPort, type HostPort } from './endpoint.ts';
 import { redacted } from './log.ts';
 
@@ -31,13 +31,13 @@ function toSettings(value: unknown, path: readonly string[], show: Show): unknow
   if (value === null) return 'off';
   if (typeof value !== 'object' || Array.isArray(value)) return show(path, value);
   if (isAddress(value)) return formatHostPort(value);
-  const partners = value instanceof Map;
-  const entries: [string, unknown][] = partners ? [...value] : Object.entries(value);
+  const isNamed = value instanceof Map;
+  const entries: [string, unknown][] = isNamed ? [...value] : Object.entries(value);
   return Object.fromEntries(
     entries
       .filter(([, item]) => item !== undefined)
       .map(([name, item]) => {
-        const key = partners ? name : snakeName(name);
+        const key = isNamed ? name : snakeName(name);
         return [key, toSettings(item, [...path, key], show)];
       }),
   );
@@ -78,13 +78,21 @@ export function namesOfChanged(config: Config): string[] {
   return [...flatten(config)].filter(([name, { path, value }]) => !isDefault(name, path, value)).map(([name]) => name);
 }
 
-/** What holds where a configuration does not name the key: partners that it does not name have the defaults. */
+/** Records, and what holds for a name that they do not have. */
+const records = [
+  { path: ['partners'], defaults: partnerDefaults },
+  { path: ['images', 'targets'], defaults: imageTargetDefaults },
+];
+
+/** What holds where a configuration does not name the key. */
 function valueUnnamed(path: readonly string[]): string | undefined {
   const key = findConfigKey(path);
-  if (key?.path[0] !== 'partners') return undefined;
-  const [, , ...names] = path;
+  const record = records.find((each) => each.path.every((segment, i) => key?.path[i] === segment));
+  if (!record || key?.path[record.path.length] !== '*') return undefined;
   return JSON.stringify(
-    names.reduce<unknown>((section, name) => (section as Record<string, unknown>)[name], partnerDefaults),
+    path
+      .slice(record.path.length + 1)
+      .reduce<unknown>((section, name) => (section as Record<string, unknown>)[name], record.defaults),
   );
 }
 

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { loadConfig, partnerConfig } from '../../src/core/config.ts';
+import { namesOfChanged, redactConfig } from '../../src/core/configView.ts';
 import type { CloudId } from '../../src/core/ids.ts';
 import { partnerLimits } from '../../src/core/limits.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -158,6 +159,48 @@ describe('config', () => {
     ]);
     expect(problems('cloud_id: east\nkeystone: {system_scope: some}\n')).to.deep.equal([
       'keystone.system_scope: must be one of all (line 2)',
+    ]);
+  });
+
+  it('reads targets of images by name, with secrets from their files and absolute paths', () => {
+    writeFileSync(home.file('other.password'), 'hunter2\n');
+    const auth = '{auth_url: "http://k:5000/v3", username: u, password_file: other.password, cacert: ca.pem}';
+    const config = load(`cloud_id: east
+images:
+  master_region: RegionOne
+  targets:
+    Other_1: {auth: ${auth}, replace: [any], ignore_regions: [R3]}
+    constructor:
+`);
+    expect(config.images).to.include({ masterRegion: 'RegionOne', parallel: 1 });
+    expect([...config.images.targets.keys()]).to.deep.equal(['Other_1', 'constructor']);
+    const other = config.images.targets.get('Other_1')!;
+    expect(other).to.deep.include({ replace: ['any'], ignoreRegions: ['R3'], onlyTenantImages: true });
+    expect(other.auth).to.include({ password: 'hunter2', cacert: home.file('ca.pem') });
+    expect(config.images.targets.get('constructor')!.auth).to.deep.equal({});
+    const shown = redactConfig(config);
+    expect(shown).to.have.nested.property('images.targets.Other_1.auth.password', '[redacted]');
+    expect(namesOfChanged(config)).to.include.members(['images.master_region', 'images.targets.Other_1.replace']);
+    expect(namesOfChanged(config)).not.to.include('images.targets.Other_1.rename');
+  });
+
+  it('tells what is wrong with targets of images', () => {
+    const yaml = `cloud_id: east
+images:
+  targets:
+    a: {auth: {password: hunter2, password_file: x}}
+    b: {auth: {auth_url: none}, conditon: x}
+    "c:d": {}
+`;
+    const found = problems(yaml);
+    expect(found).to.have.members([
+      'images.targets.a.auth.password: and images.targets.a.auth.password_file exclude each other (line 4)',
+      'images.targets.b.auth.auth_url: must be an http:// or https:// URL without credentials in it (line 5)',
+      'images.targets.b.conditon: is no configuration key (line 5)',
+      'images.targets.c:d: is no name of a target: it has a colon, a blank, or no letter (line 6)',
+    ]);
+    expect(problems('cloud_id: east\nimages: {targets: {a: {auth: {password_file: nowhere}}}}\n')).to.deep.equal([
+      'images.targets.a.auth.password_file: cannot be read (ENOENT) (line 2)',
     ]);
   });
 

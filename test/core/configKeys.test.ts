@@ -21,6 +21,8 @@ describe('configKeys', () => {
       'identity.passphrase',
       'keystone.password',
       'keystone.application_credential_secret',
+      'images.targets.*.auth.password',
+      'images.targets.*.auth.application_credential_secret',
     ]);
   });
 
