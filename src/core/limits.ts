@@ -643,6 +643,42 @@ export const imageLimits = {
   parallel: 64,
 } as const;
 
+/** Syncs that a running broker does by itself (`images.policies`), and what is written down of executions. */
+export const imagePolicyLimits = {
+  /** Regions, or names of images, of one policy. */
+  words: 1000,
+  /** Of several processes of a broker one runs a policy; the next one takes over after this long. Renewed three times in it. */
+  leaseMs: 30 * SECOND,
+  /** Between two listings of a region whose images are waited for. */
+  eventMs: MINUTE,
+  /** One that follows events runs again so long after a run that came to nothing, or to a part. */
+  eventRetryMs: 15 * MINUTE,
+  /** Images whose state is remembered for one policy. */
+  baselineImages: 100_000,
+  /** Lines that are kept of the log of one execution, and of a page of it. */
+  logLines: 20_000,
+  logPageLines: 1000,
+  logTextCharacters: 2000,
+  /** A broker that stops waits so long for its syncs to note where they are. */
+  stopMs: 10 * SECOND,
+  /** `alliance status` shows executions that ended badly for so long. */
+  shownMs: 7 * DAY,
+} as const;
+
+/** REST as GlanceSync had it. */
+export const imageRestLimits = {
+  /** Requests at a time, and of those the ones that list regions. */
+  inFlight: 32,
+  listings: 4,
+  /** Syncs that were asked for by REST, at a time. */
+  running: 16,
+  /** Of a region, an image or a task in a request. */
+  nameCharacters: 255,
+  retryAfterS: 5,
+  /** For the listing of two regions. */
+  listingMs: 5 * MINUTE,
+} as const;
+
 /** Pauses between the runs of what a broker does by itself. */
 export const taskLimits = {
   housekeepingMs: MINUTE,
@@ -658,6 +694,7 @@ export const taskLimits = {
   bundleMs: 5 * MINUTE,
   checkpointMs: HOUR,
   provisionMs: 30 * SECOND,
+  policyMs: 5 * SECOND,
   /** Looks at this cloud's Keystone. */
   keystoneMs: MINUTE,
 } as const;
