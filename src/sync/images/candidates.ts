@@ -29,44 +29,55 @@ const ranks: Readonly<Record<Sameness, number>> = { same: 0, unknown: 1, differe
 export function findCandidates(question: CandidateQuestion): Candidates {
   const { wanted, projectId, target, compat } = question;
   const found = new Map<string, Candidate>();
-  const notices: Notice[] = [];
-  // The original takes the first of several in the order of the listing, which servers are free to choose.
-  const listing = compat ? question.listing : [...question.listing].sort((a, b) => compareText(a.id, b.id));
-  for (const image of listing) {
-    const master = wanted.get(image.name);
-    if (!master) continue;
+  const told: { readonly id: string; readonly notice: Notice }[] = [];
+  const tell = (kind: Notice['kind'], { id, name }: Image, details: string): void =>
+    void told.push({ id, notice: { kind, name, details } });
+  for (const image of question.listing) {
     const { name } = image;
+    const master = wanted.get(name);
+    if (!master) continue;
     if (!isOwn(image.owner, projectId)) {
       // With `only_tenant_images` nobody looks at images of others.
       if (target.onlyOwnImages) continue;
-      notices.push({ kind: 'foreign', name, details: `Image ${image.id} belongs to project ${image.owner}.` });
+      tell('foreign', image, `Image ${image.id} belongs to project ${image.owner}.`);
     }
     if (!isActive(image)) {
-      notices.push({ kind: 'inactive', name, details: `Image ${image.id} is ${image.status}, and counts as missing.` });
+      tell('inactive', image, `Image ${image.id} is ${image.status}, and counts as missing.`);
       continue;
     }
-    const before = found.get(name);
-    if (before) notices.push({ kind: 'duplicate', name, details: `There is also image ${image.id} of this name.` });
-    const rank = (each: Image): number => ranks[compareContent(master, each, compat)];
-    if (!before || rank(image) < rank(before.image)) found.set(name, { image, elsewhere: false });
+    const before = found.get(name)?.image;
+    const isBetter = !before || isLiker(master, image, before, compat);
+    if (isBetter) found.set(name, { image, elsewhere: false });
+    const spare = isBetter ? before : image;
+    if (spare) tell('duplicate', spare, `There is also image ${spare.id} of this name.`);
   }
-  if (!compat) addElsewhere(found, listing, question);
-  return { found, notices };
+  if (!compat) {
+    addElsewhere(found, question);
+    told.sort((a, b) => compareText(a.id, b.id));
+  }
+  return { found, notices: told.map(({ notice }) => notice) };
+}
+
+/** Of two that are equally like it the original takes the first in the order of the listing, which servers are free to choose. */
+function isLiker(master: MasterImage, image: Image, before: Image, compat: boolean): boolean {
+  const [rank, rankBefore] = [image, before].map((each) => ranks[compareContent(master, each, compat)]);
+  return rank! < rankBefore! || (!compat && rank === rankBefore && image.id < before.id);
 }
 
 /** What is here under a name that nobody asked for need not be sent again. */
-function addElsewhere(found: Map<string, Candidate>, listing: readonly Image[], question: CandidateQuestion): void {
-  const byHash = new Map<string, Image>();
+function addElsewhere(found: Map<string, Candidate>, { wanted, listing, projectId }: CandidateQuestion): void {
+  const [publics, others] = [new Map<string, Image>(), new Map<string, Image>()];
   for (const image of listing) {
     const { hash, name, owner } = image;
-    const aside = isObsoleteName(name) || /\.old(\.\d+)?$/.test(name) || question.wanted.has(name);
-    if (hash?.algorithm === 'sha512' && isActive(image) && isOwn(owner, question.projectId) && !aside) {
-      const key = `${image.isPublic} ${hash.value}`;
-      if (!byHash.has(key)) byHash.set(key, image);
-    }
+    if (wanted.has(name) || hash?.algorithm !== 'sha512' || !isActive(image) || !isOwn(owner, projectId)) continue;
+    if (isObsoleteName(name) || /\.old(\.\d+)?$/.test(name)) continue;
+    const byHash = image.isPublic ? publics : others;
+    const before = byHash.get(hash.value);
+    if (!before || image.id < before.id) byHash.set(hash.value, image);
   }
-  for (const [name, { hash, isPublic }] of question.wanted) {
-    const image = hash?.algorithm === 'sha512' ? byHash.get(`${isPublic} ${hash.value}`) : undefined;
-    if (image && !found.has(name)) found.set(name, { image, elsewhere: true });
+  for (const [name, { hash, isPublic }] of wanted) {
+    if (found.has(name) || hash?.algorithm !== 'sha512') continue;
+    const image = (isPublic ? publics : others).get(hash.value);
+    if (image) found.set(name, { image, elsewhere: true });
   }
 }

@@ -29,7 +29,8 @@ const ownerIdCharacters = 32;
 const padded = (id: string): string => id.padStart(ownerIdCharacters, '0');
 
 /** Nova's old ids came without leading zeros, and images of nobody are everybody's. */
-export const isOwn = (owner: string, projectId: string): boolean => owner === '' || padded(owner) === padded(projectId);
+export const isOwn = (owner: string, projectId: string): boolean =>
+  owner === '' || owner === projectId || padded(owner) === padded(projectId);
 
 export const isActive = (image: Image): boolean => image.status === 'active';
 

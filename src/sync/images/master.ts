@@ -32,7 +32,11 @@ export function readMaster(region: string, listing: readonly Image[], projectId:
   return { region, images, notices };
 }
 
+const noLinks: ReadonlyMap<LinkKey, string> = new Map();
+
 function withLinks(image: Image, nameById: ReadonlyMap<string, string>): MasterImage {
+  // Few images have links, and a copy of the properties of all others would be half of what reading a master costs.
+  if (!linkKeys.some((key) => image.properties.has(key))) return { ...image, links: noLinks, broken: [] };
   const properties = new Map(image.properties);
   const links = new Map<LinkKey, string>();
   const broken: LinkKey[] = [];

@@ -10,13 +10,17 @@ const valueAt = (properties: Properties, key: string): PropertyValue => properti
 
 /** Visibility and properties, without links. */
 export function differencesOf(master: MasterImage, image: Image, metadataSet: ReadonlySet<string>): Difference[] {
-  const all = metadataSet.size > 0 ? metadataSet : new Set([...master.properties.keys(), ...image.properties.keys()]);
-  const properties = [...all]
-    .filter((key) => !isLinkKey(key))
-    .sort()
-    .map((field) => ({ field, master: valueAt(master.properties, field), region: valueAt(image.properties, field) }));
-  const visibility = { field: 'is_public', master: master.isPublic, region: image.isPublic };
-  return [visibility, ...properties].filter((each) => each.master !== each.region);
+  const fields = new Set<string>();
+  const compare = (key: string): void => {
+    if (!isLinkKey(key) && valueAt(master.properties, key) !== valueAt(image.properties, key)) fields.add(key);
+  };
+  if (metadataSet.size > 0) for (const key of metadataSet) compare(key);
+  else for (const { properties } of [master, image]) for (const key of properties.keys()) compare(key);
+  const differences: Difference[] = [...fields].sort().map((field) => {
+    return { field, master: valueAt(master.properties, field), region: valueAt(image.properties, field) };
+  });
+  if (master.isPublic === image.isPublic) return differences;
+  return [{ field: 'is_public', master: master.isPublic, region: image.isPublic }, ...differences];
 }
 
 /** With no set of properties the original compares how many there are, links among them, and then only those of the region. */

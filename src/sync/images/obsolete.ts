@@ -14,14 +14,16 @@ interface Obsolete {
 export function planObsolete(master: Master, question: CandidateQuestion, taken: (name: string) => boolean): Obsolete {
   if (!question.target.supportsObsolete) return { updates: [], notices: [] };
   const notices: Notice[] = [];
+  /** By the name without its end. */
   const retired = new Map<string, MasterImage>();
   for (const [name, image] of master.images) {
     if (!isObsoleteName(name)) continue;
     const base = name.slice(0, -obsoleteSuffix.length);
     if (taken(base))
       notices.push({ kind: 'obsolete_in_use', name, details: `It is ignored, for ${base} is synchronised.` });
-    else retired.set(name, image);
+    else retired.set(base, image);
   }
+  if (retired.size === 0) return { updates: [], notices };
   const updates = question.listing.flatMap((image) => updateOf(image, retired, question) ?? []);
   return { updates: updates.sort((a, b) => compareText(a.name, b.name) || compareText(a.id, b.id)), notices };
 }
@@ -31,8 +33,7 @@ function updateOf(
   retired: ReadonlyMap<string, MasterImage>,
   { projectId, target, compat }: CandidateQuestion,
 ): Update | undefined {
-  const newName = isObsoleteName(image.name) ? image.name : `${image.name}${obsoleteSuffix}`;
-  const master = retired.get(newName);
+  const master = retired.get(isObsoleteName(image.name) ? image.name.slice(0, -obsoleteSuffix.length) : image.name);
   if (!master || !isOwn(image.owner, projectId) || compareContent(master, image, compat) !== 'same') return undefined;
   const properties = new Map(image.properties);
   for (const key of target.obsoleteProperties) {
@@ -40,7 +41,7 @@ function updateOf(
     if (value !== undefined && !isLinkKey(key)) properties.set(key, value);
   }
   const changes = [...properties].some(([key, value]) => image.properties.get(key) !== value);
-  const { isPublic } = master;
+  const { isPublic, name: newName } = master;
   if (newName === image.name && isPublic === image.isPublic && !changes) return undefined;
   const reason = `The master calls it ${newName}.`;
   return { kind: 'obsolete', name: newName, id: image.id, newName, isPublic, properties, reason };

@@ -33,7 +33,8 @@ export function planRegion(question: PlanQuestion): RegionPlan {
     const failure = failureInCompat(master, selection);
     if (failure !== undefined) return failed(failure);
   }
-  const wanted = new Map([...master.images].filter(([name]) => selection.get(name) === 'yes'));
+  const wanted = new Map<string, MasterImage>();
+  for (const [name, image] of master.images) if (selection.get(name) === 'yes') wanted.set(name, image);
   return new Planner(question, wanted, selection).plan();
 }
 
@@ -50,8 +51,8 @@ class Planner {
   readonly #wanted: ReadonlyMap<string, MasterImage>;
   readonly #selection: ReadonlyMap<string, Selected>;
   readonly #notices: Notice[] = [];
-  /** Names of all images of the region, also those that it will have. */
-  readonly #names: Set<string>;
+  /** Names of all images of the region, also those that it will have; made when a name is looked for that is free. */
+  #names: Set<string> | undefined;
   /** Ids by name of what links may lead to. */
   readonly #ids = new Map<string, string | IdOf>();
 
@@ -63,15 +64,16 @@ class Planner {
     this.#question = question;
     this.#wanted = wanted;
     this.#selection = selection;
-    this.#names = new Set([...question.listing.map(({ name }) => name), ...wanted.keys()]);
   }
 
   plan(): RegionPlan {
     const { listing, target, compat, projectId, master } = this.#question;
     const wanted = this.#wanted;
-    for (const [name, selected] of [...this.#selection].sort(([a], [b]) => compareText(a, b)))
-      if (typeof selected === 'object')
-        this.#notices.push({ kind: 'condition_failed', name, details: `The condition: ${selected.failed}` });
+    const undecided = [...this.#selection].flatMap(([name, selected]) =>
+      typeof selected === 'object' ? [{ name, details: `The condition: ${selected.failed}` }] : [],
+    );
+    for (const each of undecided.sort((a, b) => compareText(a.name, b.name)))
+      this.#notices.push({ kind: 'condition_failed', ...each });
     const common = { wanted, listing, projectId, target, compat };
     const obsolete = planObsolete(master, common, (name) => (this.#selection.get(name) ?? 'no') !== 'no');
     const retiring = new Set(obsolete.updates.map(({ id }) => id));
@@ -146,8 +148,10 @@ class Planner {
 
   /** The original takes `.old` even where there is one. */
   #nameAside(name: string): string {
+    const { listing, compat } = this.#question;
+    this.#names ??= new Set([...listing.map((image) => image.name), ...this.#wanted.keys()]);
     let aside = `${name}.old`;
-    if (!this.#question.compat) for (let n = 2; this.#names.has(aside); n++) aside = `${name}.old.${n}`;
+    if (!compat) for (let n = 2; this.#names.has(aside); n++) aside = `${name}.old.${n}`;
     this.#names.add(aside);
     return aside;
   }
