@@ -4,7 +4,7 @@ import { applyPlan } from '../sync/images/apply.ts';
 import { sampleGlancesyncConf } from '../sync/images/glancesyncSample.ts';
 import type { Image } from '../sync/images/image.ts';
 import { fullName } from '../sync/images/regions.ts';
-import { listingFile, writeListings } from '../sync/images/scenario.ts';
+import { listingFile, refuseListingsIn, writeListings } from '../sync/images/scenario.ts';
 import type { Cli } from './cli.ts';
 import { usageError } from './failure.ts';
 import { addCommand, addGroup, finish } from './group.ts';
@@ -32,7 +32,7 @@ interface BackupOptions extends ImageOptions {
 }
 
 const more = `It works on scenarios so far: directories of backup_REGION.csv files, as GlanceSync's backups and its own tests have them.
-It needs no home directory. OS_REGION_NAME and OS_TENANT_NAME stand in for what the configuration does not say.`;
+It needs no home directory. OS_REGION_NAME and OS_PROJECT_NAME (or OS_TENANT_NAME) stand in for what the configuration does not say.`;
 
 export function addImage(program: Command, cli: Cli): void {
   const group = addGroup(
@@ -94,13 +94,18 @@ async function sync(cli: Cli, words: readonly string[], options: SyncOptions): P
   const { dryRun = false, scenarioOut } = options;
   if (dryRun && scenarioOut !== undefined)
     throw usageError('--dry-run writes nothing, so --scenario-out is not for it.');
+  const place = {
+    directory: scenarioOut ?? options.scenario,
+    field: scenarioOut === undefined ? '--scenario' : '--scenario-out',
+  };
+  if (scenarioOut !== undefined) refuseListingsIn(place, options.scenario);
   const world = await openWorld(cli, words, options);
   const { planned, listings } = dryRun ? { planned: planAll(world), listings: world.listings } : carryOut(world);
-  if (scenarioOut !== undefined) writeListings(scenarioOut, listings);
+  if (scenarioOut !== undefined) writeListings(place, listings);
   else {
     const changed = planned.filter(({ plan }) => plan.actions.length > 0).map(({ region }) => region.name);
     const wanted = new Set(dryRun ? [] : changed);
-    writeListings(options.scenario, new Map([...listings].filter(([name]) => wanted.has(name))));
+    writeListings(place, new Map([...listings].filter(([name]) => wanted.has(name))));
   }
   const after = planAll(world, listings).map(({ plan }) => plan);
   report(cli, planForm, {
@@ -141,11 +146,13 @@ function addBackup(group: Command, cli: Cli): void {
 }
 
 async function backup(cli: Cli, words: readonly string[], options: BackupOptions): Promise<undefined> {
-  const { config, listings, regions, format } = await openWorld(cli, words, options);
   const directory = options.to ?? `backup_glance_${new Date().toISOString().replace(/Z$/, '')}`;
+  const place = { directory, field: '--to' };
+  refuseListingsIn(place);
+  const { config, listings, regions, format } = await openWorld(cli, words, options);
   const names = new Set([fullName(config.masterRegion), ...regions.map(({ name }) => name)]);
   const chosen = new Map([...names].map((name) => [name, listings.get(name) ?? []] as const));
-  writeListings(directory, chosen);
+  writeListings(place, chosen);
   const files = [...chosen].map(([region, images]) => ({ region, file: listingFile(region), images: images.length }));
   reportFiles(cli, directory, files, format);
   return undefined;

@@ -37,6 +37,12 @@ function openRegularFile(path: string): number {
 
 /** The text of a regular file, and its mode at that moment. */
 export function readRegularFile(path: string, mostBytes: number): { readonly text: string; readonly mode: number } {
+  const { bytes, mode } = readRegularBytes(path, mostBytes);
+  return { text: bytes.toString('utf8'), mode };
+}
+
+/** The same as bytes, for those who have to know whether they are text. */
+export function readRegularBytes(path: string, mostBytes: number): { readonly bytes: Buffer; readonly mode: number } {
   const fd = openRegularFile(path);
   try {
     const buffer = Buffer.allocUnsafe(mostBytes + 1);
@@ -45,7 +51,7 @@ export function readRegularFile(path: string, mostBytes: number): { readonly tex
     for (let read = -1; read !== 0 && size < buffer.length; size += read)
       read = readSync(fd, buffer, size, buffer.length - size, null);
     if (size > mostBytes) throw tooLarge(mostBytes);
-    return { text: buffer.toString('utf8', 0, size), mode: fstatSync(fd).mode };
+    return { bytes: buffer.subarray(0, size), mode: fstatSync(fd).mode };
   } finally {
     closeSync(fd);
   }

@@ -400,6 +400,13 @@ const table = {
     'The audit is not whole, so its end is not signed.',
     'Run `alliance audit verify`, and compare with the checkpoints in the log.',
   ),
+  file_not_written: entry(
+    1612,
+    500,
+    false,
+    'A file cannot be written.',
+    'Check the path, its owner and mode, and the space on the disk.',
+  ),
 
   // Partners
   partner_not_found: entry(2404, 404, false, 'There is no such partner.', 'See `alliance partner list`.'),

@@ -3,12 +3,14 @@ import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   existsSync,
+  fchmodSync,
   fchownSync,
   fsyncSync,
   lchownSync,
   linkSync,
   mkdirSync,
   openSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -22,7 +24,14 @@ export function writeWhole(path: string, text: string, mode: number): void {
   place(path, text, mode, (temporary) => renameSync(temporary, path));
 }
 
-/** The same, but never replaces what is there: false when there is something. */
+/** The same for a file that others keep, too: one that is there keeps mode and owner, and a link stays one. */
+export function rewriteWhole(path: string, text: string, newMode: number): void {
+  const target = existsSync(path) ? realpathSync(path) : path;
+  const before = existsSync(target) ? statSync(target) : undefined;
+  place(target, text, before ? before.mode & 0o7777 : newMode, (temporary) => renameSync(temporary, target), before);
+}
+
+/** The same as writeWhole, but never replaces what is there: false when there is something. */
 export function createWhole(path: string, text: string, mode: number): boolean {
   try {
     // Unlike a rename, a link fails where there is a file, also one that another process makes at this moment.
@@ -34,14 +43,22 @@ export function createWhole(path: string, text: string, mode: number): boolean {
   }
 }
 
-function place(path: string, text: string, mode: number, put: (temporary: string) => void): void {
+function place(
+  path: string,
+  text: string,
+  mode: number,
+  put: (temporary: string) => void,
+  like?: { readonly uid: number; readonly gid: number },
+): void {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
-  const owner = ownerOf(dirname(path));
+  const owner = like && process.getuid?.() === 0 ? like : ownerOf(dirname(path));
   try {
     const fd = openSync(temporary, 'wx', mode);
     try {
       writeFileSync(fd, text);
       if (owner) fchownSync(fd, owner.uid, owner.gid);
+      // Past the umask, which is for new files.
+      if (like) fchmodSync(fd, mode);
       fsyncSync(fd);
     } finally {
       closeSync(fd);

@@ -1,5 +1,16 @@
 /** `alliance image` on scenarios. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { expect } from 'chai';
 import { runCommand } from '../support/commandLine.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -246,6 +257,54 @@ describe('cli/image', () => {
     writeFileSync(`${path}/backup_master:A.csv`, '');
     expect(await says(`status --scenario ${path}`)).to.contain('several files of this region');
     expect(existsSync(directory.file('none'))).to.equal(false);
+  });
+
+  it('files that are there keep mode and links', async () => {
+    const path = scenario();
+    const real = directory.file('elsewhere.csv');
+    writeFileSync(real, '');
+    chmodSync(real, 0o600);
+    unlinkSync(`${path}/backup_master:B.csv`);
+    symlinkSync(real, `${path}/backup_B.csv`);
+    chmodSync(`${path}/backup_A.csv`, 0o666);
+    expect((await run(`sync A B --scenario ${path}`)).code).to.equal(3);
+    expect(lstatSync(`${path}/backup_B.csv`).isSymbolicLink()).to.equal(true);
+    expect(readFileSync(real, 'utf8')).to.contain('1$kernel');
+    expect([real, `${path}/backup_A.csv`].map((each) => statSync(each).mode & 0o777)).to.deep.equal([0o600, 0o666]);
+  });
+
+  it('does not write over listings of others, and says where it could not write', async () => {
+    const [path, other] = [scenario(), scenario()];
+    const before = filesOf(other);
+    for (const [args, field] of [
+      [`backup --scenario ${path} --to ${other}`, '--to'],
+      [`sync --scenario ${path} --scenario-out ${other}`, '--scenario-out'],
+    ] as const) {
+      const { code, stderr } = await run(`${args} --json`);
+      expect([code, JSON.parse(stderr)]).to.have.deep.nested.property('[1].field', field);
+      expect([code, stderr.includes('backup_A.csv')]).to.deep.equal([2, true]);
+    }
+    expect(filesOf(other)).to.deep.equal(before);
+    expect((await run(`sync B --scenario ${path} --scenario-out ${path}/.`)).code).to.equal(0);
+    const failed = await run(`backup --scenario ${path} --to ${path}/notes.txt/x --json`);
+    expect([failed.code, checked('error', JSON.parse(failed.stderr))]).to.have.deep.nested.property(
+      '[1].field',
+      '--to',
+    );
+    expect([failed.code, JSON.parse(failed.stderr).name]).to.deep.equal([1, 'file_not_written']);
+  });
+
+  it('refuses what is no text, which it would write back as something else', async () => {
+    const path = scenario();
+    writeFileSync(
+      `${path}/backup_A.csv`,
+      Buffer.from(`${row('A', 'x', '1', 1, 'c')}A,caf\xe9,2,active,1,c,tid,True,{}\n`, 'latin1'),
+    );
+    const { code, stderr } = await run(`sync A --scenario ${path}`);
+    expect([code, stderr]).to.satisfy(([, text]: [number, string]) =>
+      text.includes('backup_A.csv: Line 2: it is no text'),
+    );
+    expect(readFileSync(`${path}/backup_A.csv`, 'latin1')).to.contain('caf\xe9');
   });
 
   it('config-sample', async () => {

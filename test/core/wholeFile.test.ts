@@ -1,7 +1,18 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { expect } from 'chai';
-import { createWhole, giveToOwner, makeDirectory, writeWhole } from '../../src/core/wholeFile.ts';
+import { createWhole, giveToOwner, makeDirectory, rewriteWhole, writeWhole } from '../../src/core/wholeFile.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 
 describe('whole files', () => {
@@ -19,6 +30,20 @@ describe('whole files', () => {
     expect(statSync(path).mode & 0o777).to.equal(0o600);
     expect(() => writeWhole(directory.file('nowhere/one'), '', 0o600)).to.throw(/ENOENT/);
     expect(readdirSync(directory.path)).to.deep.equal(['one']);
+  });
+
+  it('are rewritten with the mode that they have, and where a link leads to', () => {
+    const [link, real] = [directory.file('link'), directory.file('real')];
+    rewriteWhole(real, 'a', 0o640);
+    chmodSync(real, 0o666);
+    symlinkSync(real, link);
+    rewriteWhole(link, 'b', 0o600);
+    expect([readFileSync(real, 'utf8'), statSync(real).mode & 0o777, lstatSync(link).isSymbolicLink()]).to.deep.equal([
+      'b',
+      0o666,
+      true,
+    ]);
+    for (const each of [link, real]) rmSync(each);
   });
 
   it('and directories that root makes belong to whom the directory above belongs to', function () {

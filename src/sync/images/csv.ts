@@ -9,26 +9,62 @@ const cell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replace
 
 export const csvLine = (cells: readonly string[]): string => `${cells.map(cell).join(',')}${lineEnd}`;
 
-/** Rows with the number of the line that they begin at; lines without anything are left out. */
-function readRows(text: string): { readonly line: number; readonly cells: string[] }[] {
-  const rows: { line: number; cells: string[] }[] = [];
-  // Parts between quotes one by one: an alternative within the repetition would fill the stack with a long cell.
-  const form = /("[^"]*(?:""[^"]*)*"|[^",\r\n]*)(,|\r\n|\r|\n|$)/y;
-  let line = 1;
-  let cells: string[] = [];
-  let begin = line;
-  while (form.lastIndex < text.length) {
-    const found = form.exec(text);
-    if (!found) throw problem(begin, 'a quote is not closed, or does not belong here.');
-    const [whole, raw = '', end = ''] = found;
-    cells.push(raw.startsWith('"') ? raw.slice(1, -1).replaceAll('""', '"') : raw);
-    line += whole.match(/\r\n|\r|\n/g)?.length ?? 0;
-    if (end === ',' && form.lastIndex < text.length) continue;
-    if (end === ',') cells.push('');
-    if (cells.length > 1 || cells[0] !== '') rows.push({ line: begin, cells });
-    [cells, begin] = [[], line];
+interface Row {
+  /** The one that it begins at, from 1. */
+  readonly line: number;
+  readonly cells: string[];
+}
+
+/** Lines without anything are left out. */
+function readRows(text: string): Row[] {
+  const rows: Row[] = [];
+  let [line, at] = [1, 0];
+  while (at < text.length) {
+    const row: Row = { line, cells: [] };
+    for (;;) {
+      const cell = readCell(text, at, row.line);
+      row.cells.push(cell.value);
+      line += cell.lineEnds;
+      at = cell.end;
+      if (text[at] !== ',') break;
+      at += 1;
+    }
+    if (at < text.length) {
+      at += text.startsWith(lineEnd, at) ? 2 : 1;
+      line += 1;
+    }
+    if (row.cells.length > 1 || row.cells[0] !== '') rows.push(row);
   }
   return rows;
+}
+
+/** By hand: a regular expression keeps something of each quote, and cells are as long as whoever wrote them likes. */
+function readCell(text: string, from: number, line: number) {
+  if (text[from] !== '"') {
+    const end = indexOfEnd(text, from);
+    if (text[end] === '"') throw problem(line, 'a quote does not belong here.');
+    return { value: text.slice(from, end), end, lineEnds: 0 };
+  }
+  let close = text.indexOf('"', from + 1);
+  while (close >= 0 && text[close + 1] === '"') close = text.indexOf('"', close + 2);
+  if (close < 0) throw problem(line, 'a quote is not closed.');
+  const end = close + 1;
+  if (end < text.length && indexOfEnd(text, end) !== end) throw problem(line, 'a quote does not belong here.');
+  const value = text.slice(from + 1, close).replaceAll('""', '"');
+  return { value, end, lineEnds: countOfLineEnds(value) };
+}
+
+const special = /[",\r\n]/g;
+
+function indexOfEnd(text: string, from: number): number {
+  special.lastIndex = from;
+  return special.exec(text)?.index ?? text.length;
+}
+
+function countOfLineEnds(text: string): number {
+  let count = 0;
+  for (const _ of text.matchAll(/\r\n|\r|\n/g)) count += 1;
+  return count;
 }
 
 const problem = (line: number, details: string): AllianceError =>

@@ -1,11 +1,12 @@
 /** A directory of `backup_<region>.csv` files as the world: what the original's tests and backups are made of. */
-import { existsSync, readdirSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { readRegularFile, whyUnread } from '../../core/boundedFile.ts';
+import { readRegularBytes, whyUnread } from '../../core/boundedFile.ts';
 import { errnoOf } from '../../core/errno.ts';
 import { AllianceError } from '../../core/errors.ts';
 import { imageLimits } from '../../core/limits.ts';
-import { makeDirectory, writeWhole } from '../../core/wholeFile.ts';
+import { makeDirectory, rewriteWhole } from '../../core/wholeFile.ts';
 import { formatListing, readListing } from './csv.ts';
 import { masterTarget } from './glancesyncConf.ts';
 import { compareText, type Image } from './image.ts';
@@ -31,7 +32,10 @@ export function readScenario(directory: string): World {
     if (name === undefined) continue;
     if (world.has(fullName(name))) throw unfit(`${file}: there are several files of this region.`);
     try {
-      world.set(fullName(name), readListing(readRegularFile(join(directory, file), imageLimits.scenarioBytes).text));
+      world.set(
+        fullName(name),
+        readListing(textOf(readRegularBytes(join(directory, file), imageLimits.scenarioBytes).bytes)),
+      );
     } catch (error) {
       throw unfit(
         `${file}: ${error instanceof AllianceError ? error.details : `it cannot be read (${whyUnread(error)}).`}`,
@@ -42,6 +46,18 @@ export function readScenario(directory: string): World {
   return world;
 }
 
+/** What is no text would be written back as something else. */
+function textOf(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  let line = 1;
+  for (let from = 0; ; line += 1) {
+    const end = bytes.indexOf(0x0a, from);
+    if (end < 0 || !isUtf8(bytes.subarray(from, end))) break;
+    from = end + 1;
+  }
+  throw new AllianceError('bad_request', { details: `Line ${line}: it is no text in UTF-8.` });
+}
+
 export const listingFile = (region: string): string => `backup_${region}.csv`;
 
 /** Where a region has a file with the prefix of the master's target, a second one would be too many. */
@@ -50,9 +66,40 @@ function fileIn(directory: string, region: string): string {
   return existsSync(join(directory, prefixed)) ? prefixed : listingFile(region);
 }
 
-/** Each file whole or not at all; makes the directory where there is none. */
-export function writeListings(directory: string, listings: World): void {
-  makeDirectory(directory);
-  for (const [region, listing] of listings)
-    writeWhole(join(directory, fileIn(directory, region)), formatListing(region, listing), 0o644);
+/** Where listings are written, and the option that says so. */
+export interface Place {
+  readonly directory: string;
+  readonly field: string;
+}
+
+/**
+ * Files of an earlier run, or of somebody else, are not written over, and not mixed with.
+ *
+ * @param same a scenario whose own directory the place may be
+ * @throws AllianceError bad_request
+ */
+export function refuseListingsIn({ directory, field }: Place, same?: string): void {
+  if (!existsSync(directory) || (same !== undefined && realpathSync(directory) === realpathSync(same))) return;
+  const there = writing({ directory, field }, () => readdirSync(directory).find((file) => fileName.test(file)));
+  if (there === undefined) return;
+  throw new AllianceError('bad_request', { field, details: `${directory} has listings already, such as ${there}.` });
+}
+
+/** Each file whole or not at all; makes the directory where there is none. Files that are there keep mode and owner. */
+export function writeListings(place: Place, listings: World): void {
+  const { directory } = place;
+  writing(place, () => {
+    makeDirectory(directory);
+    for (const [region, listing] of listings)
+      rewriteWhole(join(directory, fileIn(directory, region)), formatListing(region, listing), 0o644);
+  });
+}
+
+function writing<T>({ directory, field }: Place, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const details = `${field}: ${directory} (${errnoOf(cause)}).`;
+    throw new AllianceError('file_not_written', { field, cause, details });
+  }
 }

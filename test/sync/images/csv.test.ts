@@ -43,6 +43,21 @@ describe('sync/images/csv', () => {
     expect(readListing(`B,"${name}",1,active,1,c,t,True,{}`)[0]!.name.length).to.equal(name.length);
   });
 
+  it('reads cells that are nothing but quotes', () => {
+    const quotes = 5_000_000;
+    expect(readListing(`B,"${'""'.repeat(quotes)}",1,active,1,c,t,True,{}`)[0]!.name.length).to.equal(quotes);
+    for (const [text, details] of [
+      ['B,"a', 'Line 1: a quote is not closed.'],
+      ['\nB,"a"b', 'Line 2: a quote does not belong here.'],
+      ['"x\ny"\nB,a"b', 'Line 3: a quote does not belong here.'],
+      ['"x\ny"', 'Line 1: there are 1 columns instead of 9.'],
+      ['\r\n\rB,a"b', 'Line 3: a quote does not belong here.'],
+    ] as const)
+      expect(() => readListing(text))
+        .to.throw()
+        .with.property('details', details);
+  });
+
   it('writes as the original does', () => {
     const one = imageWith('a', { properties: new Map([['k', 'v']]) });
     const two = imageWith('b', {
