@@ -228,7 +228,7 @@ async function reload(installation: Installation, facade: FacadeFace | null) {
   const details = { applied: reloadable, need_restart: needRestart };
   await recordConfiguration(installation, 'reloaded', details);
   await renewTls(installation, facade, tls);
-  const { limits, exports, partners, dial, tokens, audit } = after;
+  const { limits, exports, partners, dial, tokens, audit, images } = after;
   installation.config = {
     ...before,
     limits,
@@ -237,6 +237,7 @@ async function reload(installation: Installation, facade: FacadeFace | null) {
     dial,
     tokens,
     audit,
+    images: { ...before.images, policies: images.policies },
     log: { ...before.log, level: after.log.level },
   };
   installation.pool.allow = dial.allow;

@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import { readRegularFile, whyUnread } from './boundedFile.ts';
 import { applyOverride, isSection, type RawSettings, readEnvironment } from './configEnvironment.ts';
 import { configFileName, readConfigFile } from './configFile.ts';
+import { isPolicyName } from './configPolicies.ts';
 import { type ConfigProblem, configurationError, problemsOf, wordIssue } from './configProblems.ts';
 import { configSchema, partnerDefaults } from './configSchema.ts';
 import { type FoundSection, sectionsAt } from './configSections.ts';
@@ -28,9 +29,12 @@ type Settings = z.output<typeof configSchema>;
 export type PartnerConfig = Camel<Settings['partners'][string]>;
 /** One of `images.targets`. */
 export type ImageTargetSettings = Camel<Settings['images']['targets'][string]>;
+/** One of `images.policies`. */
+export type ImagePolicySettings = Camel<Settings['images']['policies'][string]>;
 /** The section `images`. */
-export interface ImagesSettings extends Camel<Omit<Settings['images'], 'targets'>> {
+export interface ImagesSettings extends Camel<Omit<Settings['images'], 'targets' | 'policies'>> {
   readonly targets: ReadonlyMap<string, ImageTargetSettings>;
+  readonly policies: ReadonlyMap<string, ImagePolicySettings>;
 }
 
 /** Paths are absolute, secrets are read from their files, addresses that are `off` are null. */
@@ -98,7 +102,7 @@ export function loadConfig({ home, env }: LoadOptions): Config {
   for (const override of overrides) applyOverride(settings, override, overridden);
 
   const exclusive = exclusivePairs.flatMap((pair) => checkExclusive(settings, pair));
-  const names = [...partnerNameProblems(settings), ...targetNameProblems(settings)];
+  const names = [...partnerNameProblems(settings), ...targetNameProblems(settings), ...policyNameProblems(settings)];
   const secretFiles = exclusive.length > 0 ? [] : readSecretFiles(settings, root);
   const result = configSchema.safeParse(settings, { error: wordIssue });
   const problems = [
@@ -140,6 +144,13 @@ const targetNameProblems = (settings: RawSettings): ConfigProblem[] =>
         path: [...path, name],
         problem: 'is no name of a target: it has a colon, a blank, or no letter',
       })),
+  );
+
+const policyNameProblems = (settings: RawSettings): ConfigProblem[] =>
+  sectionsAt(settings, ['images', 'policies']).flatMap(({ path, section }) =>
+    Object.keys(section)
+      .filter((name) => !isPolicyName(name))
+      .map((name) => ({ path: [...path, name], problem: 'is no name of a policy: 1 to 63 of a-z, 0-9 and -' })),
   );
 
 /** Puts the content of each `_file` beside it, without the line end that editors add. */
@@ -191,6 +202,10 @@ function finish(settings: Settings, root: string): Config {
   };
 }
 
-function imagesOf({ targets, ...rest }: Settings['images']): ImagesSettings {
-  return { ...camel(rest), targets: new Map(Object.entries(targets).map(([name, entry]) => [name, camel(entry)])) };
+function imagesOf({ targets, policies, ...rest }: Settings['images']): ImagesSettings {
+  return { ...camel(rest), targets: namedCamel(targets), policies: namedCamel(policies) };
 }
+
+/** The names stay as they are. */
+const namedCamel = <T>(record: Readonly<Record<string, T>>): ReadonlyMap<string, Camel<T>> =>
+  new Map(Object.entries(record).map(([name, entry]) => [name, camel(entry)]));

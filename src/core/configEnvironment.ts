@@ -1,6 +1,6 @@
 /**
  * Environment variables over the file: `ALLIANCE_KEYSTONE__AUTH_URL` is `keystone.auth_url`. Two underscores go one level down,
- * lists are separated by commas, and a partner is named by its cloud_id in capitals with `_` for `-`.
+ * lists are separated by commas, and a partner is named by its cloud_id, or a policy by its name, in capitals with `_` for `-`.
  */
 import { type ConfigKey, configKeys, findConfigKey, isConfigSection } from './configKeys.ts';
 import { type ConfigProblem, closest } from './configProblems.ts';
@@ -26,9 +26,8 @@ const variableOf = (path: readonly string[]): string => prefix + path.join('__')
 
 function pathOf(variable: string): string[] {
   const path = variable.slice(prefix.length).toLowerCase().split('__');
-  return path[0] === 'partners' && path[1] !== undefined
-    ? [path[0], path[1].replaceAll('_', '-'), ...path.slice(2)]
-    : path;
+  const named = path[0] === 'partners' ? 1 : path[0] === 'images' && path[1] === 'policies' ? 2 : Number.NaN;
+  return path.map((segment, i) => (i === named ? segment.replaceAll('_', '-') : segment));
 }
 
 /** The value as the key's type, or as it is where it does not fit, so that the schema names the problem. */

@@ -3,6 +3,7 @@
  * and the hints on unknown keys are all derived from here. How to add a key: CONTRIBUTING.md.
  */
 import { z } from 'zod';
+import { imagePolicy } from './configPolicies.ts';
 import { formatEndpoint, parseEndpoint, parseHostPort, parseNetwork, parseUrl } from './endpoint.ts';
 import { AllianceError } from './errors.ts';
 import { type CloudId, parseCloudId } from './ids.ts';
@@ -241,6 +242,17 @@ const images = z.strictObject({
     .describe(
       'Keystones and partners that images go to, by name: `master` for this cloud, the cloud_id of a partner, or a name of your own with a login.',
     ),
+  policies: z
+    .record(z.string(), imagePolicy)
+    .default({})
+    .describe('Syncs that a running broker does by itself, by name: `a-z`, `0-9` and `-`.'),
+  rest: z
+    .boolean()
+    .default(false)
+    .describe("Whether GlanceSync's REST API is served below `/glancesync` on `http.listen`."),
+  rest_role: text()
+    .default('admin')
+    .describe("Role that a token of this cloud's Keystone must have for it, on whatever project."),
 });
 
 const partner = z.strictObject({

@@ -1,12 +1,22 @@
 /** The configuration as an operator may see it, and what differs between two of them. */
 import type { Config } from './config.ts';
 import { findConfigKey } from './configKeys.ts';
+import { imagePolicyDefaults } from './configPolicies.ts';
 import { configSchema, imageTargetDefaults, partnerDefaults } from './configSchema.ts';
 import { formatHostPort, type HostPort } from './endpoint.ts';
 import { redacted } from './log.ts';
 
 /** What a running broker can take over, as beginnings of paths; some keys in there need a restart all the same. */
-const reloadable = [['log', 'level'], ['exports'], ['partners'], ['limits'], ['dial'], ['tokens'], ['audit']];
+const reloadable = [
+  ['log', 'level'],
+  ['exports'],
+  ['partners'],
+  ['limits'],
+  ['dial'],
+  ['tokens'],
+  ['audit'],
+  ['images', 'policies'],
+];
 
 /** Whether SIGHUP applies a change of this key to a running broker. */
 export const isReloadable = (path: readonly string[]): boolean =>
@@ -82,6 +92,7 @@ export function namesOfChanged(config: Config): string[] {
 const records = [
   { path: ['partners'], defaults: partnerDefaults },
   { path: ['images', 'targets'], defaults: imageTargetDefaults },
+  { path: ['images', 'policies'], defaults: imagePolicyDefaults },
 ];
 
 /** What holds where a configuration does not name the key. */

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { loadConfig, partnerConfig } from '../../src/core/config.ts';
-import { namesOfChanged, redactConfig } from '../../src/core/configView.ts';
+import { compareConfigs, namesOfChanged, redactConfig } from '../../src/core/configView.ts';
 import type { CloudId } from '../../src/core/ids.ts';
 import { partnerLimits } from '../../src/core/limits.ts';
 import { temporaryDirectory } from '../support/directory.ts';
@@ -182,6 +182,35 @@ images:
     expect(shown).to.have.nested.property('images.targets.Other_1.auth.password', '[redacted]');
     expect(namesOfChanged(config)).to.include.members(['images.master_region', 'images.targets.Other_1.replace']);
     expect(namesOfChanged(config)).not.to.include('images.targets.Other_1.rename');
+  });
+
+  it('reads policies of images by name, from the environment as well, and takes them over on a reload', () => {
+    const yaml = (trigger: string) =>
+      ['cloud_id: east', 'images:', '  policies:', '    every-night:', `      trigger: "${trigger}"`].join('\n');
+    const config = load(yaml('30 2 * * *'), { ALLIANCE_IMAGES__POLICIES__EVERY_NIGHT__TIME_ZONE: 'Europe/Madrid' });
+    expect(config.images.policies.get('every-night')).to.deep.equal({
+      regions: [],
+      only: [],
+      trigger: '30 2 * * *',
+      timeZone: 'Europe/Madrid',
+      overlap: 'skip',
+    });
+    expect(compareConfigs(config, load(yaml('event'))).reloadable).to.have.members([
+      'images.policies.every-night.trigger',
+      'images.policies.every-night.time_zone',
+    ]);
+  });
+
+  it('tells what is wrong with policies of images', () => {
+    const policies = '{Night: {}, a: {trigger: 61 * * * *}, b: {time_zone: Mars/X, parallel: 0}}';
+    const { details } = refusal(() => load(`cloud_id: east\nimages: {policies: ${policies}}\n`), 'configuration');
+    for (const text of [
+      'policies.Night: is no name',
+      'a.trigger: "61 * * * *" is no cron',
+      'b.time_zone: "Mars/X"',
+      'b.parallel',
+    ])
+      expect(details).to.contain(text);
   });
 
   it('tells what is wrong with targets of images', () => {

@@ -89,7 +89,9 @@ describe('configView', () => {
     expect(names).to.include('limits.keystone_concurrency_per_partner');
     expect(names).not.to.include('limits.keystone_concurrency');
     expect(new Set(names.map((name) => name.split('.')[0]))).to.deep.equal(
-      new Set(['tokens', 'exports', 'partners', 'audit', 'dial', 'limits', 'log']),
+      new Set(['tokens', 'exports', 'partners', 'audit', 'dial', 'limits', 'log', 'images']),
     );
+    expect(names).to.include('images.policies.*.trigger');
+    expect(names).not.to.include('images.rest');
   });
 });
