@@ -463,6 +463,23 @@ export const transferLimits = {
   timetableMs: 15 * SECOND,
 } as const;
 
+/** Runs of syncs, and what is kept of them. */
+export const syncLimits = {
+  /** Of several processes one works on a region; the next one takes over after this long. */
+  leaseMs: 15 * SECOND,
+  /** How often the runner says that it lives, and looks whether it is to stop. */
+  touchMs: 3 * SECOND,
+  /** An execution whose runner was silent for so long is broken, wherever it ran. */
+  silentMs: MINUTE,
+  /** Executions that are remembered, and for how long after their end. */
+  executions: 1000,
+  executionsMs: 90 * DAY,
+  /** How many are listed where nobody says. */
+  listed: 100,
+  /** Of a reason that is written down. */
+  reasonCharacters: 2000,
+} as const;
+
 export const storeLimits = {
   busyTimeoutMs: 5 * SECOND,
   leaseMs: 15 * SECOND,
@@ -677,6 +694,16 @@ export const imageRestLimits = {
   retryAfterS: 5,
   /** For the listing of two regions. */
   listingMs: 5 * MINUTE,
+} as const;
+
+/** What is looked at of a disk image on its way. */
+export const inspectionLimits = {
+  /** Kept of the end: the footer of a streamed VMDK. */
+  tailBytes: 1536,
+  /** Descriptor of a VMDK; the usual ones have 10 KiB. */
+  descriptorBytes: 128 * KIB,
+  /** Region of the metadata of a VHDX. */
+  metadataBytes: 1 * MIB,
 } as const;
 
 /** Pauses between the runs of what a broker does by itself. */
