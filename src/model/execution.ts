@@ -48,6 +48,8 @@ export interface Execution extends NewExecution {
   readonly failure: Failure | null;
   /** Somebody, perhaps in another process, wants it to end; its runner looks at this every few seconds. */
   readonly stopAsked: boolean;
+  /** The process that runs it, see core/ownProcess.ts. */
+  readonly runner: string;
   /** UTC epoch milliseconds. */
   readonly startedAt: number;
   /** When its runner last said that it lives. */
@@ -103,8 +105,8 @@ export interface Executions {
   setRegion(id: string, region: string, state: RegionState, failure: Failure | null): Promise<void>;
   /** The tasks of one region, as planned. */
   addTasks(id: string, tasks: readonly ExecutionTask[]): Promise<void>;
-  setTask(task: ExecutionTask): Promise<void>;
-  /** Nothing happens if it has ended already. Tasks and regions that are still open end with it. */
+  setTask(id: string, task: ExecutionTask): Promise<void>;
+  /** Nothing happens if it has ended already. Tasks and regions that are still open fail or are skipped with it. */
   end(id: string, state: Exclude<ExecutionState, 'running'>, failure: Failure | null): Promise<void>;
   /** False where it does not run. */
   askToStop(id: string): Promise<boolean>;
@@ -113,6 +115,7 @@ export interface Executions {
   list(filter?: ExecutionFilter): Promise<readonly Execution[]>;
   /** In the order of the request. */
   regions(id: string): Promise<readonly ExecutionRegion[]>;
+  /** In the order of the regions and their plans. */
   tasks(id: string): Promise<readonly ExecutionTask[]>;
   /** False where there is none that has ended. */
   delete(id: string): Promise<boolean>;

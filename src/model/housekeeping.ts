@@ -3,6 +3,7 @@ import { storeLimits } from '../core/limits.ts';
 import { recordExpiries } from './auditActs.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { Database } from './database.ts';
+import type { Executions } from './execution.ts';
 import type { Feed } from './feed.ts';
 import { endOwnOverlap } from './identityRecords.ts';
 import { endOverlaps } from './partnerKeys.ts';
@@ -12,7 +13,12 @@ import { pruneSessions } from './sessions.ts';
 
 export async function pruneStore(
   db: Database,
-  { feed, replays, provisions }: { feed: Feed; replays: Replays; provisions: Provisions },
+  {
+    feed,
+    replays,
+    provisions,
+    executions,
+  }: { feed: Feed; replays: Replays; provisions: Provisions; executions: Executions },
   now: number,
 ): Promise<void> {
   await db.write(async (trx) => {
@@ -46,5 +52,7 @@ export async function pruneStore(
   });
   await replays.prune(now);
   await provisions.prune(now);
+  await executions.endBroken(now);
+  await executions.prune(now);
   await feed.prune({ olderThan: now - storeLimits.feedKeepMs, keepRows: storeLimits.feedRows });
 }

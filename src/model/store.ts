@@ -7,6 +7,10 @@ import { createAudit } from './audits.ts';
 import { readCounter } from './counters.ts';
 import { openDatabase } from './database.ts';
 import { watchFile } from './databaseFile.ts';
+import type { Executions } from './execution.ts';
+import type { ExecutionLog } from './executionLog.ts';
+import { createExecutionLog } from './executionLogs.ts';
+import { createExecutions } from './executions.ts';
 import type { Feed } from './feed.ts';
 import { createFeed } from './feeds.ts';
 import type { Followers } from './follower.ts';
@@ -23,6 +27,8 @@ import type { OwnTokens } from './ownToken.ts';
 import { createOwnTokens } from './ownTokens.ts';
 import type { Partners } from './partner.ts';
 import { createPartners } from './partners.ts';
+import { createPolicies } from './policies.ts';
+import type { Policies } from './policy.ts';
 import type { Provisions } from './provision.ts';
 import { createProvisions } from './provisions.ts';
 import { createReplays, type Replays } from './replay.ts';
@@ -32,6 +38,8 @@ import { createSessions } from './sessions.ts';
 import { createSettings, type Settings } from './settings.ts';
 import type { TokenKeys } from './tokenKey.ts';
 import { createTokenKeys } from './tokenKeys.ts';
+import type { Transfers } from './transfer.ts';
+import { createTransfers } from './transfers.ts';
 
 export interface StoreOptions {
   /** `sqlite:PATH`; the directory must exist. */
@@ -61,6 +69,10 @@ export interface Store {
   readonly tokenKeys: TokenKeys;
   readonly followers: Followers;
   readonly ownTokens: OwnTokens;
+  readonly executions: Executions;
+  readonly executionLog: ExecutionLog;
+  readonly policies: Policies;
+  readonly transfers: Transfers;
   readonly settings: Settings;
   /** Grows with every change of partners, their keys, our identity, and with every revocation of sessions. Throws database_replaced. */
   trustEpoch(): Promise<number>;
@@ -97,6 +109,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const replays = createReplays(db.light);
   const audit = createAudit(db, clock, keyring);
   const provisions = createProvisions(db, clock);
+  const executions = createExecutions(db.light, clock);
+  const executionLog = createExecutionLog(db.light);
   return {
     partners: createPartners(db, clock),
     invitations: createInvitations(db, keyring, clock),
@@ -108,6 +122,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     tokenKeys: createTokenKeys(db, clock),
     followers: createFollowers(db),
     ownTokens: createOwnTokens(db, keyring),
+    executions,
+    executionLog,
+    policies: createPolicies(db),
+    transfers: createTransfers(db, clock),
     settings: createSettings(db.light),
     audit,
     feed,
@@ -118,7 +136,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     },
     prune: async (now) => {
       await audit.settle(now);
-      await pruneStore(db, { feed, replays, provisions }, now);
+      await pruneStore(db, { feed, replays, provisions, executions, executionLog }, now);
     },
     backup: (file) => db.backup(file),
     close: async () => {

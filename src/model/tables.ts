@@ -3,11 +3,15 @@ import type { CloudId, InvitationId, PartnerUid, SessionId } from '../core/ids.t
 import type { SignatureAlgorithm } from '../crypto/jws.ts';
 import type { TokenAlgorithm } from '../crypto/tokenKey.ts';
 import type { AuditKind, SealKind } from './audit.ts';
+import type { ExecutionState, RegionState, TaskKind, TaskState } from './execution.ts';
+import type { LogLevel } from './executionLog.ts';
 import type { IdentityRecord } from './identityRecord.ts';
 import type { Partner, PartnerKey } from './partner.ts';
+import type { DueReason } from './policy.ts';
 import type { ProvisionDirection, ProvisionState } from './provision.ts';
 import type { Direction } from './session.ts';
 import type { TokenKeyState } from './tokenKey.ts';
+import type { TransferStep } from './transfer.ts';
 import type { Role, Side, TrustState } from './trust.ts';
 
 export interface PartnerRow {
@@ -183,6 +187,87 @@ export interface ProvisionRow {
   updated_at: number;
 }
 
+interface FailureColumns {
+  failure_name: string | null;
+  failure_reason: string | null;
+}
+
+export interface ExecutionRow extends FailureColumns {
+  id: string;
+  trigger_name: string;
+  source: string;
+  options: string;
+  state: ExecutionState;
+  runner: string;
+  stop_asked: number;
+  started_at: number;
+  seen_at: number;
+  ended_at: number | null;
+}
+
+export interface ExecutionRegionRow extends FailureColumns {
+  execution_id: string;
+  region: string;
+  position: number;
+  state: RegionState;
+  ended_at: number | null;
+}
+
+export interface ExecutionTaskRow extends FailureColumns {
+  id: string;
+  execution_id: string;
+  region: string;
+  position: number;
+  kind: TaskKind;
+  name: string;
+  source_id: string | null;
+  image_id: string | null;
+  total_bytes: number;
+  sent_bytes: number;
+  state: TaskState;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+export interface TransferRow {
+  id: string;
+  execution_id: string;
+  task_id: string;
+  region_key: string;
+  image_id: string;
+  name: string;
+  source_id: string;
+  content: string;
+  old: string | null;
+  final: string;
+  step: TransferStep;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface ImagePolicyRow {
+  name: string;
+  disabled: number;
+  trigger: string;
+  seen_till: number;
+  due_since: number | null;
+  due_reason: DueReason | null;
+  last_execution: string | null;
+  skipped_at: number | null;
+  /** 1: its images were looked at, though there may have been none. */
+  looked: number;
+}
+
+export interface ExecutionLineRow {
+  execution_id: string;
+  position: number;
+  at: number;
+  level: LogLevel;
+  region: string | null;
+  image: string | null;
+  text: string;
+}
+
 export interface Tables {
   partners: PartnerRow;
   partner_keys: PartnerKeyRow;
@@ -198,6 +283,14 @@ export interface Tables {
   followers: FollowerRow;
   own_tokens: { id: Buffer; key: Buffer; expires_at: number };
   provisions: ProvisionRow;
+  image_policies: ImagePolicyRow;
+  image_baselines: { policy: string; image_id: string; looks: string };
+  execution_lines: ExecutionLineRow;
+  executions: ExecutionRow;
+  execution_regions: ExecutionRegionRow;
+  execution_tasks: ExecutionTaskRow;
+  transfers: TransferRow;
+  listed_images: { key: string; images: number };
   audit: AuditRow;
   /** One row: number and hash of the latest record. */
   /** `settled` counts how often it was brought to the disk. */
