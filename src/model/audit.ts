@@ -8,6 +8,7 @@ export const auditKinds = [
   'validation',
   'revocation',
   'provisioning',
+  'image',
   'configuration',
 ] as const;
 export type AuditKind = (typeof auditKinds)[number];

@@ -26,6 +26,8 @@ import { createMappings } from './mappings.ts';
 import type { OwnTokens } from './ownToken.ts';
 import { createOwnTokens } from './ownTokens.ts';
 import type { Partners } from './partner.ts';
+import type { PartnerImages } from './partnerImage.ts';
+import { createPartnerImages } from './partnerImages.ts';
 import { createPartners } from './partners.ts';
 import { createPolicies } from './policies.ts';
 import type { Policies } from './policy.ts';
@@ -66,6 +68,7 @@ export interface Store {
   readonly audit: Audit;
   readonly mappings: Mappings;
   readonly provisions: Provisions;
+  readonly partnerImages: PartnerImages;
   readonly tokenKeys: TokenKeys;
   readonly followers: Followers;
   readonly ownTokens: OwnTokens;
@@ -119,6 +122,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     identities: createIdentities(db, clock),
     mappings: createMappings(db, clock),
     provisions,
+    partnerImages: createPartnerImages(db, clock),
     tokenKeys: createTokenKeys(db, clock),
     followers: createFollowers(db),
     ownTokens: createOwnTokens(db, keyring),

@@ -7,6 +7,7 @@ import type { ExecutionState, RegionState, TaskKind, TaskState } from './executi
 import type { LogLevel } from './executionLog.ts';
 import type { IdentityRecord } from './identityRecord.ts';
 import type { Partner, PartnerKey } from './partner.ts';
+import type { PartnerImageState } from './partnerImage.ts';
 import type { DueReason } from './policy.ts';
 import type { ProvisionDirection, ProvisionState } from './provision.ts';
 import type { Direction } from './session.ts';
@@ -268,6 +269,17 @@ export interface ExecutionLineRow {
   text: string;
 }
 
+export interface PartnerImageRow {
+  region: string;
+  image_id: string;
+  partner_uid: PartnerUid;
+  cloud_id: CloudId;
+  size_bytes: number;
+  state: PartnerImageState;
+  created_at: number;
+  updated_at: number;
+}
+
 export interface Tables {
   partners: PartnerRow;
   partner_keys: PartnerKeyRow;
@@ -283,6 +295,7 @@ export interface Tables {
   followers: FollowerRow;
   own_tokens: { id: Buffer; key: Buffer; expires_at: number };
   provisions: ProvisionRow;
+  partner_images: PartnerImageRow;
   image_policies: ImagePolicyRow;
   image_baselines: { policy: string; image_id: string; looks: string };
   execution_lines: ExecutionLineRow;

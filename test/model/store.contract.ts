@@ -7,7 +7,9 @@ import type { Bench } from './contract/bench.ts';
 import { describeFeed } from './contract/feed.ts';
 import { describeInvitations } from './contract/invitations.ts';
 import { describeKeys } from './contract/keys.ts';
+import { describePartnerImages } from './contract/partnerImages.ts';
 import { describePartners } from './contract/partners.ts';
+import { describePolicies } from './contract/policies.ts';
 import { describeProvisions } from './contract/provisions.ts';
 import { describeSessions } from './contract/sessions.ts';
 import { describeSmall } from './contract/small.ts';
@@ -47,5 +49,7 @@ export function describeStore(name: string, engine: Engine): void {
     describeTokenKeys(bench);
     describeAudit(bench);
     describeProvisions(bench);
+    describePartnerImages(bench);
+    describePolicies(bench);
   });
 }

@@ -4,6 +4,7 @@ import { up as foundation } from './0001-foundation.ts';
 import { up as tokens } from './0002-tokens.ts';
 import { up as audit } from './0003-audit.ts';
 import { up as provisions } from './0004-provisions.ts';
+import { up as images } from './0005-images.ts';
 import { up as transfers } from './0006-transfers.ts';
 import { up as policies } from './0007-policies.ts';
 
@@ -14,4 +15,4 @@ export interface ColumnTypes {
 
 type Migration = <T>(db: Kysely<T>, types: ColumnTypes) => Promise<void>;
 
-export const migrations: readonly Migration[] = [foundation, tokens, audit, provisions, transfers, policies];
+export const migrations: readonly Migration[] = [foundation, tokens, audit, provisions, images, transfers, policies];
