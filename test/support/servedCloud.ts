@@ -10,6 +10,7 @@ import { type AllianceOptions, type AllianceResult, runAlliance, startAlliance }
 import { type CommandOptions, type CommandResult, runCommand } from './commandLine.ts';
 import { temporaryDirectory } from './directory.ts';
 import { checked } from './jsonSchema.ts';
+import type { RunningKeystone } from './keystoneApi.ts';
 import { until } from './until.ts';
 
 export interface Service {
@@ -43,10 +44,10 @@ export function startService(args: readonly string[], options: AllianceOptions =
   return { child, lines, stderr: () => errors, said, ended };
 }
 
-export interface ServedCloud {
+export interface ServedCloud<K extends RunningKeystone = SandboxKeystone> {
   readonly cloudId: string;
   readonly home: string;
-  readonly keystone: SandboxKeystone;
+  readonly keystone: K;
   readonly ports: { readonly tls: number; readonly tcp: number };
   /** The last one started. */
   service: Service;
@@ -62,10 +63,14 @@ export interface ServedCloud {
   stop(): Promise<void>;
 }
 
-export async function openServedCloud(cloudId: string): Promise<ServedCloud> {
+/** Beside a sandbox Keystone. */
+export const openServedCloud = async (cloudId: string): Promise<ServedCloud> =>
+  serveBeside(cloudId, await startSandboxKeystone({ region: `${cloudId}-1` }));
+
+/** `keystone` is stopped with it. */
+export async function serveBeside<K extends RunningKeystone>(cloudId: string, keystone: K): Promise<ServedCloud<K>> {
   const directory = temporaryDirectory();
   const home = join(directory.path, cloudId);
-  const keystone = await startSandboxKeystone({ region: `${cloudId}-1` });
   const [tls, tcp] = [await findFreePort('127.0.0.1'), await findFreePort('127.0.0.1')];
   const settings: Record<string, unknown> = {
     cloud_id: cloudId,
@@ -81,7 +86,7 @@ export async function openServedCloud(cloudId: string): Promise<ServedCloud> {
     },
   };
   const words = (args: string) => args.split(' ').filter((word) => word !== '');
-  const cloud: ServedCloud = {
+  const cloud: ServedCloud<K> = {
     cloudId,
     home,
     keystone,
