@@ -451,8 +451,11 @@ export const transferLimits = {
   piecesAhead: 8,
   /** Nothing came, or nothing was taken, for so long: it is broken. */
   idleMs: MINUTE,
-  /** Attempts in a row to read on that bring nothing new, and the pause before the second; it doubles, with jitter. */
+  /** Attempts in a row to read on that bring next to nothing. */
   resumes: 5,
+  /** Attempts in all at a request, and at an image. */
+  attempts: 4,
+  /** The pause before the second of any attempts; it doubles, with jitter. */
   retryMs: 500,
   retryMaxMs: 15 * SECOND,
   /** Between two notices of progress of one transfer. */
@@ -461,6 +464,8 @@ export const transferLimits = {
   timetableEntries: 48,
   leastBytesPerS: 1 * KIB,
   timetableMs: 15 * SECOND,
+  /** What may flow at once after a pause, in ms of the rate. */
+  burstMs: 250,
 } as const;
 
 /** Runs of syncs, and what is kept of them. */
@@ -704,6 +709,38 @@ export const inspectionLimits = {
   descriptorBytes: 128 * KIB,
   /** Region of the metadata of a VHDX. */
   metadataBytes: 1 * MIB,
+} as const;
+
+/** One Glance, this cloud's or that of another Keystone. */
+export const glanceLimits = {
+  connectTimeoutMs: 5 * SECOND,
+  /** For the answer to a request without an image's bytes. */
+  requestTimeoutMs: MINUTE,
+  /** Nothing of an image's bytes came, or was taken, for so long. There is no bound on the time that they take together. */
+  idleTimeoutMs: MINUTE,
+  /** For the answer after the last byte of an upload: a store may have to finish it. */
+  storeTimeoutMs: 10 * MINUTE,
+  /** How long an image may take from its last byte to `active`, and the pauses between looks at it, which double. */
+  activeTimeoutMs: 30 * MINUTE,
+  activePollMs: 100,
+  activePollMaxMs: 5 * SECOND,
+  connections: 32,
+  keepAliveMs: 1.5 * SECOND,
+  retries: 2,
+  retryBackoffMs: 100,
+  retryAfterMaxMs: 2 * SECOND,
+  /** Of one page of a list. */
+  pageBytes: 64 * MIB,
+  pageImages: 500,
+  pages: 2000,
+  /** A listing begins again when the image that its next page was to follow is gone, so often. */
+  listingRestarts: 5,
+  /** Of one image, its members, or an error. */
+  bodyBytes: 4 * MIB,
+  /** Characters of what Glance says of a refusal that are told. */
+  messageCharacters: 300,
+  /** How long a catalog counts as read. */
+  catalogMs: MINUTE,
 } as const;
 
 /** Pauses between the runs of what a broker does by itself. */

@@ -1,0 +1,61 @@
+/** All images of a Glance, page by page. */
+import { AllianceError } from '../core/errors.ts';
+import { parsePage } from './glanceBodies.ts';
+import { malformed, statusError } from './glanceErrors.ts';
+import type { GlanceHttp } from './glanceHttp.ts';
+import type { StoreCall, StoredImage } from './imageStore.ts';
+
+/** Only the query of a link to the next page is taken: where to ask is ours to say. */
+function nextSearch(label: string, next: string | null | undefined): string | null {
+  if (next === null || next === undefined) return null;
+  const base = 'http://glance.invalid';
+  if (!URL.canParse(next, base)) throw malformed(label, 'the link to the next page is no URL.');
+  return new URL(next, base).search || null;
+}
+
+/** Glance says 400, older ones 404, where the image is gone that a page was to follow. */
+const isGoneMarker = (status: number): boolean => status === 400 || status === 404;
+
+/** Lists with one query from the first page on; images that `seen` knows are left out, and the others added to it. */
+async function* walk(
+  http: GlanceHttp,
+  first: string,
+  seen: Set<string>,
+  call: StoreCall,
+): AsyncGenerator<readonly StoredImage[], 'complete' | 'marker gone'> {
+  const asked = new Set<string>();
+  const { label, limits } = http;
+  for (let search: string | null = first; search !== null; ) {
+    if (asked.has(search)) throw malformed(label, 'its pages lead round in a circle.');
+    if (asked.size >= limits.pages) throw malformed(label, `a list of more than ${limits.pages} pages.`);
+    const isFirst = asked.size === 0;
+    asked.add(search);
+    const request = { method: 'GET', path: `/images${search}`, repeatable: true, signal: call.signal } as const;
+    const answer = await http.send(request, limits.pageBytes);
+    if (!isFirst && isGoneMarker(answer.status)) return 'marker gone';
+    if (answer.status !== 200) throw statusError(label, answer.status, answer.text);
+    const { images, next } = parsePage(label, answer.text);
+    const fresh = images.filter(({ id }) => !seen.has(id));
+    for (const { id } of fresh) seen.add(id);
+    if (fresh.length > 0) yield fresh;
+    search = images.length > 0 ? nextSearch(label, next) : null;
+  }
+  return 'complete';
+}
+
+/**
+ * Hidden ones are a list of their own in Glance. Community images of other projects are not listed, as they are not in Glance unless
+ * one asks for them: anybody may make as many of them as he likes.
+ */
+export async function* listImages(http: GlanceHttp, call: StoreCall): AsyncGenerator<readonly StoredImage[]> {
+  const { label, limits } = http;
+  const seen = new Set<string>();
+  for (const filter of ['', '&os_hidden=true']) {
+    const first = `?limit=${limits.pageImages}${filter}`;
+    for (let restarts = 0; (yield* walk(http, first, seen, call)) !== 'complete'; restarts += 1)
+      if (restarts >= limits.listingRestarts)
+        throw new AllianceError('glance_unreachable', {
+          details: `${label}: images vanish faster than they are listed.`,
+        });
+  }
+}

@@ -1,0 +1,35 @@
+/** Whose a request is: tokens are checked at a Keystone, as keystonemiddleware does. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { AuthToken, type AuthTokenOptions } from '../service/authToken.ts';
+import { KeystoneUnavailable } from '../service/login.ts';
+import type { Caller } from './policy.ts';
+
+const callers = new WeakMap<object, Caller>();
+
+export const callerOf = (request: FastifyRequest): Caller => callers.get(request)!;
+
+export function addAuthentication(app: FastifyInstance, options: AuthTokenOptions): void {
+  const auth = new AuthToken(options);
+  app.addHook('onRequest', async (request, reply) => {
+    const token = request.headers['x-auth-token'];
+    try {
+      const body = typeof token === 'string' ? await auth.check(token.trim()) : null;
+      if (!body)
+        return reply
+          .code(401)
+          .header('www-authenticate', `Keystone uri="${options.authUrl}"`)
+          .send({
+            error: { message: 'The request you have made requires authentication.', code: 401, title: 'Unauthorized' },
+          });
+      callers.set(request, {
+        projectId: body.project?.id ?? '',
+        roles: new Set((body.roles ?? []).map(({ name }) => name)),
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof KeystoneUnavailable)) throw thrown;
+      return reply
+        .code(503)
+        .send({ error: { message: 'The Keystone service is temporarily unavailable.', code: 503 } });
+    }
+  });
+}
