@@ -1,9 +1,10 @@
-/** Health, readiness and metrics over HTTP, for load balancers, orchestrators and Prometheus. */
+/** Health, readiness and metrics over HTTP, for load balancers, orchestrators and Prometheus; and GlanceSync's REST API where it is switched on. */
 import { fastify } from 'fastify';
 import type { HostPort } from '../core/endpoint.ts';
 import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
 import { httpLimits } from '../core/limits.ts';
+import { type GlancesyncOptions, glancesyncPrefix, serveGlancesync } from './glancesync/rest.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface Readiness {
@@ -16,6 +17,8 @@ export interface HttpOptions {
   readonly address: HostPort;
   readonly metrics: Metrics;
   readonly readiness: () => Promise<Readiness>;
+  /** GlanceSync's REST API; absent: it is not served. */
+  readonly glancesync?: GlancesyncOptions;
 }
 
 export interface HttpFace {
@@ -24,7 +27,7 @@ export interface HttpFace {
 }
 
 /** `configuration` when the address cannot be listened on. */
-export async function startHttp({ address, metrics, readiness }: HttpOptions): Promise<HttpFace> {
+export async function startHttp({ address, metrics, readiness, glancesync }: HttpOptions): Promise<HttpFace> {
   const app = fastify({
     logger: false,
     bodyLimit: httpLimits.bodyBytes,
@@ -32,6 +35,12 @@ export async function startHttp({ address, metrics, readiness }: HttpOptions): P
     connectionTimeout: httpLimits.requestTimeoutMs,
     forceCloseConnections: true,
     http: { maxHeaderSize: httpLimits.headerBytes },
+    // What has no route, since its path cannot be decoded.
+    frameworkErrors: (_error, _request, reply) => {
+      const message = 'Bad request: the path cannot be read';
+      void reply.code(400).send({ code: 400, message, error: { code: 400, message } });
+    },
+    routerOptions: { maxParamLength: httpLimits.headerBytes },
   });
   app.server.maxConnections = httpLimits.connections;
 
@@ -42,6 +51,14 @@ export async function startHttp({ address, metrics, readiness }: HttpOptions): P
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', checks });
   });
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  if (glancesync)
+    app.register(
+      (scope, _options, done) => {
+        serveGlancesync(scope, glancesync);
+        done();
+      },
+      { prefix: glancesyncPrefix },
+    );
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send({ code: 404, message: 'There is /healthz, /readyz and /metrics.' }),
   );
