@@ -32,10 +32,15 @@ export function findCandidates(question: CandidateQuestion): Candidates {
   const told: { readonly id: string; readonly notice: Notice }[] = [];
   const tell = (kind: Notice['kind'], { id, name }: Image, details: string): void =>
     void told.push({ id, notice: { kind, name, details } });
+  const unasked: Image[] = [];
   for (const image of question.listing) {
-    const { name } = image;
-    const master = wanted.get(name);
-    if (!master) continue;
+    const master = wanted.get(image.name);
+    if (!master) {
+      unasked.push(image);
+      continue;
+    }
+    // That very string, so that finding it again compares no characters.
+    const { name } = master;
     if (!isOwn(image.owner, projectId)) {
       // With `only_tenant_images` nobody looks at images of others.
       if (target.onlyOwnImages) continue;
@@ -52,7 +57,7 @@ export function findCandidates(question: CandidateQuestion): Candidates {
     if (spare) tell('duplicate', spare, `There is also image ${spare.id} of this name.`);
   }
   if (!compat) {
-    addElsewhere(found, question);
+    addElsewhere(found, unasked, question);
     told.sort((a, b) => compareText(a.id, b.id));
   }
   return { found, notices: told.map(({ notice }) => notice) };
@@ -65,17 +70,22 @@ function isLiker(master: MasterImage, image: Image, before: Image, compat: boole
 }
 
 /** What is here under a name that nobody asked for need not be sent again. */
-function addElsewhere(found: Map<string, Candidate>, { wanted, listing, projectId }: CandidateQuestion): void {
+function addElsewhere(
+  found: Map<string, Candidate>,
+  unasked: readonly Image[],
+  { wanted, projectId }: CandidateQuestion,
+): void {
   const [publics, others] = [new Map<string, Image>(), new Map<string, Image>()];
-  for (const image of listing) {
+  for (const image of unasked) {
     const { hash, name, owner } = image;
-    if (wanted.has(name) || hash?.algorithm !== 'sha512' || !isActive(image) || !isOwn(owner, projectId)) continue;
+    if (hash?.algorithm !== 'sha512' || !isActive(image) || !isOwn(owner, projectId)) continue;
     if (isObsoleteName(name) || /\.old(\.\d+)?$/.test(name)) continue;
     const byHash = image.isPublic ? publics : others;
     const before = byHash.get(hash.value);
     if (!before || image.id < before.id) byHash.set(hash.value, image);
   }
-  for (const [name, { hash, isPublic }] of wanted) {
+  if (publics.size + others.size === 0) return;
+  for (const { name, hash, isPublic } of wanted.values()) {
     if (found.has(name) || hash?.algorithm !== 'sha512') continue;
     const image = (isPublic ? publics : others).get(hash.value);
     if (image) found.set(name, { image, elsewhere: true });

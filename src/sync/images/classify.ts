@@ -8,9 +8,9 @@ import type { Target } from './target.ts';
 
 /** What was decided on the images before. */
 export interface Pending {
-  /** By name; those that will be replaced or put aside are taken out. */
-  readonly candidates: Map<string, Candidate>;
-  /** Names that will be sent. */
+  /** By name. */
+  readonly candidates: ReadonlyMap<string, Candidate>;
+  /** Names that will be sent: what there is of that name will be replaced or put aside, and is no candidate any more. */
   readonly pending: Set<string>;
   readonly circular: ReadonlySet<string>;
 }
@@ -28,12 +28,13 @@ export function classify(master: MasterImage, state: Pending, target: Target, co
   const { name, id, sizeBytes } = master;
   const candidate = state.candidates.get(name);
   const { status, reason, differences = [] } = judge(master, candidate, { state, target, compat });
-  if (status === 'pending_upload' || status === 'pending_replace' || status === 'pending_rename') {
-    state.candidates.delete(name);
-    state.pending.add(name);
-  }
+  if (isSent(status)) state.pending.add(name);
   return { master, region: candidate?.image, entry: { status, name, id, sizeBytes, reason, differences } };
 }
+
+/** Whether an image of this status is sent. */
+export const isSent = (status: Status): boolean =>
+  status === 'pending_upload' || status === 'pending_replace' || status === 'pending_rename';
 
 interface Context {
   readonly state: Pending;
@@ -89,8 +90,31 @@ interface LinkState {
   readonly difference: Difference;
 }
 
+const statuses: Readonly<Record<Exclude<Rank, 'ready'>, Status>> = {
+  update: 'pending_metadata',
+  pending: 'pending_ami',
+  missing: 'error_ami',
+};
+
+const isLinked = (master: MasterImage, { properties }: Image): boolean =>
+  master.links.size > 0 || linkKeys.some((key) => properties.has(key));
+
 function judgeLinks(master: MasterImage, image: Image, { state, target, compat }: Context): Verdict {
-  const links = linkKeys.map((key): LinkState => {
+  const metadata = differencesOf(master, image, target.metadataSet);
+  // Few images have any.
+  const links = isLinked(master, image) ? linkStates(master, image, state) : [];
+  const [first, second = first] = links;
+  const worst = first && second && ranks.indexOf(second.rank) > ranks.indexOf(first.rank) ? second : first;
+  const broken = links.filter(({ rank }) => rank !== 'ready').map(({ difference }) => difference);
+  const differences = broken.length > 0 ? [...broken, ...metadata] : metadata;
+  if (worst && worst.rank !== 'ready') return { status: statuses[worst.rank], reason: worst.why, differences };
+  const equal = compat ? isEqualInCompat(master, image, target.metadataSet) : metadata.length === 0;
+  if (equal) return { status: 'ok', reason: 'It is the same.' };
+  return { status: 'pending_metadata', reason: 'Visibility or properties differ.', differences };
+}
+
+function linkStates(master: MasterImage, image: Image, state: Pending): LinkState[] {
+  return linkKeys.map((key): LinkState => {
     const name = master.links.get(key);
     const value = image.properties.get(key);
     const difference = { field: key, master: name ?? null, region: value ?? null };
@@ -98,21 +122,9 @@ function judgeLinks(master: MasterImage, image: Image, { state, target, compat }
     const label = linkLabel(key);
     if (name === undefined)
       return image.properties.has(key) ? told('update', `It has a ${label} that the master lacks.`) : told('ready');
+    if (state.pending.has(name)) return told('pending', `Its ${label} ${name} has to be sent first.`);
     const linked = state.candidates.get(name);
     if (linked) return value === linked.image.id ? told('ready') : told('update', `Its ${label} is another image.`);
-    if (state.pending.has(name)) return told('pending', `Its ${label} ${name} has to be sent first.`);
     return told('missing', `Its ${label} ${name} is not in the region.`);
   });
-  const metadata = differencesOf(master, image, target.metadataSet);
-  const differences = [...links.filter(({ rank }) => rank !== 'ready').map((link) => link.difference), ...metadata];
-  const worst = links.reduce((a, b) => (ranks.indexOf(b.rank) > ranks.indexOf(a.rank) ? b : a));
-  const statuses: Record<Exclude<Rank, 'ready'>, Status> = {
-    update: 'pending_metadata',
-    pending: 'pending_ami',
-    missing: 'error_ami',
-  };
-  if (worst.rank !== 'ready') return { status: statuses[worst.rank], reason: worst.why, differences };
-  const equal = compat ? isEqualInCompat(master, image, target.metadataSet) : metadata.length === 0;
-  if (equal) return { status: 'ok', reason: 'It is the same.' };
-  return { status: 'pending_metadata', reason: 'Visibility or properties differ.', differences };
 }

@@ -154,6 +154,7 @@ function comparison(node: Syntax, operator: string): (left: Value, right: Value)
   };
   const within = (left: Value, right: Value): boolean => {
     if (typeof left === 'string' && typeof right === 'string') return right.includes(left);
+    if (isMap(right)) return typeof left === 'string' && right.has(left);
     const all = elements(right);
     if (!all) throw unfit();
     return all.some((each) => equal(left, each));

@@ -8,49 +8,58 @@ export interface Ordered {
   readonly circular: ReadonlySet<string>;
 }
 
-/** An image whose needs are looked at, below the one that needs it. */
+/** An image whose needs are looked at, below the one that needs it (Tarjan's search for circles). */
 interface Step {
   readonly image: MasterImage;
   readonly needs: string[];
-  /** Depth of the highest image above that this one, or one that it needs, needs itself. */
-  circleFrom: number;
+  readonly place: number;
+  /** Place of the first image that leads here and that this one leads back to. */
+  back: number;
 }
 
-/** Instead of a depth. */
-const done = -1;
+/** Instead of a place: no circle leads through it and what is looked at. */
+const closed = -1;
 
-export function inOrderOfDependency(wanted: ReadonlyMap<string, MasterImage>): Ordered {
+/** Of these images, each of a name of its own; needs that are not among them count as met. */
+export function inOrderOfDependency(wanted: readonly MasterImage[]): Ordered {
+  const byName = new Map(wanted.map((image) => [image.name, image]));
   const images: MasterImage[] = [];
   const circular = new Set<string>();
-  const depths = new Map<string, number>();
+  const places = new Map<string, number>();
   // By hand instead of by recursion, since chains are as long as whoever made the images likes.
   const path: Step[] = [];
+  const open: Step[] = [];
   const enter = (image: MasterImage): void => {
-    depths.set(image.name, path.length);
-    path.push({ image, needs: [...image.links.values()], circleFrom: Number.POSITIVE_INFINITY });
+    const place = places.size;
+    places.set(image.name, place);
+    const step = { image, needs: [...image.links.values()], place, back: place };
+    path.push(step);
+    open.push(step);
   };
-  const leave = ({ image, circleFrom }: Step): void => {
+  const leave = (step: Step): void => {
     path.pop();
-    depths.set(image.name, done);
-    images.push(image);
-    if (circleFrom <= path.length) circular.add(image.name);
+    images.push(step.image);
     const above = path.at(-1);
-    if (above) above.circleFrom = Math.min(above.circleFrom, circleFrom);
+    if (above) above.back = Math.min(above.back, step.back);
+    if (step.back === step.place) closeFrom(step);
   };
-  for (const root of [...wanted.values()].sort(bySizeAndName)) {
-    if (depths.has(root.name)) continue;
-    if (root.links.size === 0) {
-      // Nearly all.
-      depths.set(root.name, done);
-      images.push(root);
-    } else enter(root);
+  const closeFrom = (first: Step): void => {
+    const isCircle = open.at(-1) !== first || [...first.image.links.values()].includes(first.image.name);
+    for (let last: Step | undefined; last !== first; ) {
+      last = open.pop()!;
+      places.set(last.image.name, closed);
+      if (isCircle) circular.add(last.image.name);
+    }
+  };
+  for (const root of [...wanted].sort(bySizeAndName)) {
+    if (!places.has(root.name)) enter(root);
     for (let top = path.at(-1); top; top = path.at(-1)) {
       const need = top.needs.shift();
-      const next = wanted.get(need ?? '');
-      const depth = next && depths.get(next.name);
+      const next = byName.get(need ?? '');
+      const place = next && places.get(next.name);
       if (need === undefined) leave(top);
-      else if (next && depth === undefined) enter(next);
-      else if (depth !== undefined && depth !== done) top.circleFrom = Math.min(top.circleFrom, depth);
+      else if (next && place === undefined) enter(next);
+      else if (place !== undefined && place !== closed) top.back = Math.min(top.back, place);
     }
   }
   return { images, circular };

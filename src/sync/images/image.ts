@@ -16,7 +16,7 @@ export interface Image {
   /** MD5 of the content; null where it is not known. */
   readonly checksum: string | null;
   /** `os_hash_value`, of the algorithm that stands beside it; absent where it is not known. */
-  readonly hash?: { readonly algorithm: string; readonly value: string };
+  readonly hash?: { readonly algorithm: string; readonly value: string } | undefined;
   readonly properties: Properties;
 }
 

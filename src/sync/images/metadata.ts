@@ -1,5 +1,13 @@
 /** Which properties an image of a region should have, and what differs. */
-import { type Image, isLinkKey, type LinkKey, linkKeys, type Properties, type PropertyValue } from './image.ts';
+import {
+  compareText,
+  type Image,
+  isLinkKey,
+  type LinkKey,
+  linkKeys,
+  type Properties,
+  type PropertyValue,
+} from './image.ts';
 import type { MasterImage } from './master.ts';
 import type { Difference, IdOf, PlannedProperties } from './plan.ts';
 
@@ -10,15 +18,18 @@ const valueAt = (properties: Properties, key: string): PropertyValue => properti
 
 /** Visibility and properties, without links. */
 export function differencesOf(master: MasterImage, image: Image, metadataSet: ReadonlySet<string>): Difference[] {
-  const fields = new Set<string>();
-  const compare = (key: string): void => {
-    if (!isLinkKey(key) && valueAt(master.properties, key) !== valueAt(image.properties, key)) fields.add(key);
+  const differences: Difference[] = [];
+  const compare = (field: string): void => {
+    const ours = valueAt(master.properties, field);
+    const theirs = valueAt(image.properties, field);
+    if (ours !== theirs && !isLinkKey(field)) differences.push({ field, master: ours, region: theirs });
   };
   if (metadataSet.size > 0) for (const key of metadataSet) compare(key);
-  else for (const { properties } of [master, image]) for (const key of properties.keys()) compare(key);
-  const differences: Difference[] = [...fields].sort().map((field) => {
-    return { field, master: valueAt(master.properties, field), region: valueAt(image.properties, field) };
-  });
+  else {
+    for (const key of master.properties.keys()) compare(key);
+    for (const key of image.properties.keys()) if (!master.properties.has(key)) compare(key);
+  }
+  differences.sort((a, b) => compareText(a.field, b.field));
   if (master.isPublic === image.isPublic) return differences;
   return [{ field: 'is_public', master: master.isPublic, region: image.isPublic }, ...differences];
 }

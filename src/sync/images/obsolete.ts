@@ -16,7 +16,8 @@ export function planObsolete(master: Master, question: CandidateQuestion, taken:
   const notices: Notice[] = [];
   /** By the name without its end. */
   const retired = new Map<string, MasterImage>();
-  for (const [name, image] of master.images) {
+  for (const image of master.images.values()) {
+    const { name } = image;
     if (!isObsoleteName(name)) continue;
     const base = name.slice(0, -obsoleteSuffix.length);
     if (taken(base))
@@ -24,17 +25,21 @@ export function planObsolete(master: Master, question: CandidateQuestion, taken:
     else retired.set(base, image);
   }
   if (retired.size === 0) return { updates: [], notices };
-  const updates = question.listing.flatMap((image) => updateOf(image, retired, question) ?? []);
+  const updates: Update[] = [];
+  for (const image of question.listing) {
+    const master = retired.get(isObsoleteName(image.name) ? image.name.slice(0, -obsoleteSuffix.length) : image.name);
+    const update = master && updateOf(image, master, question);
+    if (update) updates.push(update);
+  }
   return { updates: updates.sort((a, b) => compareText(a.name, b.name) || compareText(a.id, b.id)), notices };
 }
 
 function updateOf(
   image: Image,
-  retired: ReadonlyMap<string, MasterImage>,
+  master: MasterImage,
   { projectId, target, compat }: CandidateQuestion,
 ): Update | undefined {
-  const master = retired.get(isObsoleteName(image.name) ? image.name.slice(0, -obsoleteSuffix.length) : image.name);
-  if (!master || !isOwn(image.owner, projectId) || compareContent(master, image, compat) !== 'same') return undefined;
+  if (!isOwn(image.owner, projectId) || compareContent(master, image, compat) !== 'same') return undefined;
   const properties = new Map(image.properties);
   for (const key of target.obsoleteProperties) {
     const value = master.properties.get(key);

@@ -4,14 +4,14 @@
  * `compat` decides as GlanceSync 1.7 did, with what was wrong in it; docs/images.md lists the differences.
  */
 import { type Candidate, findCandidates } from './candidates.ts';
-import { type Classified, classify, type Pending } from './classify.ts';
-import { inOrderOfDependency } from './dependencies.ts';
+import { type Classified, classify, isSent, type Pending } from './classify.ts';
+import { inOrderOfDependency, type Ordered } from './dependencies.ts';
 import { bySizeAndName, compareText, type Image, type LinkKey } from './image.ts';
 import { brokenLinks, type Master, type MasterImage } from './master.ts';
 import { propertiesToSend, propertiesToSet, type ResolveLink } from './metadata.ts';
 import { planObsolete } from './obsolete.ts';
-import { type Entry, type IdOf, linkLabel, type Notice, type RegionPlan, type Update, type Upload } from './plan.ts';
-import { isSelected, type Selected, type Target } from './target.ts';
+import { type Entry, linkLabel, type Notice, type RegionPlan, type Update, type Upload } from './plan.ts';
+import { isSelected, type Target } from './target.ts';
 
 export interface PlanQuestion {
   readonly master: Master;
@@ -27,111 +27,143 @@ const failed = (failure: string): RegionPlan => ({ entries: [], actions: [], not
 
 export function planRegion(question: PlanQuestion): RegionPlan {
   const { master, target, compat } = question;
-  const selection = new Map<string, Selected>();
-  for (const [name, image] of master.images) selection.set(name, isSelected(image, target, master.region));
+  const wanted = new Map<string, MasterImage>();
+  const undecided = new Map<string, string>();
+  for (const image of master.images.values()) {
+    const selected = isSelected(image, target, master.region);
+    if (selected === 'yes') wanted.set(image.name, image);
+    else if (selected !== 'no') undecided.set(image.name, selected.failed);
+  }
   if (compat) {
-    const failure = failureInCompat(master, selection);
+    const failure = failureInCompat(master, undecided);
     if (failure !== undefined) return failed(failure);
   }
-  const wanted = new Map<string, MasterImage>();
-  for (const [name, image] of master.images) if (selection.get(name) === 'yes') wanted.set(name, image);
-  return new Planner(question, wanted, selection).plan();
+  return new Planner(question, wanted, undecided).plan();
 }
 
 /** One image that cannot be decided on ends the whole region in the original. */
-function failureInCompat(master: Master, selection: ReadonlyMap<string, Selected>): string | undefined {
+function failureInCompat(master: Master, undecided: ReadonlyMap<string, string>): string | undefined {
   const broken = [...master.images.values()].find((image) => image.broken.length > 0);
   if (broken) return `${broken.name}: ${brokenLinks(broken)}`;
-  for (const [name, selected] of selection) if (typeof selected === 'object') return `${name}: ${selected.failed}`;
+  for (const [name, failure] of undecided) return `${name}: ${failure}`;
   return undefined;
+}
+
+const inReport = (a: Entry, b: Entry): number => a.sizeBytes - b.sizeBytes || compareText(a.name, b.name);
+
+function inOrderOfSending(uploads: readonly Classified[]): Classified[] {
+  const byName = new Map(uploads.map((each) => [each.entry.name, each]));
+  return inOrderOfDependency(uploads.map(({ master }) => master)).images.map(({ name }) => byName.get(name)!);
 }
 
 class Planner {
   readonly #question: PlanQuestion;
   readonly #wanted: ReadonlyMap<string, MasterImage>;
-  readonly #selection: ReadonlyMap<string, Selected>;
-  readonly #notices: Notice[] = [];
+  /** Names of images that a condition failed on, and how it did. */
+  readonly #undecided: ReadonlyMap<string, string>;
+  /** Links that lead nowhere yet. */
+  readonly #missing: Notice[] = [];
   /** Names of all images of the region, also those that it will have; made when a name is looked for that is free. */
   #names: Set<string> | undefined;
-  /** Ids by name of what links may lead to. */
-  readonly #ids = new Map<string, string | IdOf>();
+  /** Names of images that earlier actions of the plan send. */
+  readonly #sent = new Set<string>();
+  #candidates: ReadonlyMap<string, Candidate> = new Map();
 
   constructor(
     question: PlanQuestion,
     wanted: ReadonlyMap<string, MasterImage>,
-    selection: ReadonlyMap<string, Selected>,
+    undecided: ReadonlyMap<string, string>,
   ) {
     this.#question = question;
     this.#wanted = wanted;
-    this.#selection = selection;
+    this.#undecided = undecided;
   }
 
   plan(): RegionPlan {
     const { listing, target, compat, projectId, master } = this.#question;
-    const wanted = this.#wanted;
-    const undecided = [...this.#selection].flatMap(([name, selected]) =>
-      typeof selected === 'object' ? [{ name, details: `The condition: ${selected.failed}` }] : [],
-    );
-    for (const each of undecided.sort((a, b) => compareText(a.name, b.name)))
-      this.#notices.push({ kind: 'condition_failed', ...each });
+    const [wanted, undecided] = [this.#wanted, this.#undecided];
+    const failures = [...undecided]
+      .map(([name, failure]): Notice => ({ kind: 'condition_failed', name, details: `The condition: ${failure}` }))
+      .sort((a, b) => compareText(a.name, b.name));
     const common = { wanted, listing, projectId, target, compat };
-    const obsolete = planObsolete(master, common, (name) => (this.#selection.get(name) ?? 'no') !== 'no');
+    const obsolete = planObsolete(master, common, (name) => wanted.has(name) || undecided.has(name));
     const retiring = new Set(obsolete.updates.map(({ id }) => id));
-    const staying = listing.filter(({ id }) => !retiring.has(id));
+    const staying = retiring.size > 0 ? listing.filter(({ id }) => !retiring.has(id)) : listing;
     const candidates = findCandidates({ ...common, listing: staying });
-    this.#notices.push(...obsolete.notices, ...candidates.notices);
-    for (const [name, { image }] of candidates.found) this.#ids.set(name, image.id);
+    this.#candidates = candidates.found;
 
-    const classified = this.#classifyAll(candidates.found);
-    const withStatus = (status: string): Classified[] => classified.filter(({ entry }) => entry.status === status);
-    const metadata = withStatus('pending_metadata').map((each) => this.#update(each));
-    const uploads = classified.flatMap((each) => this.#upload(each) ?? []);
+    const { entries, updates, uploads, relinks, differing } = this.#classifyAll();
+    const updated = updates.map((each) => this.#update(each));
+    const uploaded = uploads.map((each) => this.#upload(each));
     // Only now all ids are known.
-    const relinked = withStatus('pending_ami').map((each) => this.#update(each));
+    const relinked = relinks.map((each) => this.#update(each));
+    const found = [obsolete.notices, candidates.notices, differing, this.#missing];
     return {
-      entries: classified.map(({ entry }) => entry).sort(this.#inReport),
-      actions: [...obsolete.updates, ...metadata, ...uploads, ...relinked],
-      notices: [...master.notices, ...this.#notices],
+      entries,
+      actions: [...obsolete.updates, ...updated, ...uploaded, ...relinked],
+      notices: [...master.notices, ...failures, ...found.flat()],
       failure: null,
     };
   }
 
-  #classifyAll(found: ReadonlyMap<string, Candidate>): Classified[] {
+  /** All that is wanted, told apart by what is done about it. */
+  #classifyAll() {
     const { target, compat } = this.#question;
-    const ordered = inOrderOfDependency(this.#wanted);
-    // The original knows no dependencies.
-    const images = compat ? [...this.#wanted.values()].sort(bySizeAndName) : ordered.images;
-    const state = {
-      candidates: new Map(found),
-      pending: new Set<string>(),
-      circular: ordered.circular,
-    } satisfies Pending;
-    const classified = images.map((image) => classify(image, state, target, compat));
-    for (const { entry } of classified)
-      if (entry.status === 'error_checksum')
-        this.#notices.push({ kind: 'content_differs', name: entry.name, details: entry.reason });
-    return classified;
+    const { images, circular } = this.#inOrderOfNeeds();
+    const state: Pending = { candidates: this.#candidates, pending: new Set(), circular };
+    const entries: Entry[] = [];
+    const [updates, uploads, relinks, differing]: [Classified[], Classified[], Classified[], Entry[]] = [
+      [],
+      [],
+      [],
+      [],
+    ];
+    for (const image of images) {
+      const each = classify(image, state, target, compat);
+      const { entry } = each;
+      entries.push(entry);
+      if (isSent(entry.status)) uploads.push(each);
+      else if (entry.status === 'pending_metadata') updates.push(each);
+      else if (entry.status === 'pending_ami') relinks.push(each);
+      else if (entry.status === 'error_checksum') differing.push(entry);
+    }
+    const sorted = (some: Classified[]) => some.sort((a, b) => inReport(a.entry, b.entry));
+    return {
+      entries: entries.sort(inReport),
+      updates: sorted(updates),
+      uploads: compat ? sorted(uploads) : inOrderOfSending(uploads),
+      relinks: sorted(relinks),
+      differing: differing.sort(inReport).map(({ name, reason }): Notice => {
+        return { kind: 'content_differs', name, details: reason };
+      }),
+    };
   }
 
-  readonly #inReport = (a: Entry, b: Entry): number => a.sizeBytes - b.sizeBytes || compareText(a.name, b.name);
+  /** What is decided on before what needs it; the original knows no needs, only sizes. Sorting all would cost more than all the rest. */
+  #inOrderOfNeeds(): Ordered {
+    const all = [...this.#wanted.values()];
+    if (this.#question.compat) return { images: all.sort(bySizeAndName), circular: new Set() };
+    const needing = inOrderOfDependency(all.filter(({ links }) => links.size > 0));
+    return { images: [...all.filter(({ links }) => links.size === 0), ...needing.images], circular: needing.circular };
+  }
 
   #resolverFor(name: string): ResolveLink {
     return (linked: string, key: LinkKey) => {
-      const id = this.#ids.get(linked);
+      if (this.#sent.has(linked)) return { idOf: linked };
+      const id = this.#candidates.get(linked)?.image.id;
       if (id !== undefined) return id;
       const details = `Its ${linkLabel(key)} ${linked} is not in the region.`;
-      this.#notices.push({ kind: 'link_missing', name, details });
+      this.#missing.push({ kind: 'link_missing', name, details });
       return this.#question.compat ? `__${linked}` : undefined;
     };
   }
 
-  #upload({ master, region, entry }: Classified): Upload | undefined {
+  #upload({ master, region, entry }: Classified): Upload {
     const { status, reason } = entry;
-    if (status !== 'pending_upload' && status !== 'pending_replace' && status !== 'pending_rename') return undefined;
     const { name } = master;
     const kind = status === 'pending_upload' ? 'upload' : status === 'pending_replace' ? 'replace' : 'rename';
     const properties = propertiesToSend(master, this.#question.target.metadataSet, this.#resolverFor(name));
-    this.#ids.set(name, { idOf: name });
+    this.#sent.add(name);
     const old = region ? { id: region.id, newName: kind === 'rename' ? this.#nameAside(name) : null } : null;
     const { isPublic, sizeBytes } = master;
     return { kind, name, source: master.id, sizeBytes, isPublic, properties, old, reason };
