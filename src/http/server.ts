@@ -1,5 +1,5 @@
 /** Health, readiness and metrics over HTTP, for load balancers, orchestrators and Prometheus; and GlanceSync's REST API where it is switched on. */
-import { fastify } from 'fastify';
+import { type FastifyReply, fastify } from 'fastify';
 import type { HostPort } from '../core/endpoint.ts';
 import { errnoOf } from '../core/errno.ts';
 import { AllianceError } from '../core/errors.ts';
@@ -38,7 +38,7 @@ export async function startHttp({ address, metrics, readiness, glancesync }: Htt
     // What has no route, since its path cannot be decoded.
     frameworkErrors: (_error, _request, reply) => {
       const message = 'Bad request: the path cannot be read';
-      void reply.code(400).send({ code: 400, message, error: { code: 400, message } });
+      void (reply as FastifyReply).code(400).send({ code: 400, message, error: { code: 400, message } });
     },
     routerOptions: { maxParamLength: httpLimits.headerBytes },
   });
