@@ -481,6 +481,19 @@ export const syncLimits = {
   executionsMs: 90 * DAY,
   /** How many are listed where nobody says. */
   listed: 100,
+  /** A listing that has shrunk by more than this share is suspicious. */
+  shrinkShare: 0.5,
+  /** So is a plan that replaces or puts aside so many images, if they are more than this share of those that are there. */
+  retiredAtLeast: 4,
+  retiredShare: 0.5,
+  /** A request whose answer was lost is carried out within this time, if at all. */
+  settleMs: MINUTE,
+  /** For taking back what a run has begun, when the run itself is to end. */
+  undoMs: 30 * SECOND,
+  /** Images at a time in each region, at most. */
+  imagesParallel: 16,
+  /** Attempts at sending one image within a run. */
+  imageAttempts: 3,
   /** Of a reason that is written down. */
   reasonCharacters: 2000,
 } as const;
@@ -743,6 +756,66 @@ export const glanceLimits = {
   catalogMs: MINUTE,
 } as const;
 
+/** Images of this cloud that a partner reads or makes, and those of partners that we do. */
+export const partnerImageLimits = {
+  /** Of one chunk of content, and how many of them are on their way at a time. */
+  chunkBytes: 1 * MIB,
+  chunksInFlight: 4,
+  pageImages: 1000,
+  /** Of a page, reckoned from its texts; the next image begins another. */
+  pageBytes: 1 * MIB,
+  /** Pages of one listing that are followed, of a partner that never comes to an end. */
+  pages: 10_000,
+  /** Listings that one partner is in the middle of, and how long one waits for its next page. */
+  cursorsPerPartner: 4,
+  cursorIdleMs: MINUTE,
+  regionBytes: 255,
+  idBytes: 255,
+  /** A name, a format, a tag or the key of a property. */
+  textBytes: 255,
+  tags: 128,
+  properties: 256,
+  valueBytes: 16 * KIB,
+  hashValueBytes: 256,
+  /** Contents that one partner reads at a time; each keeps so much that it may be asked for again, and reads so much ahead. */
+  readsPerPartner: 16,
+  readBehindBytes: 4 * MIB,
+  readAheadBytes: 4 * MIB,
+  readIdleMs: 30 * SECOND,
+  /** So long an image counts as it was seen, while its content is read. */
+  knownMs: 2 * SECOND,
+  /** Contents that one partner writes at a time; of each, so much waits for Glance before the partner has to wait, and never more than that. */
+  uploadsPerPartner: 8,
+  uploadWindowBytes: 8 * MIB,
+  uploadHeldBytes: 16 * MIB,
+  /** One that the partner does not go on with is given up. */
+  uploadIdleMs: 2 * MINUTE,
+  /** That a partner is at an image is noted this often. */
+  touchMs: 10 * MINUTE,
+  /** How long the answer to the last chunk waits for Glance; less than a caller's `callTimeoutMs`. */
+  finishWaitMs: 20 * SECOND,
+  /** Requests to Glance on behalf of one partner: at a time, waiting, and how long. */
+  concurrency: 8,
+  waiting: 256,
+  waitMs: 10 * SECOND,
+  /** Images that one partner makes, changes or deletes. */
+  changesPerS: 20,
+  changesBurst: 1000,
+  /** An image whose content has not come for so long is removed. */
+  openKeepMs: DAY,
+  /** One that is not there is forgotten, but not while it may just be made. */
+  goneMs: 10 * MINUTE,
+  leaseMs: 10 * MINUTE,
+  /** Ours at a partner: how often the way to it may be lost in a row, and the pauses between. */
+  retries: 6,
+  retryMinMs: 200,
+  retryMaxMs: 5 * SECOND,
+  /** How often we ask whether an image is active, and for how long. */
+  pollMinMs: 200,
+  pollMaxMs: 5 * SECOND,
+  pollMs: HOUR,
+} as const;
+
 /** Pauses between the runs of what a broker does by itself. */
 export const taskLimits = {
   housekeepingMs: MINUTE,
@@ -758,6 +831,7 @@ export const taskLimits = {
   bundleMs: 5 * MINUTE,
   checkpointMs: HOUR,
   provisionMs: 30 * SECOND,
+  partnerImagesMs: HOUR,
   policyMs: 5 * SECOND,
   /** Looks at this cloud's Keystone. */
   keystoneMs: MINUTE,

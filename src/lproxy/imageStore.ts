@@ -68,6 +68,8 @@ export interface ImageStore {
   readonly label: string;
   /** Whether new images and changed ones may be `public`. */
   readonly publishes: boolean;
+  /** False where reserved properties cannot be set: a partner knows without them whose images are whose. Absent: true. */
+  readonly keepsMarks?: boolean;
   /** All that may be seen, page by page, in the service's order. An incomplete listing throws; it never just ends. */
   list(call?: StoreCall): AsyncIterable<readonly StoredImage[]>;
   get(id: string, call?: StoreCall): Promise<StoredImage>;
@@ -101,3 +103,9 @@ export interface ImageStore {
 export const reservedPrefixes = ['alliance_', 'os_glance_'] as const;
 export const isReservedProperty = (key: string): boolean =>
   reservedPrefixes.some((prefix) => key.toLowerCase().startsWith(prefix));
+
+/**
+ * A broker's own properties on images that it made at a partner begin so there: to the partner's broker they are what somebody else notes,
+ * and never what it notes itself.
+ */
+export const partnerMarkPrefix = 'partner_alliance_';

@@ -5,6 +5,8 @@ import type { Database } from './database.ts';
 export interface Leases {
   /** True when `holder` now has it, for ttlMs from now; a holder renews by acquiring again. */
   acquire(name: string, holder: string, ttlMs: number): Promise<boolean>;
+  /** Who has it, or had it last; null: nobody. */
+  holder(name: string): Promise<string | null>;
   /** Does nothing when another one holds it. */
   release(name: string, holder: string): Promise<void>;
 }
@@ -24,6 +26,11 @@ export function createLeases(db: Database, clock: Clock): Leases {
         )
         .executeTakeFirstOrThrow();
       return numInsertedOrUpdatedRows === 1n;
+    },
+
+    holder: async (name) => {
+      const row = await db.reader.selectFrom('leases').select('holder').where('name', '=', name).executeTakeFirst();
+      return row?.holder ?? null;
     },
 
     release: async (name, holder) => {

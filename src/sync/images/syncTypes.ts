@@ -49,7 +49,7 @@ export interface SyncRequest {
   /** `manual`, `rest`, `policy:NAME`, ... */
   readonly trigger: string;
   readonly signal?: AbortSignal;
-  /** Called in order, at once; what it throws ends the run. */
+  /** Called in order, at once; if it throws, the run ends. */
   readonly onEvent?: (event: SyncEvent) => void;
 }
 

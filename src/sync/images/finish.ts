@@ -1,0 +1,87 @@
+/** The way of an image from where its content is proven: it gets its final form, the one that it replaces goes, the marks go. */
+import { AllianceError } from '../../core/errors.ts';
+import type { ImageChanges, ImageStore, StoredImage } from '../../lproxy/imageStore.ts';
+import type { ContentProof, OldImage, Transfer, TransferStep } from '../../model/transfer.ts';
+import { retrying } from '../transfer/retry.ts';
+import { keepsMarks, withoutMarks } from './marks.ts';
+import { isSameContent, proofOf } from './verify.ts';
+
+/** How steps are written down: each before it is done, and none without the right to do it. */
+export interface Journal {
+  /** @throws AllianceError sync_running where another process has taken over */
+  step(transfer: Pick<Transfer, 'id'>, step: TransferStep, content?: ContentProof): Promise<void>;
+  close(transfer: Pick<Transfer, 'id'>): Promise<void>;
+}
+
+export interface FinishContext {
+  readonly store: ImageStore;
+  readonly journal: Journal;
+  readonly signal: AbortSignal;
+  readonly note: (text: string) => void;
+}
+
+/** From `publish`, `retire` or `clear` on. Every part may be done again. @throws AllianceError; the transfer stays open then */
+export async function finish(transfer: Transfer, context: FinishContext): Promise<void> {
+  const { journal } = context;
+  let { step } = transfer;
+  if (step === 'publish') {
+    await publish(transfer, context);
+    step = 'retire';
+    await journal.step(transfer, step);
+  }
+  if (step === 'retire') {
+    if (transfer.old) await retire(transfer.old, context);
+    await journal.step(transfer, 'clear');
+  }
+  if (keepsMarks(context.store)) await change(transfer.imageId, { properties: withoutMarks }, context);
+  await journal.close(transfer);
+}
+
+const change = (id: string, changes: ImageChanges, { store, signal }: FinishContext): Promise<StoredImage> =>
+  retrying(() => store.update(id, changes, { signal }), { signal });
+
+async function publish({ imageId, final }: Transfer, context: FinishContext): Promise<void> {
+  const { store, signal } = context;
+  const { visibility, hidden, members } = final;
+  const changes: ImageChanges = {
+    ...(visibility && { visibility }),
+    ...(final.protected && { protected: true }),
+    ...(hidden && { hidden }),
+  };
+  if (Object.keys(changes).length > 0) await change(imageId, changes, context);
+  if (members.length === 0) return;
+  const there = await retrying(() => store.members(imageId, { signal }), { signal });
+  for (const projectId of members)
+    if (!there.some((member) => member.projectId === projectId))
+      await retrying(() => store.addMember(imageId, projectId, { signal }), { signal });
+}
+
+/** @throws AllianceError image_not_found is none: undefined */
+export async function getIfThere(store: ImageStore, id: string, signal: AbortSignal): Promise<StoredImage | undefined> {
+  try {
+    return await retrying(() => store.get(id, { signal }), { signal });
+  } catch (error) {
+    if (error instanceof AllianceError && error.errorName === 'image_not_found') return undefined;
+    throw error;
+  }
+}
+
+/** What was planned for the old image is done only if it still is the one that the plan saw. */
+async function retire(old: OldImage, context: FinishContext): Promise<void> {
+  const { store, signal, note } = context;
+  const image = await getIfThere(store, old.id, signal);
+  if (!image || (old.newName !== null && image.name === old.newName)) return;
+  if (image.name !== old.name || !isSameContent(old, proofOf(image))) {
+    note(`The image ${old.id} that was to be replaced is another one now, and is left as it is.`);
+    return;
+  }
+  if (old.newName !== null) {
+    await change(old.id, { name: old.newName, visibility: 'private' }, context);
+    return;
+  }
+  if (image.protected)
+    throw new AllianceError('image_conflict', {
+      details: `The new image is there; the old one (${old.id}) is protected.`,
+    });
+  await retrying(() => store.delete(old.id, { signal }), { signal });
+}

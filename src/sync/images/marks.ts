@@ -1,0 +1,36 @@
+/** What an image bears while it is on its way, so that whoever finds it knows what it is. */
+import type { ImageStore, StoredImage } from '../../lproxy/imageStore.ts';
+import type { ContentProof, Transfer } from '../../model/transfer.ts';
+
+const keys = {
+  transfer: 'alliance_transfer',
+  origin: 'alliance_origin',
+  source: 'alliance_source',
+  hash: 'alliance_hash',
+} as const;
+
+export const keepsMarks = (store: ImageStore): boolean => store.keepsMarks !== false;
+
+export const hashText = ({ hash, checksum }: Pick<ContentProof, 'hash' | 'checksum'>): string =>
+  hash ? `${hash.algorithm}:${hash.value}` : checksum === null ? 'unknown' : `md5:${checksum}`;
+
+/** `origin`: what tells this installation from every other one. */
+export const marksOf = (
+  { id, sourceId, content }: Pick<Transfer, 'id' | 'sourceId' | 'content'>,
+  origin: string,
+): [string, string][] => [
+  [keys.transfer, id],
+  [keys.origin, origin],
+  [keys.source, sourceId],
+  [keys.hash, hashText(content)],
+];
+
+/** Properties to be taken away. */
+export const withoutMarks: ReadonlyMap<string, null> = new Map(Object.values(keys).map((key) => [key, null]));
+
+/** The id is one that only this transfer knew; where marks are kept, one that lacks it was finished, or is meant to be somebody else's now. */
+export const isMarked = (image: StoredImage, { id }: Pick<Transfer, 'id'>, store: ImageStore): boolean =>
+  !keepsMarks(store) || image.properties.get(keys.transfer) === id;
+
+/** Whether an image is one that a sync of any installation was sending and has not finished. */
+export const isUnfinished = (image: StoredImage): boolean => image.properties.has(keys.transfer);

@@ -1,0 +1,165 @@
+/** One image on its way into a region, from the first step of the journal to the last. */
+import { randomUUID } from 'node:crypto';
+import { AllianceError } from '../../core/errors.ts';
+import { syncLimits } from '../../core/limits.ts';
+import type { ImageAttributes, ImageStore, StoredImage } from '../../lproxy/imageStore.ts';
+import type { ContentProof, FinalAttributes, NewTransfer, OldImage, Transfer } from '../../model/transfer.ts';
+import { createDigests } from '../transfer/digests.ts';
+import { pipe } from '../transfer/pipe.ts';
+import { retrying } from '../transfer/retry.ts';
+import type { Throttle } from '../transfer/throttle.ts';
+import { createInspector } from './diskFormat.ts';
+import { type FinishContext, finish, getIfThere, type Journal } from './finish.ts';
+import { keepsMarks, marksOf } from './marks.ts';
+import { undo } from './undo.ts';
+import { algorithmFor, checkStored, checkStream, isSameContent, proofOf, type Streamed } from './verify.ts';
+
+export interface SendJournal extends Journal {
+  begin(transfer: NewTransfer): Promise<void>;
+}
+
+export interface SendContext extends FinishContext {
+  readonly journal: SendJournal;
+  /** Where images come from. */
+  readonly source: ImageStore;
+  readonly throttle: Throttle;
+  /** What tells this installation from every other one. */
+  readonly origin: string;
+  /** Of the attempt that runs: bytes that are sent so far, and the id that the image has. */
+  readonly onBytes: (bytes: number) => void;
+  readonly onImage: (imageId: string) => void;
+}
+
+export interface Sending {
+  readonly executionId: string;
+  readonly taskId: string;
+  readonly regionKey: string;
+  readonly name: string;
+  /** As the listing of the source had it. */
+  readonly source: StoredImage;
+  /** As the listing of the region had it. */
+  readonly old: { readonly image: StoredImage; readonly newName: string | null } | null;
+  readonly properties: ReadonlyMap<string, string>;
+  readonly final: FinalAttributes;
+}
+
+/** @returns the id of the new image. @throws AllianceError; nothing is left then but what the journal has */
+export async function send(sending: Sending, context: SendContext): Promise<string> {
+  const { signal } = context;
+  await checkSource(sending.source, context);
+  const old = sending.old && (await checkOld(sending.old, context));
+  const attempts = syncLimits.imageAttempts;
+  const transfer = await retrying(() => upload(sending, old, context), { signal, attempts });
+  await finish(transfer, context);
+  return transfer.imageId;
+}
+
+/** @throws AllianceError image_conflict where it is not as it was listed */
+async function checkSource(listed: StoredImage, { source, signal }: SendContext): Promise<void> {
+  const now = await retrying(() => source.get(listed.id, { signal }), { signal });
+  if (now.status === 'active' && isSameContent(proofOf(listed), proofOf(now))) return;
+  throw new AllianceError('image_conflict', {
+    details: `The image of the source (${listed.id}) has changed meanwhile.`,
+  });
+}
+
+/** @throws AllianceError image_conflict where it is not as it was listed, or could not be deleted afterwards */
+async function checkOld({ image, newName }: NonNullable<Sending['old']>, context: SendContext): Promise<OldImage> {
+  const { id, name } = image;
+  const now = await getIfThere(context.store, id, context.signal);
+  const told = (what: string): AllianceError =>
+    new AllianceError('image_conflict', { details: `The image that is to be replaced (${id}) ${what}.` });
+  if (!now) throw told('is gone meanwhile');
+  const same = now.status === image.status && now.name === name && isSameContent(proofOf(image), proofOf(now));
+  if (!same) throw told('has changed meanwhile');
+  if (newName === null && now.protected) throw told('is protected');
+  return { id, name, newName, ...proofOf(image) };
+}
+
+/** Until the content is there and proven; what fails before is taken back. */
+async function upload(sending: Sending, old: OldImage | null, context: SendContext): Promise<Transfer> {
+  const { journal, store, signal } = context;
+  const { executionId, taskId, regionKey, name, source, final } = sending;
+  const content = proofOf(source);
+  const row = { id: randomUUID(), executionId, taskId, regionKey, imageId: randomUUID(), name, sourceId: source.id };
+  const begun: NewTransfer = { ...row, content, old, final };
+  await journal.begin(begun);
+  let made = false;
+  try {
+    context.onBytes(0);
+    context.onImage(begun.imageId);
+    await retrying(() => store.create(begun.imageId, attributesOf(sending, begun, context), { signal }), { signal });
+    made = true;
+    await journal.step(begun, 'write');
+    const proven = await transmit(sending, begun, context);
+    await journal.step(begun, 'publish', proven);
+    return { ...begun, content: proven, step: 'publish', createdAt: 0, updatedAt: 0 };
+  } catch (error) {
+    await undo(begun, { ...context, certain: made });
+    throw error;
+  }
+}
+
+function attributesOf({ source, properties }: Sending, begun: NewTransfer, context: SendContext): ImageAttributes {
+  const { diskFormat, containerFormat, minDiskGib, minRamMib, tags } = source;
+  const marks = keepsMarks(context.store) ? marksOf(begun, context.origin) : [];
+  return {
+    name: begun.name,
+    // Nobody sees it before it is whole, and nothing keeps it from being deleted.
+    visibility: 'private',
+    protected: false,
+    hidden: false,
+    ...{ diskFormat, containerFormat, minDiskGib, minRamMib, tags },
+    properties: new Map([...properties, ...marks]),
+  };
+}
+
+/** The bytes. @returns what is known of the content now */
+async function transmit({ source }: Sending, begun: NewTransfer, context: SendContext): Promise<ContentProof> {
+  const { journal, store, signal, throttle } = context;
+  const { content, imageId } = begun;
+  const algorithm = algorithmFor(content);
+  const inspector = createInspector(source.diskFormat);
+  const digests = createDigests([algorithm]);
+  let streamed: Streamed = { bytes: 0, digests: new Map() };
+  const stored = await pipe({
+    read: (offset, inner) => context.source.read(source.id, offset, { signal: inner }),
+    write: (bytes, inner) => store.write(imageId, bytes, content.sizeBytes, { signal: inner }),
+    sizeBytes: content.sizeBytes,
+    throttle,
+    signal,
+    look: (piece) => {
+      inspector.push(piece);
+      digests.push(piece);
+      streamed = { ...streamed, bytes: streamed.bytes + piece.length };
+    },
+    lookAtEnd: () => {
+      inspector.end();
+      streamed = { ...streamed, digests: digests.end() };
+      checkStream(content, streamed);
+    },
+    onBytes: context.onBytes,
+  });
+  const proven = { ...content, hash: content.hash ?? hashOf(streamed, algorithm) };
+  await journal.step(begun, 'verify', proven);
+  if (stored.status !== 'active' || checkStored(content, streamed, proofOf(stored)) === null)
+    await checkByReading(streamed, stored, context);
+  return proven;
+}
+
+const hashOf = ({ digests }: Streamed, algorithm: string): ContentProof['hash'] =>
+  algorithm === 'md5' ? null : { algorithm, value: digests.get(algorithm)! };
+
+/** Where the two sides have no hash in common, only the bytes themselves tell. */
+async function checkByReading(streamed: Streamed, stored: StoredImage, { store, signal }: SendContext): Promise<void> {
+  if (stored.status !== 'active')
+    throw new AllianceError('image_mismatch', { details: `The image is ${stored.status} after all of it was sent.` });
+  const digests = createDigests(streamed.digests.keys());
+  let bytes = 0;
+  for await (const piece of store.read(stored.id, 0, { signal })) {
+    digests.push(piece);
+    bytes += piece.length;
+  }
+  const [[algorithm, value]] = [...digests.end()] as [[string, string]];
+  checkStored(proofOf(stored), streamed, { sizeBytes: bytes, checksum: null, hash: { algorithm, value } });
+}
