@@ -56,6 +56,11 @@ export class Cli {
     return this.#options.home ?? defaultHome(this.world.env);
   }
 
+  /** Whether somebody said where it is. */
+  get namesHome(): boolean {
+    return this.#options.home !== undefined || Boolean(this.world.env.ALLIANCE_HOME);
+  }
+
   /** `alliance`, and the option that leads another command to the same home where this one was led by it. */
   get program(): string {
     const { home } = this.#options;

@@ -1,8 +1,11 @@
 /** Plans as tables, CSV and JSON. */
 import { csvLine } from '../sync/images/csv.ts';
+import type { Orphan } from '../sync/images/orphans.ts';
 import { type Action, bytesOf, type RegionPlan } from '../sync/images/plan.ts';
+import type { SyncReport } from '../sync/images/syncTypes.ts';
 import type { Cli } from './cli.ts';
-import type { Format, Planned } from './imageWorld.ts';
+import type { Format } from './imageOptions.ts';
+import type { Planned } from './imageWorld.ts';
 import { formatTable, jsonText, printable } from './text.ts';
 
 interface Form<T> {
@@ -36,12 +39,18 @@ export function report<T extends object>(cli: Cli, form: Form<T>, { master, form
   if (format === 'csv') {
     // As the original ends the lines of a region; one that failed has none.
     for (const { region, plan } of planned)
-      if (plan.failure === null) cli.world.stdout.write(`${form.rows(region.name, plan).map(csvLine).join('')}\n`);
+      if (plan.failure === null) writeCsv(cli, form.rows(region.name, plan), '\n');
   } else {
     const rows = planned.flatMap(({ region, plan }) => form.rows(region.name, plan));
     for (const line of rows.length > 0 ? formatTable(form.heading, rows) : []) cli.line(line);
   }
   for (const { region, plan } of planned) note(cli, region.name, plan);
+}
+
+/** As it is for programs; a terminal does not get what it would obey. */
+function writeCsv({ world: { stdout } }: Cli, rows: readonly (readonly string[])[], end = ''): void {
+  const cells = stdout.isTTY ? rows.map((row) => row.map(printable)) : rows;
+  stdout.write(`${cells.map(csvLine).join('')}${end}`);
 }
 
 function note(cli: Cli, region: string, { failure, notices }: RegionPlan): void {
@@ -132,9 +141,79 @@ interface WrittenFile {
 export function reportFiles(cli: Cli, directory: string, files: readonly WrittenFile[], format: Format): void {
   const rows = files.map(({ region, file, images }) => [region, file, String(images)]);
   if (format === 'json') cli.line(jsonText({ directory, files }, 2));
-  else if (format === 'csv') cli.world.stdout.write(rows.map(csvLine).join(''));
+  else if (format === 'csv') writeCsv(cli, rows);
   else {
     for (const line of formatTable(['REGION', 'FILE', 'IMAGES'], rows)) cli.line(line);
     cli.note(`written to ${printable(directory)}`);
   }
+}
+
+export interface ShownRegion {
+  readonly name: string;
+  readonly kind: 'keystone' | 'partner' | 'scenario';
+  /** How many. */
+  readonly endpoints: number;
+}
+
+export function writeRegions(cli: Cli, master: string | null, regions: readonly ShownRegion[], format: Format): void {
+  if (format === 'json') cli.line(jsonText({ master, regions }, 2));
+  // One line, as the original writes it.
+  else if (format === 'csv') cli.line(printable(regions.map(({ name }) => name).join(' ')));
+  else {
+    const rows = regions.map(({ name, kind, endpoints }) => [
+      name,
+      kind,
+      String(endpoints),
+      name === master ? 'yes' : '',
+    ]);
+    for (const line of formatTable(['REGION', 'KIND', 'ENDPOINTS', 'MASTER'], rows)) cli.line(line);
+  }
+}
+
+export interface RegionOrphans {
+  readonly region: string;
+  /** Why it could not be looked at; null where it could. */
+  readonly failure: string | null;
+  readonly orphans: readonly Orphan[];
+}
+
+export function writeOrphans(cli: Cli, master: string, found: readonly RegionOrphans[], format: Format): void {
+  if (format === 'json') {
+    const regions = found.map(({ region, failure, orphans }) => ({
+      region,
+      failure,
+      images: orphans.map(({ image: { id, name, status, sizeBytes }, unfinished }) => {
+        return { id, name, status, size_bytes: sizeBytes, unfinished };
+      }),
+    }));
+    cli.line(jsonText({ master, regions }, 2));
+    return;
+  }
+  const rows = found.flatMap(({ region, orphans }) =>
+    orphans.map(({ image: { id, name, status, sizeBytes }, unfinished }) => {
+      return [region, name, id, unfinished ? 'unfinished' : status, String(sizeBytes)];
+    }),
+  );
+  if (format === 'csv') writeCsv(cli, rows);
+  else if (rows.length > 0)
+    for (const line of formatTable(['REGION', 'IMAGE', 'ID', 'STATUS', 'BYTES'], rows)) cli.line(line);
+  for (const { region, failure } of found)
+    if (failure !== null) cli.note(printable(`${region}: cannot be looked at. ${failure}`));
+}
+
+/** What a sync did, and what stays as it was. */
+export function writeTasks(cli: Cli, done: SyncReport, format: Format): void {
+  const rows = done.regions.flatMap(({ region, tasks, plan }) => [
+    ...tasks.map(({ kind, name, totalBytes, state, failure }) => {
+      return [state, kind, region, name, String(totalBytes), failure?.reason ?? ''];
+    }),
+    ...(plan?.entries ?? [])
+      .filter(({ status }) => status.startsWith('error'))
+      .map(({ status, name, reason }) => [status, '-', region, name, '0', reason]),
+  ]);
+  if (format === 'csv') writeCsv(cli, rows);
+  else if (rows.length > 0)
+    for (const line of formatTable(['RESULT', 'ACTION', 'REGION', 'IMAGE', 'BYTES', 'REASON'], rows)) cli.line(line);
+  for (const { region, failure } of done.regions) if (failure) cli.note(printable(`${region}: ${failure.reason}`));
+  if (done.failure) cli.note(printable(done.failure.reason));
 }

@@ -1,35 +1,35 @@
-/** What the commands of `alliance image` work on: a scenario, a configuration, and a plan for each region. */
-import { type Command, Option } from 'commander';
-import { AllianceError } from '../core/errors.ts';
-import { imageLimits } from '../core/limits.ts';
-import { type GlancesyncConfig, masterTarget, readGlancesyncConf } from '../sync/images/glancesyncConf.ts';
-import { type Master, readMaster } from '../sync/images/master.ts';
+/** What the commands of `alliance image` look at: regions with their images, those of the master, and a plan for each region. */
+import { toAllianceError } from '../core/errors.ts';
+import type { Image } from '../sync/images/image.ts';
+import type { ImagesConfig } from '../sync/images/imagesConfig.ts';
+import type { Master } from '../sync/images/master.ts';
 import type { RegionPlan } from '../sync/images/plan.ts';
 import { planRegion } from '../sync/images/planner.ts';
-import { chooseRegions, fullName, type Region } from '../sync/images/regions.ts';
-import { readScenario, type World } from '../sync/images/scenario.ts';
-import { type Cli, exits } from './cli.ts';
-import { usageError } from './failure.ts';
-import { readWhole } from './input.ts';
+import type { Region } from '../sync/images/regions.ts';
+import { exits } from './cli.ts';
 
-export const formats = ['csv', 'table', 'json'] as const;
-export type Format = (typeof formats)[number];
-
-export interface ImageOptions {
-  readonly scenario: string;
-  readonly glancesyncConfig?: string;
-  readonly config?: readonly string[];
-  readonly compat?: 'glancesync';
-  readonly format?: Format;
+/** What a region has. */
+export interface Listing {
+  /** All of them, also those of others and those that are not active; without those that a sync is sending. */
+  readonly images: readonly Image[];
+  /** Those that a sync was sending and has not finished. */
+  readonly unfinished: readonly Image[];
+  /** Id of the project that images belong to there if they are ours. */
+  readonly projectId: string;
 }
 
 export interface ImageWorld {
-  readonly config: GlancesyncConfig;
+  readonly config: ImagesConfig;
   readonly compat: boolean;
-  readonly format: Format;
-  readonly listings: World;
+  /** Full name of the region that images come from. */
+  readonly masterName: string;
   readonly master: Master;
+  /** All images of that region. */
+  readonly masterListing: Listing;
+  /** Those that were asked for, in their order. */
   readonly regions: readonly Region[];
+  /** @param name of one of the regions */
+  list(name: string): Promise<Listing>;
 }
 
 export interface Planned {
@@ -37,54 +37,25 @@ export interface Planned {
   readonly plan: RegionPlan;
 }
 
-const defaultPath = '/etc/glancesync.conf';
+const unplanned = (failure: string): RegionPlan => ({ entries: [], actions: [], notices: [], failure });
 
-async function readConfig(
-  cli: Cli,
-  { glancesyncConfig, compat, config = [] }: ImageOptions,
-): Promise<GlancesyncConfig> {
-  const { env } = cli.world;
-  const named = glancesyncConfig ?? env.GLANCESYNC_CONFIG;
-  const text = named
-    ? await readWhole(named, glancesyncConfig ? '--glancesync-config' : 'GLANCESYNC_CONFIG', imageLimits.configBytes)
-    : await readIfThere(defaultPath);
-  return readGlancesyncConf(text, { env, compat: compat === 'glancesync', overrides: config });
-}
+export const planOf = (
+  { master, compat }: Pick<ImageWorld, 'master' | 'compat'>,
+  { target }: Region,
+  { images, projectId }: Pick<Listing, 'images' | 'projectId'>,
+): RegionPlan => planRegion({ master, listing: images, target, projectId, compat });
 
-/** Without a file, the environment alone has to do. */
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await readWhole(path, path, imageLimits.configBytes);
-  } catch (error) {
-    if (error instanceof AllianceError && /\(ENOENT\)/.test(error.details ?? '')) return '';
-    throw error;
-  }
-}
-
-export async function openWorld(cli: Cli, words: readonly string[], options: ImageOptions): Promise<ImageWorld> {
-  if (cli.json && options.format !== undefined && options.format !== 'json')
-    throw usageError(`--json and --format ${options.format} exclude each other.`, '--format');
-  const config = await readConfig(cli, options);
-  const listings = readScenario(options.scenario);
-  const listing = listings.get(config.masterRegion);
-  if (!listing)
-    throw usageError(`The scenario has no region "${config.masterRegion}", which is the master.`, '--scenario');
-  const { projectId } = config.targets.get(masterTarget)!;
-  return {
-    config,
-    compat: options.compat === 'glancesync',
-    format: cli.json ? 'json' : (options.format ?? 'table'),
-    listings,
-    master: readMaster(fullName(config.masterRegion), listing, projectId),
-    regions: chooseRegions(words, [...listings.keys()], config),
-  };
-}
-
-export const planOf = ({ master, compat }: ImageWorld, listings: World, { name, target }: Region): RegionPlan =>
-  planRegion({ master, listing: listings.get(name) ?? [], target, projectId: target.projectId, compat });
-
-export const planAll = (world: ImageWorld, listings: World = world.listings): Planned[] =>
-  world.regions.map((region) => ({ region, plan: planOf(world, listings, region) }));
+/** A region that cannot be listed has a plan that says so, and the others have theirs. */
+export const planAll = (world: ImageWorld): Promise<Planned[]> =>
+  Promise.all(
+    world.regions.map(async (region): Promise<Planned> => {
+      try {
+        return { region, plan: planOf(world, region, await world.list(region.name)) };
+      } catch (thrown) {
+        return { region, plan: unplanned(toAllianceError(thrown).message) };
+      }
+    }),
+  );
 
 /** Whether there is nothing left that is not as it should be. */
 export const isInSync = ({ failure, entries, notices }: RegionPlan): boolean =>
@@ -98,27 +69,12 @@ export function exitFor(good: readonly boolean[]): number {
   return good.some(Boolean) ? exits.partly : exits.failed;
 }
 
+export const exitForPlans = (planned: readonly Planned[]): number =>
+  exitFor(planned.map(({ plan }) => plan.failure === null));
+
 /** The same after a sync, where a region may have come a part of the way. */
 export function exitAfter(plans: readonly RegionPlan[]): number {
   if (plans.every(isInSync)) return exits.done;
   const some = plans.some(({ entries }) => entries.some(({ status }) => status.startsWith('ok')));
   return some ? exits.partly : exits.failed;
 }
-
-/** Options that all of these commands have. */
-export const addWorldOptions = (command: Command): Command =>
-  command
-    .argument('[region...]', "regions: R, other:R, or other: for all of a target; none: all of the master's Keystone")
-    .requiredOption('--scenario <dir>', 'directory of backup_REGION.csv files that stands for the clouds')
-    .option(
-      '--glancesync-config <file>',
-      `configuration of GlanceSync (default: $GLANCESYNC_CONFIG, else ${defaultPath})`,
-    )
-    .option(
-      '--config <key=value...>',
-      'before what the file says: for all targets, or for one as other.replace=any; regions come before this',
-    )
-    .addOption(
-      new Option('--compat <program>', 'decide as GlanceSync 1.7 did, mistakes included').choices(['glancesync']),
-    )
-    .addOption(new Option('--format <format>', 'form of the result (default: table)').choices(formats));

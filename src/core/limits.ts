@@ -676,6 +676,8 @@ export const imageLimits = {
   scenarioBytes: 64 * MIB,
   /** Regions at a time, at most. */
   parallel: 64,
+  /** Images at a time in each region, where nothing else is said. */
+  imagesAtOnce: 4,
 } as const;
 
 /** Syncs that a running broker does by itself (`images.policies`), and what is written down of executions. */
@@ -694,6 +696,11 @@ export const imagePolicyLimits = {
   logLines: 20_000,
   logPageLines: 1000,
   logTextCharacters: 2000,
+  /** What a log has to say is written down so long after the first line of it, or as soon as it is so much. */
+  logFlushMs: SECOND,
+  logFlushLines: 200,
+  /** Regions that metrics tell apart; a partner may have as many as it likes. */
+  metricRegions: 200,
   /** A broker that stops waits so long for its syncs to note where they are. */
   stopMs: 10 * SECOND,
   /** `alliance status` shows executions that ended badly for so long. */

@@ -41,13 +41,30 @@ const names = {
   applicationCredentialSecret: ['application_credential_secret', 'OS_APPLICATION_CREDENTIAL_SECRET'],
 } as const;
 
-function missing(key: keyof typeof names): AllianceError {
-  const [name, variable] = names[key];
-  return new AllianceError('configuration', {
-    field: `keystone.${name}`,
-    details: `keystone.${name} is missing: set it in alliance.yaml, in the cloud that keystone.os_cloud names, or as ${variable}.`,
-  });
+/** What says how to log in, and how messages call it. */
+interface LoginQuestion {
+  /** The first that has a key wins. */
+  readonly own: readonly KeystoneKeys[];
+  /** Entry of `clouds.yaml` behind them. */
+  readonly cloud: string | undefined;
+  /** Whether `OS_*` stand in for what is still missing. */
+  readonly variables: boolean;
+  /** `keystone`, or the name of a target. */
+  readonly section: string;
 }
+
+type Missing = (key: keyof typeof names) => AllianceError;
+
+const missingIn =
+  ({ section, variables }: LoginQuestion): Missing =>
+  (key) => {
+    const [name, variable] = names[key];
+    const where = section === 'keystone' ? `in alliance.yaml, in the cloud that ${section}.os_cloud names` : 'there';
+    return new AllianceError('configuration', {
+      field: `${section}.${name}`,
+      details: `${section}.${name} is missing: set it ${where}${variables ? `, or as ${variable}` : ''}.`,
+    });
+  };
 
 function readVariables(env: CloudsOptions['env']): KeystoneKeys {
   return dropUnset({
@@ -84,22 +101,66 @@ export function resolveKeystone(config: KeystoneConfig, options: CloudsOptions):
   const { osCloud, ...own } = config;
   // OS_CLOUD of someone's shell is not asked for where the configuration already says which Keystone.
   const cloud = osCloud ?? (own.authUrl === undefined ? options.env.OS_CLOUD : undefined);
-  const sources = [dropUnset(own), ...(cloud ? [readCloud(cloud, options)] : []), readVariables(options.env)];
+  return resolve({ own: [dropUnset(own)], cloud, variables: true, section: 'keystone' }, options);
+}
+
+export interface TargetKeys extends KeystoneKeys {
+  readonly osCloud?: string;
+}
+
+export interface TargetQuestion extends CloudsOptions {
+  /** As messages name it. */
+  readonly name: string;
+  /** What is said of the target itself. */
+  readonly keys: TargetKeys;
+  /** Of this cloud, for the target that is this cloud: the rest comes from there and from `OS_*`. */
+  readonly keystone?: KeystoneConfig;
+  /** Whether the target is this cloud. */
+  readonly here: boolean;
+}
+
+/**
+ * How to log in to the Keystone that images go to. What is said of this cloud's is never sent to another: where a target names its own
+ * `auth_url`, the broker's password does not stand in for a missing one, and `OS_*` only if the target is this cloud.
+ *
+ * @throws AllianceError configuration, naming the key that is missing or wrong
+ */
+export function resolveTarget({ name, keys, keystone = {}, here, ...options }: TargetQuestion): KeystoneSettings {
+  const { osCloud, ...own } = keys;
+  const { osCloud: brokersCloud, ...brokers } = keystone;
+  const isBrokers = here && own.authUrl === undefined && osCloud === undefined;
+  const cloud =
+    osCloud ?? (isBrokers ? (brokersCloud ?? (brokers.authUrl ? undefined : options.env.OS_CLOUD)) : undefined);
+  const section = here && Object.keys(own).length === 0 ? 'keystone' : name;
+  return resolve(
+    { own: [dropUnset(own), ...(isBrokers ? [dropUnset(brokers)] : [])], cloud, variables: here, section },
+    options,
+  );
+}
+
+function resolve(question: LoginQuestion, options: CloudsOptions): KeystoneSettings {
+  const { own, cloud, variables, section } = question;
+  const missing = missingIn(question);
+  const sources = [
+    ...own,
+    ...(cloud ? [readCloud(cloud, options)] : []),
+    ...(variables ? [readVariables(options.env)] : []),
+  ];
   const keys = mergeKeys(sources);
   if (keys.authUrl === undefined) throw missing('authUrl');
   const application = usesApplicationCredential(sources);
-  const scope = application ? undefined : scopeOf(keys);
+  const scope = application ? undefined : scopeOf(keys, missing);
   return {
     authUrl: keys.authUrl,
-    credentials: application ? applicationCredential(keys) : password(keys),
+    credentials: application ? applicationCredential(keys, missing) : password(keys, missing),
     ...(scope !== undefined && { scope }),
     ...(keys.region !== undefined && { region: keys.region }),
-    ...(keys.interface !== undefined && { interface: parseInterface(keys.interface) }),
-    ...(keys.cacert !== undefined && { cacert: readAuthorities(keys.cacert) }),
+    ...(keys.interface !== undefined && { interface: parseInterface(keys.interface, section) }),
+    ...(keys.cacert !== undefined && { cacert: readAuthorities(keys.cacert, section) }),
   };
 }
 
-function userOf(keys: KeystoneKeys): Reference {
+function userOf(keys: KeystoneKeys, missing: Missing): Reference {
   if (keys.userId !== undefined) return { id: keys.userId };
   if (keys.username === undefined) throw missing('username');
   return { name: keys.username, domain: domainOf(keys.userDomainId, keys.userDomainName) };
@@ -108,21 +169,21 @@ function userOf(keys: KeystoneKeys): Reference {
 const domainOf = (id: string | undefined, name: string | undefined) =>
   id !== undefined ? { id } : { name: name ?? 'Default' };
 
-function password(keys: KeystoneKeys): Credentials {
-  const user = userOf(keys);
+function password(keys: KeystoneKeys, missing: Missing): Credentials {
+  const user = userOf(keys, missing);
   if (keys.password === undefined) throw missing('password');
   return { method: 'password', user, password: keys.password };
 }
 
-function applicationCredential(keys: KeystoneKeys): Credentials {
+function applicationCredential(keys: KeystoneKeys, missing: Missing): Credentials {
   const { applicationCredentialId: id, applicationCredentialName: name, applicationCredentialSecret: secret } = keys;
   if (id === undefined && name === undefined) throw missing('applicationCredentialId');
   if (secret === undefined) throw missing('applicationCredentialSecret');
   if (id !== undefined) return { method: 'application_credential', id, secret };
-  return { method: 'application_credential', name: name!, user: userOf(keys), secret };
+  return { method: 'application_credential', name: name!, user: userOf(keys, missing), secret };
 }
 
-function scopeOf(keys: KeystoneKeys): Scope {
+function scopeOf(keys: KeystoneKeys, missing: Missing): Scope {
   if (keys.systemScope === 'all') return { system: { all: true } };
   if (keys.projectId !== undefined) return { project: { id: keys.projectId } };
   if (keys.projectName === undefined) throw missing('projectName');
@@ -131,18 +192,21 @@ function scopeOf(keys: KeystoneKeys): Scope {
 }
 
 /** Also the old spellings `publicURL`, `internalURL`, `adminURL`. */
-function parseInterface(text: string): 'public' | 'internal' | 'admin' {
+function parseInterface(text: string, section: string): 'public' | 'internal' | 'admin' {
   const name = text.replace(/URL$/, '');
   if (name === 'public' || name === 'internal' || name === 'admin') return name;
   throw new AllianceError('configuration', {
-    field: 'keystone.interface',
-    details: `keystone.interface is "${text}"; it must be public, internal or admin.`,
+    field: `${section}.interface`,
+    details: `${section}.interface is "${text}"; it must be public, internal or admin.`,
   });
 }
 
-function readAuthorities(path: string): string {
+function readAuthorities(path: string, section: string): string {
   const refuse = (problem: string) =>
-    new AllianceError('configuration', { field: 'keystone.cacert', details: `keystone.cacert: ${path} ${problem}.` });
+    new AllianceError('configuration', {
+      field: `${section}.cacert`,
+      details: `${section}.cacert: ${path} ${problem}.`,
+    });
   let pem: string;
   try {
     pem = readRegularFile(path, fileLimits.authoritiesBytes).text;

@@ -24,6 +24,8 @@ export interface GlanceRegions {
   regions(): Promise<readonly string[]>;
   /** Of the project that the stores work in. @throws AllianceError glance_refused where the login has none */
   projectId(): Promise<string>;
+  /** URL of its Glance, as the catalog has it. @throws AllianceError region_not_found */
+  endpoint(region: string): Promise<string>;
   /** The same one for every call with the same region. @throws AllianceError region_not_found */
   store(region: string): Promise<ImageStore>;
   /** Ends the stores, too. */
@@ -124,14 +126,21 @@ export function createGlanceRegions(options: GlanceRegionsOptions): GlanceRegion
     return id;
   }
 
+  async function endpoint(region: string): Promise<string> {
+    const { endpoints } = await access();
+    const url = endpoints.get(region);
+    if (url === undefined) throw unknownRegion(region, endpoints);
+    return url;
+  }
+
   return {
     regions: async () => [...(await access()).endpoints.keys()],
     projectId,
+    endpoint,
     async store(region) {
       const owner = await projectId();
-      const { endpoints, isAdmin } = await access();
-      const url = endpoints.get(region);
-      if (url === undefined) throw unknownRegion(region, endpoints);
+      const { isAdmin } = await access();
+      const url = await endpoint(region);
       const open = stores.get(region);
       if (open?.url === url) return open.store;
       // Somebody may still work with the one at the old address.

@@ -8,8 +8,8 @@ import { AllianceError } from '../../core/errors.ts';
 import { imageLimits } from '../../core/limits.ts';
 import { makeDirectory, rewriteWhole } from '../../core/wholeFile.ts';
 import { formatListing, readListing } from './csv.ts';
-import { masterTarget } from './glancesyncConf.ts';
 import { compareText, type Image } from './image.ts';
+import { type ConfiguredTarget, masterTarget } from './imagesConfig.ts';
 import { fullName } from './regions.ts';
 
 /** Listings by the full name of the region. */
@@ -102,4 +102,33 @@ function writing<T>({ directory, field }: Place, work: () => T): T {
     const details = `${field}: ${directory} (${errnoOf(cause)}).`;
     throw new AllianceError('file_not_written', { field, cause, details });
   }
+}
+
+export interface ScenarioProject {
+  /** Id of the project whose images are ours. */
+  readonly projectId: string;
+  /** Whom images belong to that are sent there. */
+  readonly owner: string;
+}
+
+/**
+ * Where nobody logs in, the id of a project is its name with `id` behind it, as in the original.
+ *
+ * @throws AllianceError bad_request where the project is not known
+ */
+export function scenarioProject(
+  name: string,
+  { login, tenantId }: ConfiguredTarget,
+  { env, compat }: { readonly env: Readonly<Record<string, string | undefined>>; readonly compat: boolean },
+): ScenarioProject {
+  const fromEnv = name === masterTarget ? env.OS_TENANT_NAME || (compat ? undefined : env.OS_PROJECT_NAME) : undefined;
+  const tenant = login.projectName ?? fromEnv ?? (tenantId !== null && !compat ? '' : undefined);
+  if (tenant === undefined)
+    throw new AllianceError('bad_request', {
+      field: `${name}.tenant`,
+      details: `[${name}] tenant: it is not known from tenant, credential or OS_PROJECT_NAME (the last for ${masterTarget} only).`,
+    });
+  const projectId = tenantId ?? `${tenant}id`;
+  // The original's images of a tenant with an id of its own do not belong to it.
+  return { projectId, owner: compat ? `${tenant}id` : projectId };
 }
