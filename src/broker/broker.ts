@@ -26,8 +26,10 @@ import { recordConfiguration, recordStart } from './audit.ts';
 import { headToTell } from './auditTask.ts';
 import { openFacade, readFacadeTls } from './facade.ts';
 import { type Federation, startFederation } from './federation.ts';
+import { openImageWork } from './imageWork.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
 import { KeystoneWatch } from './keystoneWatch.ts';
+import { openPartnerImages } from './partnerImages.ts';
 import { startTasks, type TaskPauses } from './tasks.ts';
 
 export interface BrokerOptions extends Omit<OpenOptions, 'telemetry'> {
@@ -89,7 +91,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       auditFinding: () => installation.auditWatch.finding,
       ...(keystone && { keystone: () => watch.state }),
     });
-    const server = new AllianceServer(createContext(installation, keystone, federation, options.limits));
+    const rates = createRates();
+    const images = openPartnerImages(installation, rates);
+    stops.push(() => images.close());
+    doors.push(async () => images.service.close());
+    const parts = { keystone, federation, rates, images: images.service };
+    const server = new AllianceServer(createContext(installation, parts, options.limits));
     // Partners wait for revocations, and hear now that there will be none; and that ours end is no failure of theirs.
     doors.push(
       () => federation.revocations.stop(),
@@ -105,11 +112,14 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       http: null as HostPort | null,
       facade: null as HostPort | null,
     };
+    const work = openImageWork(installation, keystone);
+    doors.push(() => work.stop());
     if (wanted.http) {
       const http = await startHttp({
         address: wanted.http,
         metrics,
         readiness: () => readiness(installation, keystone && watch),
+        ...(work.rest && { glancesync: work.rest }),
       });
       addresses.http = http.address;
       doors.push(() => http.close());
@@ -118,7 +128,13 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     const tasks = startTasks(installation, {
       keystone,
       ...(options.pauses && { pauses: options.pauses }),
-      more: keystone ? [{ ...look, run: (_, { signal }) => watch.look(keystone, signal) }] : [],
+      more: keystone
+        ? [
+            { ...look, run: (_, { signal }) => watch.look(keystone, signal) },
+            { name: 'partner images', pause: 'partnerImagesMs', run: () => images.service.tend() },
+            work.task,
+          ]
+        : [work.task],
     });
     doors.push(() => tasks.stop());
     const facade = wanted.facade ? await openFacade(installation, federation, keystone, wanted.facade) : null;
@@ -156,12 +172,17 @@ export function openKeystone(
   });
 }
 
+interface ContextParts extends Pick<ServerContext, 'images' | 'rates'> {
+  readonly keystone: Keystone | undefined;
+  readonly federation: Federation;
+}
+
 function createContext(
   installation: Installation,
-  keystone: Keystone | undefined,
-  { marks, hints, notices, revocations, followers }: Federation,
+  { keystone, federation, rates, images }: ContextParts,
   limits: Partial<ConnectionLimits> = {},
 ): ServerContext {
+  const { marks, hints, notices, revocations, followers } = federation;
   const { store, view, clock, log, telemetry, card, ownTokenKeys } = installation;
   const config = () => installation.config;
   return {
@@ -175,6 +196,7 @@ function createContext(
     card,
     ownTokenKeys,
     decoyRole: decoyRoles(),
+    images,
     keystone: partnerKeystones(keystone, () => config().limits.keystoneConcurrencyPerPartner),
     softTokens: new SoftTokens(
       () => ({ entries: config().limits.softCacheEntries, ageMs: config().limits.softCacheMs }),
@@ -186,7 +208,7 @@ function createContext(
     revocations,
     readers: new Shares(revocationLimits.readersPerPartner),
     followers,
-    rates: createRates(),
+    rates,
     refusals: new RefusalLog(),
     sign: createSignQueue(),
     auditHead: () => headToTell(installation),

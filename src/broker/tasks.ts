@@ -26,7 +26,8 @@ export type TaskPauses = Readonly<
     | 'bundleMs'
     | 'keystoneMs'
     | 'checkpointMs'
-    | 'provisionMs',
+    | 'provisionMs'
+    | 'partnerImagesMs',
     number
   >
 >;

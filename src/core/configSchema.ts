@@ -141,48 +141,59 @@ const provisioning = z.strictObject({
   life_days: z.int().min(1).max(3650).optional().describe('Longest life; without end when not given.'),
 });
 
-const imageExport = z.strictObject({
-  read: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Whether the partner may see and fetch images of this cloud: those that all the keys beside this one admit.',
-    ),
-  regions: z
-    .array(text())
-    .default([])
-    .describe('Regions of this cloud whose images may be read or written; empty: that of `keystone.region` alone.'),
-  visibility: z
-    .array(z.enum(['public', 'community', 'shared', 'private']))
-    .default(['public'])
-    .describe('Visibilities that may be read.'),
-  projects: z
-    .array(text())
-    .default([])
-    .describe('Ids of the projects whose images may be read; empty: of all projects.'),
-  names: z.array(text()).default([]).describe('Names that may be read, with `*` for any characters; empty: all names.'),
-  write: z
-    .boolean()
-    .default(false)
-    .describe('Whether the partner may make images here; it may change and delete those, and no others.'),
-  project: text()
-    .optional()
-    .describe(
-      "Id of the project that the partner's images belong to: needed with `write`, and the project that the broker's user works in (`keystone.project_name`).",
-    ),
-  write_visibility: z
-    .enum(['private', 'shared', 'community'])
-    .default('private')
-    .describe('Widest visibility of images that the partner makes.'),
-  quota_gib: z.int().min(0).max(1_000_000).default(0).describe('GiB that they may have together.'),
-  quota_images: z.int().min(0).max(100_000).default(0).describe('How many there may be.'),
-  properties: z
-    .array(text())
-    .default(['*'])
-    .describe(
-      'Properties that the partner may set, with `*` for any characters; never `alliance_*` and `os_glance_*`.',
-    ),
-});
+const imageExport = z
+  .strictObject({
+    read: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether the partner may see and fetch images of this cloud: those that all the keys beside this one admit.',
+      ),
+    regions: z
+      .array(text())
+      .default([])
+      .describe('Regions of this cloud whose images may be read or written; empty: that of `keystone.region` alone.'),
+    visibility: z
+      .array(z.enum(['public', 'community', 'shared', 'private']))
+      .default(['public'])
+      .describe('Visibilities that may be read.'),
+    projects: z
+      .array(text())
+      .default([])
+      .describe('Ids of the projects whose images may be read; empty: of all projects.'),
+    names: z
+      .array(text())
+      .default([])
+      .describe('Names that may be read, with `*` for any characters; empty: all names.'),
+    write: z
+      .boolean()
+      .default(false)
+      .describe('Whether the partner may make images here; it may change and delete those, and no others.'),
+    project: text()
+      .optional()
+      .describe(
+        "Id of the project that the partner's images belong to: needed with `write`, and the project that the broker's user works in (`keystone.project_name`).",
+      ),
+    write_visibility: z
+      .enum(['private', 'shared', 'community'])
+      .default('private')
+      .describe('Widest visibility of images that the partner makes.'),
+    quota_gib: z.int().min(0).max(1_000_000).default(0).describe('GiB that they may have together.'),
+    quota_images: z.int().min(0).max(100_000).default(0).describe('How many there may be.'),
+    properties: z
+      .array(text())
+      .default(['*'])
+      .describe(
+        'Properties that the partner may set, with `*` for any characters; never `alliance_*` and `os_glance_*`.',
+      ),
+  })
+  .superRefine(({ write, project, quota_gib, quota_images }, context) => {
+    const missing = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+    if (!write) return;
+    if (project === undefined) missing('project', 'is missing; `write` needs it');
+    if (quota_gib === 0) missing('quota_gib', 'must be more than 0 with `write`');
+    if (quota_images === 0) missing('quota_images', 'must be more than 0 with `write`');
+  });
 
 const keystoneShape = keystone.omit({ region: true, system_scope: true });
 

@@ -23,6 +23,7 @@ import type { Followers } from '../token/revocation/follower.ts';
 import type { RevocationSource } from '../token/revocation/source.ts';
 import type { SoftTokens } from '../token/softTokens.ts';
 import type { Contract, MethodName } from '../wire/methods.ts';
+import type { ImageService } from './images/images.ts';
 import type { ServerRates } from './rates.ts';
 import type { Shares } from './shares.ts';
 
@@ -40,6 +41,8 @@ export interface ServerContext {
   readonly limits: ConnectionLimits;
   /** This cloud's Keystone, as far as this partner may use it; undefined where none is configured. Handlers ask nothing else. */
   readonly keystone: (partner: Partner) => Keystone | undefined;
+  /** This cloud's images, as far as partners may see or make them. */
+  readonly images: ImageService;
   readonly softTokens: SoftTokens;
   /** What this cloud's Keystone signs JWS tokens with. */
   readonly ownTokenKeys: OwnTokenKeys;

@@ -34,6 +34,13 @@ const services: MethodName[] = [
   'claimToken',
   'provision',
   'deprovision',
+  'listImages',
+  'getImage',
+  'readImageData',
+  'createImage',
+  'writeImageData',
+  'updateImage',
+  'deleteImage',
 ];
 /** What those who are asked tell those who ask. */
 const notices: readonly MethodName[] = ['popToken', 'pushToken'];

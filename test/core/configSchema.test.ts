@@ -12,6 +12,7 @@ describe('configSchema', () => {
     { database: { url: 'sqlite:data/alliance.db' } },
     { limits: { unauthenticated_per_s: 0 } },
     { advertise: Array.from({ length: 8 }, (_, i) => `tls://east-${i}:9443`) },
+    { partners: { west: { images: { write: true, project: 'p', quota_gib: 1, quota_images: 1 } } } },
   ];
   for (const settings of accepted)
     it(`accepts ${JSON.stringify(settings).slice(0, 60)}`, () => expect(accepts(settings)).to.equal(true));
@@ -35,6 +36,10 @@ describe('configSchema', () => {
     { dial: { allow: ['10.0.0.0/40'] } },
     { partners: { west: { authenticate: 'true' } } },
     { partners: { west: { provision: { roles: Array.from({ length: 17 }, (_, i) => `role-${i}`) } } } },
+    { partners: { west: { images: { write: true, quota_gib: 1, quota_images: 1 } } } },
+    { partners: { west: { images: { write: true, project: 'p', quota_images: 1 } } } },
+    { partners: { west: { images: { write: true, project: 'p', quota_gib: 1 } } } },
+    { partners: { west: { images: { write_visibility: 'public' } } } },
     { partners: [] },
     { unknown: 1 },
   ];

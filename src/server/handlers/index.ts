@@ -6,24 +6,31 @@ import type { Handler, InboundCall, PartnerCall, PartnerHandler } from '../conte
 import { attach } from './attach.ts';
 import { authenticate } from './authenticate.ts';
 import { claimToken } from './claimToken.ts';
+import { createImage } from './createImage.ts';
+import { deleteImage } from './deleteImage.ts';
 import { deprovision } from './deprovision.ts';
 import { endTrust } from './endTrust.ts';
 import { exchangeCheckpoint } from './exchangeCheckpoint.ts';
 import { getEndpoints } from './getEndpoints.ts';
+import { getImage } from './getImage.ts';
 import { getPairing } from './getPairing.ts';
 import { getRevocations } from './getRevocations.ts';
 import { getServices } from './getServices.ts';
 import { getSession } from './getSession.ts';
 import { getTrustBundle } from './getTrustBundle.ts';
+import { listImages } from './listImages.ts';
 import { pair } from './pair.ts';
 import { ping } from './ping.ts';
 import { popToken } from './popToken.ts';
 import { provision } from './provision.ts';
 import { pushToken } from './pushToken.ts';
+import { readImageData } from './readImageData.ts';
 import { revokeToken } from './revokeToken.ts';
 import { updateIdentity } from './updateIdentity.ts';
+import { updateImage } from './updateImage.ts';
 import { validateTokenHard } from './validateTokenHard.ts';
 import { validateTokenSoft } from './validateTokenSoft.ts';
+import { writeImageData } from './writeImageData.ts';
 
 const isOfPartner = (call: InboundCall): call is PartnerCall =>
   call.partner !== undefined && call.channel !== undefined;
@@ -58,4 +65,11 @@ export const handlers: { readonly [M in MethodName]: Handler<M> } = {
   provision: forPartners(provision),
   deprovision: forPartners(deprovision),
   exchangeCheckpoint: forPartners(exchangeCheckpoint),
+  listImages: forPartners(listImages),
+  getImage: forPartners(getImage),
+  readImageData: forPartners(readImageData),
+  createImage: forPartners(createImage),
+  writeImageData: forPartners(writeImageData),
+  updateImage: forPartners(updateImage),
+  deleteImage: forPartners(deleteImage),
 };
