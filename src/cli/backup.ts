@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { configPath, keyFileOf, loadOwnIdentity, rotatedKeyPath, usableRecords } from '../broker/files.ts';
 import type { Installation } from '../broker/installation.ts';
 import type { Config } from '../core/config.ts';
+import { packageVersion } from '../core/version.ts';
 import { readDatabaseFile } from '../model/databaseFile.ts';
 import { listIdentities } from '../model/identityRecords.ts';
 import { type PackedFile, writeBackup } from './backupFile.ts';
@@ -16,7 +17,6 @@ import { viewProvision } from './provision.ts';
 import { restoreHome } from './restore.ts';
 import { openStaging, removeStaleStaging } from './staging.ts';
 import { formatFacts, printable } from './text.ts';
-import { packageVersion } from './version.ts';
 
 export function addBackup(program: Command, cli: Cli): void {
   addCommand(program, {

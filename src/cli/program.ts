@@ -1,8 +1,8 @@
 /** The command line as one tree of commands, and what holds for all of them: help, exit codes, errors. */
 import { Command } from 'commander';
+import { packageVersion } from '../core/version.ts';
 import { Cli, type World } from './cli.ts';
 import { reportFailure } from './failure.ts';
-import { packageVersion } from './version.ts';
 
 const overview = `
 Examples:

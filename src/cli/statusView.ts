@@ -8,6 +8,7 @@ import { openInvitations } from '../broker/invitations.ts';
 import { formatHostPort } from '../core/endpoint.ts';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
 import { provisionLimits } from '../core/limits.ts';
+import { packageVersion } from '../core/version.ts';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import { resolveKeystone } from '../lproxy/credentials.ts';
 import type { Partner } from '../model/partner.ts';
@@ -18,7 +19,6 @@ import { type Attention, attentionOf, daysLeft } from './attention.ts';
 import { findBroker } from './brokerFile.ts';
 import { viewError } from './failure.ts';
 import { isoTime } from './text.ts';
-import { packageVersion } from './version.ts';
 
 const keystoneWaitMs = 5000;
 const brokerWaitMs = 1000;

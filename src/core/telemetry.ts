@@ -13,6 +13,14 @@ export interface Telemetry {
   facadeRequest(route: string, status: number, durationMs: number): void;
   /** An answer about a foreign token was decided; `source` says how it was known: cache, live, stale or none. */
   foreignAnswer(outcome: string, source: string): void;
+  /** Syncs of images that this process runs now. */
+  imageExecutions(change: 1 | -1): void;
+  /** One ended; `outcome` is its state. */
+  imageExecution(outcome: string): void;
+  /** A sync of this region begins: what is counted by region counts from 0. */
+  imageRegion(region: string): void;
+  /** A task ended; `outcome` is its state, `sentBytes` what it has sent. */
+  imageTask(region: string, outcome: string, sentBytes: number): void;
 }
 
 export const silentTelemetry: Telemetry = {
@@ -23,4 +31,8 @@ export const silentTelemetry: Telemetry = {
   keystoneCall: () => {},
   facadeRequest: () => {},
   foreignAnswer: () => {},
+  imageExecutions: () => {},
+  imageExecution: () => {},
+  imageRegion: () => {},
+  imageTask: () => {},
 };

@@ -6,6 +6,7 @@ import type { PartnerUid } from '../core/ids.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { trustStates } from '../model/trust.ts';
 import { CallMetrics } from './callMetrics.ts';
+import { createImageMetrics } from './imageMetrics.ts';
 
 export interface Metrics extends Telemetry {
   readonly contentType: string;
@@ -121,6 +122,7 @@ export function createMetrics(): Metrics {
     labelNames: ['outcome', 'source'],
     registers,
   });
+  const images = createImageMetrics(registers);
   const certificateDays = new Gauge({
     name: 'alliance_certificate_expiry_days',
     help: "Days until this broker's certificate expires.",
@@ -230,5 +232,6 @@ export function createMetrics(): Metrics {
       facadeDurations.observe({ route }, durationMs / 1000);
     },
     foreignAnswer: (outcome, source) => foreignAnswers.inc({ outcome, source }),
+    ...images,
   };
 }

@@ -31,6 +31,10 @@ const metrics: ReadonlyMap<string, readonly string[]> = new Map([
   ['alliance_database_bytes', []],
   ['alliance_keystone_up', []],
   ['alliance_audit_whole', []],
+  ['alliance_image_executions_running', []],
+  ['alliance_image_executions_total', ['result']],
+  ['alliance_image_tasks_total', ['region', 'result']],
+  ['alliance_image_bytes_total', ['region', 'result']],
 ]);
 
 /** Samples of a scrape, by name and labels as it writes them. */
