@@ -27,7 +27,9 @@ export type TaskPauses = Readonly<
     | 'keystoneMs'
     | 'checkpointMs'
     | 'provisionMs'
-    | 'partnerImagesMs',
+    | 'policyMs'
+    | 'partnerImagesMs'
+    | 'policyMs',
     number
   >
 >;

@@ -4,6 +4,7 @@ import { recordExpiries } from './auditActs.ts';
 import { bumpTrustEpoch } from './counters.ts';
 import type { Database } from './database.ts';
 import type { Executions } from './execution.ts';
+import type { ExecutionLog } from './executionLog.ts';
 import type { Feed } from './feed.ts';
 import { endOwnOverlap } from './identityRecords.ts';
 import { endOverlaps } from './partnerKeys.ts';
@@ -11,14 +12,17 @@ import type { Provisions } from './provision.ts';
 import type { Replays } from './replay.ts';
 import { pruneSessions } from './sessions.ts';
 
+interface Nouns {
+  readonly feed: Feed;
+  readonly replays: Replays;
+  readonly provisions: Provisions;
+  readonly executions: Executions;
+  readonly executionLog: ExecutionLog;
+}
+
 export async function pruneStore(
   db: Database,
-  {
-    feed,
-    replays,
-    provisions,
-    executions,
-  }: { feed: Feed; replays: Replays; provisions: Provisions; executions: Executions },
+  { feed, replays, provisions, executions, executionLog }: Nouns,
   now: number,
 ): Promise<void> {
   await db.write(async (trx) => {
@@ -54,5 +58,6 @@ export async function pruneStore(
   await provisions.prune(now);
   await executions.endBroken(now);
   await executions.prune(now);
+  await executionLog.prune();
   await feed.prune({ olderThan: now - storeLimits.feedKeepMs, keepRows: storeLimits.feedRows });
 }
