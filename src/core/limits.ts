@@ -814,7 +814,7 @@ export const partnerImageLimits = {
   goneMs: 10 * MINUTE,
   leaseMs: 10 * MINUTE,
   /** Ours at a partner: how often the way to it may be lost in a row, and the pauses between. */
-  retries: 6,
+  retries: 10,
   retryMinMs: 200,
   retryMaxMs: 5 * SECOND,
   /** How often we ask whether an image is active, and for how long. */
