@@ -1,8 +1,7 @@
 /** What a sync tells, as data: one object a line. */
 import type { Failure } from '../model/execution.ts';
-import { bytesOf, type RegionPlan } from '../sync/images/plan.ts';
+import { bytesOf } from '../sync/images/plan.ts';
 import type { Recovery, RegionReport, SyncEvent, SyncReport, SyncTask } from '../sync/images/syncTypes.ts';
-import { isInSync } from './imageWorld.ts';
 import { isoTime } from './text.ts';
 
 const viewFailure = (failure: Failure | null) => failure && { name: failure.name, reason: failure.reason };
@@ -20,47 +19,43 @@ const viewTask = ({ kind, name, sourceId, imageId, totalBytes, sentBytes, state,
 
 const viewRecovery = ({ name, imageId, outcome, reason }: Recovery) => ({ name, image: imageId, outcome, reason });
 
-/** What is left that a sync does not mend, or did not. */
-const remaining = ({ entries }: RegionPlan) =>
-  entries
-    .filter(({ status }) => status.startsWith('error'))
-    .map(({ status, name, reason }) => ({ status, name, reason }));
+/** Names of images that were asked for; null: all. */
+export type Only = ReadonlySet<string> | null;
 
-const viewRegion = (report: RegionReport) => ({
+/** What is left that a sync does not mend. */
+export const remainingOf = ({ plan }: RegionReport, only: Only) =>
+  (plan?.entries ?? []).filter(({ status, name }) => status.startsWith('error') && (only === null || only.has(name)));
+
+/** Whether a region is as it should be, now that all that was planned is done. */
+export const isRegionInSync = (report: RegionReport, only: Only): boolean =>
+  report.state === 'done' &&
+  report.tasks.every(({ state }) => state === 'done') &&
+  remainingOf(report, only).length === 0 &&
+  (report.plan?.notices ?? []).every(({ kind }) => kind !== 'condition_failed');
+
+const viewRegion = (report: RegionReport, only: Only) => ({
   region: report.region,
   state: report.state,
   failure: viewFailure(report.failure),
-  in_sync: isRegionInSync(report),
+  in_sync: isRegionInSync(report, only),
   notices: report.plan?.notices ?? [],
-  remaining: report.plan ? remaining(report.plan) : [],
+  remaining: remainingOf(report, only).map(({ status, name, reason }) => ({ status, name, reason })),
   recovered: report.recovered.map(viewRecovery),
   notes: report.notes,
   tasks: report.tasks.map(viewTask),
 });
 
-/** Whether a region is as it should be, now that all that was planned is done. */
-export const isRegionInSync = ({ state, plan, tasks }: RegionReport): boolean =>
-  state === 'done' &&
-  plan !== null &&
-  tasks.every((task) => task.state === 'done') &&
-  isInSync({ ...plan, entries: plan.entries.filter(({ status }) => !status.startsWith('pending')) }) &&
-  plan.entries.filter(({ status }) => status.startsWith('pending')).every(({ name }) => isDone(name, plan, tasks));
-
-/** Whether a task was made of what an entry says; with `--only` some are not. */
-const isDone = (name: string, { actions }: RegionPlan, tasks: readonly SyncTask[]): boolean =>
-  !actions.some((action) => action.name === name) || tasks.some((task) => task.name === name);
-
-export const viewReport = (master: string, report: SyncReport) => ({
+export const viewReport = (master: string, report: SyncReport, only: Only) => ({
   event: 'ended',
   execution_id: report.executionId,
   master,
   state: report.state,
   failure: viewFailure(report.failure),
-  in_sync: report.regions.every(isRegionInSync),
+  in_sync: report.regions.every((region) => isRegionInSync(region, only)),
   sent_bytes: report.sentBytes,
   started_at: isoTime(report.startedAt),
   ended_at: isoTime(report.endedAt),
-  regions: report.regions.map(viewRegion),
+  regions: report.regions.map((region) => viewRegion(region, only)),
 });
 
 /** Undefined for the last one, whose report comes with the result. */

@@ -13,7 +13,7 @@ import { parseBandwidth } from '../sync/transfer/bandwidth.ts';
 import { type Cli, exits } from './cli.ts';
 import { describeFailure, usageError } from './failure.ts';
 import { addCommand, finish } from './group.ts';
-import { isRegionInSync, viewEvent, viewReport } from './imageEvents.ts';
+import { isRegionInSync, type Only, viewEvent, viewReport } from './imageEvents.ts';
 import { openRegionLogs } from './imageLogs.ts';
 import { addWorldOptions, type Format, formatOf, type ImageOptions, worldHelp } from './imageOptions.ts';
 import { startSyncProgress } from './imageProgress.ts';
@@ -141,9 +141,10 @@ async function realSync(cli: Cli, chosen: ChosenRegions, options: SyncOptions, f
     for (const failure of failures) cli.note(printable(failure));
     if (ends.length === 0 && regions.length > 0 && failures.length > 0) return exits.failed;
     const { done, interrupted } = await run(cli, request, store, { format, logDir: options.logDir });
-    show(cli, masterName, done, format);
+    if (format === 'json') cli.line(jsonText(viewReport(masterName, done, request.only)));
+    else writeTasks(cli, done, request.only, format);
     if (interrupted) return exits.interrupted;
-    return exitOf(done, failures.length > 0, request.only);
+    return exitOf(done, failures.length > 0 || hasUnknown(cli, done, request.only), request.only);
   } finally {
     if (!installation) await store.close();
   }
@@ -228,18 +229,20 @@ function stopOnSignal(told: () => void): { readonly signal: AbortSignal; end(): 
   return { signal: controller.signal, end };
 }
 
-function show(cli: Cli, master: string, done: SyncReport, format: Format): void {
-  if (format === 'json') cli.line(jsonText(viewReport(master, done)));
-  else writeTasks(cli, done, format);
+/** Names that nobody has cannot be in sync. */
+function hasUnknown(cli: Cli, { regions }: SyncReport, only: Only): boolean {
+  const planned = regions.flatMap(({ plan }) => (plan ? [new Set(plan.entries.map(({ name }) => name))] : []));
+  const unknown = [...(only ?? [])].filter((name) => planned.length > 0 && !planned.some((names) => names.has(name)));
+  for (const name of unknown) cli.note(printable(`--only ${name}: no such image of the master is selected.`));
+  return unknown.length > 0;
 }
 
-function exitOf(done: SyncReport, someFailed: boolean, only: ReadonlySet<string> | null): number {
-  const known = new Set(done.regions.flatMap(({ plan }) => plan?.entries.map(({ name }) => name) ?? []));
-  const unknown = [...(only ?? [])].some((name) => !known.has(name));
-  if (done.state === 'done' && !someFailed && !unknown && done.regions.every(isRegionInSync)) return exits.done;
+function exitOf(done: SyncReport, someFailed: boolean, only: Only): number {
+  if (done.state === 'done' && !someFailed && done.regions.every((region) => isRegionInSync(region, only)))
+    return exits.done;
   const some = done.regions.some(
     (region) =>
-      isRegionInSync(region) ||
+      isRegionInSync(region, only) ||
       region.tasks.some(({ state }) => state === 'done') ||
       region.plan?.entries.some(({ status }) => status.startsWith('ok')),
   );

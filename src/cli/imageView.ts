@@ -4,6 +4,7 @@ import type { Orphan } from '../sync/images/orphans.ts';
 import { type Action, bytesOf, type RegionPlan } from '../sync/images/plan.ts';
 import type { SyncReport } from '../sync/images/syncTypes.ts';
 import type { Cli } from './cli.ts';
+import { type Only, remainingOf } from './imageEvents.ts';
 import type { Format } from './imageOptions.ts';
 import type { Planned } from './imageWorld.ts';
 import { formatTable, jsonText, printable } from './text.ts';
@@ -202,14 +203,12 @@ export function writeOrphans(cli: Cli, master: string, found: readonly RegionOrp
 }
 
 /** What a sync did, and what stays as it was. */
-export function writeTasks(cli: Cli, done: SyncReport, format: Format): void {
-  const rows = done.regions.flatMap(({ region, tasks, plan }) => [
-    ...tasks.map(({ kind, name, totalBytes, state, failure }) => {
-      return [state, kind, region, name, String(totalBytes), failure?.reason ?? ''];
+export function writeTasks(cli: Cli, done: SyncReport, only: Only, format: Format): void {
+  const rows = done.regions.flatMap((report) => [
+    ...report.tasks.map(({ kind, name, totalBytes, state, failure }) => {
+      return [state, kind, report.region, name, String(totalBytes), failure?.reason ?? ''];
     }),
-    ...(plan?.entries ?? [])
-      .filter(({ status }) => status.startsWith('error'))
-      .map(({ status, name, reason }) => [status, '-', region, name, '0', reason]),
+    ...remainingOf(report, only).map(({ status, name, reason }) => [status, '-', report.region, name, '0', reason]),
   ]);
   if (format === 'csv') writeCsv(cli, rows);
   else if (rows.length > 0)
