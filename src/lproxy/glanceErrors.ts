@@ -20,8 +20,9 @@ export const malformed = (label: string, details: string): AllianceError =>
 /** The words of an error, which is a page, JSON or plain text, in one line. */
 export function messageOf(text: string): string {
   const json = /^\s*\{/.test(text) ? messageOfJson(text) : undefined;
-  const words = json ?? text.replace(/<(title|h1)>.*?<\/\1>/gis, ' ').replace(/<[^>]*>/g, ' ');
-  return words
+  return (json ?? text)
+    .replace(/<(title|h1)>.*?<\/\1>/gis, ' ')
+    .replace(/<[^>]*>/g, ' ')
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>')
     .replaceAll('&amp;', '&')

@@ -25,9 +25,7 @@ const readOnly = new Set([
   'os_hash_algo',
   'os_hash_value',
 ]);
-/** Of these, Glance does not complain when an image is made with them, but keeps its own value. */
-const disallowedAtCreation = ['direct_url', 'self', 'file', 'schema', 'stores'];
-const reserved = ['location', 'deleted', 'deleted_at'];
+const reserved = ['location', 'locations', 'deleted', 'deleted_at'];
 
 const invalid = (key: string, value: unknown): Error =>
   badRequest(`Provided object does not match schema 'image': ${JSON.stringify(value)} is not valid. Property: ${key}`);
@@ -58,6 +56,11 @@ const isBoolean = (value: unknown): value is boolean => typeof value === 'boolea
 const isName = (value: unknown): value is string => isText(value);
 const isTags = (value: unknown): value is string[] => Array.isArray(value) && value.every((tag) => isText(tag));
 
+const setTags: Setter = (image, value, key) => {
+  if (!isTags(value)) throw invalid(key, value);
+  image.tags = [...new Set(value)];
+};
+
 /** How each member of the schema that clients may set is set. */
 export const setters: ReadonlyMap<string, Setter> = new Map([
   ['name', setter('name', orNull(isName))],
@@ -69,31 +72,30 @@ export const setters: ReadonlyMap<string, Setter> = new Map([
   ['protected', setter('protected', isBoolean)],
   ['os_hidden', setter('hidden', isBoolean)],
   ['owner', setter('owner', orNull(isName))],
-  ['tags', setter('tags', isTags)],
+  ['tags', setTags],
 ]);
 
-const kernelForm = new Set(['kernel_id', 'ramdisk_id']);
+const kernelKeys = new Set(['kernel_id', 'ramdisk_id']);
 
 /** @throws GlanceError where a client may not set this property, or not to this */
-export function checkProperty(key: string, value: unknown): string {
-  if (typeof value !== 'string') throw invalid(key, value);
-  if (kernelForm.has(key) && !uuidForm.test(value)) throw invalid(key, value);
+export function checkProperty(key: string, value: unknown): string | null {
+  if (kernelKeys.has(key) && value === null) return null;
+  if (typeof value !== 'string' || (kernelKeys.has(key) && !uuidForm.test(value))) throw invalid(key, value);
   return value;
 }
 
 /** @throws GlanceError 403 for what only Glance sets */
 export function assertWritable(key: string): void {
   if (readOnly.has(key)) throw forbidden(`Attribute '${key}' is read-only.`);
-  assertNotReserved(key);
-}
-
-function assertNotReserved(key: string): void {
   if (reserved.includes(key) || key.startsWith('os_glance')) throw forbidden(`Attribute '${key}' is reserved.`);
 }
 
 /** The members of a body that makes an image; `id`, if any, apart. */
-export function readCreation(body: Json): { id: string | null; described: Described; properties: Map<string, string> } {
-  for (const key of disallowedAtCreation) if (key in body) throw forbidden(`Attribute '${key}' is read-only.`);
+export function readCreation(body: Json): {
+  id: string | null;
+  described: Described;
+  properties: Map<string, string | null>;
+} {
   const described: Described = {
     name: null,
     visibility: 'shared',
@@ -106,13 +108,14 @@ export function readCreation(body: Json): { id: string | null; described: Descri
     owner: null,
     tags: [],
   };
-  const properties = new Map<string, string>();
+  const properties = new Map<string, string | null>();
   for (const [key, value] of Object.entries(body)) {
     const set = setters.get(key);
     if (set) set(described, value, key);
-    else if (!readOnly.has(key)) {
+    else if (key !== 'id') {
+      if (key === 'stores') throw forbidden(`Attribute '${key}' is read-only.`);
+      assertWritable(key);
       if (key.length > 255) throw badRequest('Custom property should not be greater than 255 characters.');
-      assertNotReserved(key);
       properties.set(key, checkProperty(key, value));
     }
   }

@@ -2,11 +2,18 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AuthToken, type AuthTokenOptions } from '../service/authToken.ts';
 import { KeystoneUnavailable } from '../service/login.ts';
+import { errorAnswer } from './errors.ts';
 import type { Caller } from './policy.ts';
 
 const callers = new WeakMap<object, Caller>();
 
 export const callerOf = (request: FastifyRequest): Caller => callers.get(request)!;
+
+const refusal = errorAnswer(
+  401,
+  'This server could not verify that you are authorized to access the document you requested.',
+  'application/json',
+);
 
 export function addAuthentication(app: FastifyInstance, options: AuthTokenOptions): void {
   const auth = new AuthToken(options);
@@ -18,9 +25,8 @@ export function addAuthentication(app: FastifyInstance, options: AuthTokenOption
         return reply
           .code(401)
           .header('www-authenticate', `Keystone uri="${options.authUrl}"`)
-          .send({
-            error: { message: 'The request you have made requires authentication.', code: 401, title: 'Unauthorized' },
-          });
+          .type(refusal.type)
+          .send(refusal.body);
       callers.set(request, {
         projectId: body.project?.id ?? '',
         roles: new Set((body.roles ?? []).map(({ name }) => name)),

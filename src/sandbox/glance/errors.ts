@@ -18,6 +18,7 @@ export const tooLarge = (message: string) => new GlanceError(413, message);
 
 const titles = new Map([
   [400, 'Bad Request'],
+  [401, 'Unauthorized'],
   [403, 'Forbidden'],
   [404, 'Not Found'],
   [405, 'Method Not Allowed'],
@@ -25,7 +26,7 @@ const titles = new Map([
   [410, 'Gone'],
   [413, 'Request Entity Too Large'],
   [415, 'Unsupported Media Type'],
-  [416, 'Requested Range Not Satisfiable'],
+  [416, 'Request Range Not Satisfiable'],
   [500, 'Internal Server Error'],
   [502, 'Bad Gateway'],
   [503, 'Service Unavailable'],
@@ -34,11 +35,19 @@ const titles = new Map([
 
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
-/** The page that an error is, whatever the client accepts. */
-export function errorPage(status: number, message: string): string {
-  const title = `${status} ${titles.get(status) ?? 'Error'}`;
-  return (
-    `<html>\n <head>\n  <title>${title}</title>\n </head>\n <body>\n  <h1>${title}</h1>\n  ` +
-    `${escaped(message)}<br /><br />\n\n\n </body>\n</html>`
-  );
+export interface ErrorAnswer {
+  readonly type: string;
+  readonly body: string;
+}
+
+/** As JSON, a page or plain text, whichever the client names; plain text where it names nothing. */
+export function errorAnswer(status: number, message: string, accept = ''): ErrorAnswer {
+  const name = titles.get(status) ?? 'Error';
+  const title = `${status} ${name}`;
+  const words = `${escaped(message)}<br /><br />\n\n\n`;
+  if (/\bjson\b/.test(accept))
+    return { type: 'application/json', body: JSON.stringify({ message: words, code: title, title: name }) };
+  if (!/html|\*\/\*/.test(accept)) return { type: 'text/plain; charset=UTF-8', body: `${title}\n\n${message}\n\n   ` };
+  const page = `<html>\n <head>\n  <title>${title}</title>\n </head>\n <body>\n  <h1>${title}</h1>\n  ${words}\n </body>\n</html>`;
+  return { type: 'text/html; charset=UTF-8', body: page };
 }

@@ -34,13 +34,13 @@ export interface GlanceImage extends Described {
   hashValue: string | null;
   readonly createdAt: number;
   updatedAt: number;
-  readonly properties: Map<string, string>;
+  /** Only `kernel_id` and `ramdisk_id` can be null. */
+  readonly properties: Map<string, string | null>;
   readonly members: Map<string, Member>;
 }
 
 const formatTime = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
-/** Times at which something happens to images; whole seconds, as Glance shows them. */
 export function imageBody(image: GlanceImage): Record<string, unknown> {
   const href = `/v2/images/${image.id}`;
   return {
@@ -50,7 +50,7 @@ export function imageBody(image: GlanceImage): Record<string, unknown> {
     container_format: image.containerFormat,
     visibility: image.visibility,
     size: image.size,
-    virtual_size: null,
+    virtual_size: image.diskFormat === 'raw' ? image.size : null,
     status: image.status,
     checksum: image.checksum,
     protected: image.protected,

@@ -33,7 +33,7 @@ function readChange(raw: unknown): Change {
   return { op, key, value };
 }
 
-function apply(image: Described, properties: Map<string, string>, { op, key, value }: Change): void {
+function apply(image: Described, properties: Map<string, string | null>, { op, key, value }: Change): void {
   const set = setters.get(key);
   if (op === 'remove') {
     if (set) throw forbidden(`Property ${key} may not be removed.`);

@@ -96,6 +96,8 @@ async function upload(state: GlanceState, image: GlanceImage, request: FastifyRe
 async function download(state: GlanceState, image: GlanceImage, request: FastifyRequest, reply: FastifyReply) {
   const size = image.size ?? 0;
   const fault = faultOf(request);
+  // As the real one does.
+  if (image.size === null && request.headers.range !== undefined) throw new GlanceError(500, '');
   const part = fault?.kind === 'unranged' ? null : parseRange(request.headers.range, size);
   const { start, end } = part ?? { start: 0, end: size };
   const content = state.contents.read(image.id, start, end);

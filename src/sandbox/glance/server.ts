@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AuthTokenOptions } from '../service/authToken.ts';
 import { addAuthentication } from './callers.ts';
-import { badRequest, errorPage, GlanceError } from './errors.ts';
+import { badRequest, errorAnswer, GlanceError } from './errors.ts';
 import type { Fault, Faults } from './faults.ts';
 import type { PageSizes } from './listing.ts';
 import { addDataRoutes } from './routesData.ts';
@@ -44,6 +44,11 @@ export const reset = (reply: FastifyReply): void => {
   reply.raw.socket?.resetAndDestroy();
 };
 
+function sendError(request: FastifyRequest, reply: FastifyReply, status: number, message: string): FastifyReply {
+  const { type, body } = errorAnswer(status, message, request.headers.accept);
+  return reply.code(status).type(type).send(body);
+}
+
 /** Whether the request is dealt with. */
 async function applyFault(fault: Fault, request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
   const {
@@ -62,7 +67,7 @@ async function applyFault(fault: Fault, request: FastifyRequest, reply: FastifyR
   }
   if (kind === 'status') {
     if (fault.retryAfterS !== undefined) reply.header('retry-after', String(fault.retryAfterS));
-    reply.code(status).type('text/html; charset=UTF-8').send(errorPage(status, message));
+    sendError(request, reply, status, message);
   } else if (kind === 'malformed') reply.code(200).type('application/json').send('{"images": [{"id": ');
   else {
     reply.hijack();
@@ -85,14 +90,12 @@ function addParsers(app: FastifyInstance): void {
 }
 
 function addErrors(app: FastifyInstance): void {
-  const send = (reply: FastifyReply, status: number, message: string) =>
-    reply.code(status).type('text/html; charset=UTF-8').send(errorPage(status, message));
-  app.setErrorHandler((thrown, _request, reply) => {
-    if (thrown instanceof GlanceError) return send(reply, thrown.status, thrown.message);
+  app.setErrorHandler((thrown, request, reply) => {
+    if (thrown instanceof GlanceError) return sendError(request, reply, thrown.status, thrown.message);
     const { statusCode = 500, message } = thrown as { statusCode?: number; message?: string };
-    return send(reply, statusCode, message ?? '');
+    return sendError(request, reply, statusCode, message ?? '');
   });
-  app.setNotFoundHandler((_request, reply) => send(reply, 404, 'The resource could not be found.'));
+  app.setNotFoundHandler((request, reply) => sendError(request, reply, 404, 'The resource could not be found.'));
 }
 
 const versionNumbers = ['2.15', '2.13', '2.9', '2.7', '2.0'];
