@@ -27,7 +27,6 @@ export type TaskPauses = Readonly<
     | 'keystoneMs'
     | 'checkpointMs'
     | 'provisionMs'
-    | 'policyMs'
     | 'partnerImagesMs'
     | 'policyMs',
     number
