@@ -68,8 +68,6 @@ export interface ImageStore {
   readonly label: string;
   /** Whether new images and changed ones may be `public`. */
   readonly publishes: boolean;
-  /** False where reserved properties cannot be set: a partner knows without them whose images are whose. Absent: true. */
-  readonly keepsMarks?: boolean;
   /** All that may be seen, page by page, in the service's order. An incomplete listing throws; it never just ends. */
   list(call?: StoreCall): AsyncIterable<readonly StoredImage[]>;
   get(id: string, call?: StoreCall): Promise<StoredImage>;

@@ -3,7 +3,7 @@ import { AllianceError } from '../../core/errors.ts';
 import type { ImageChanges, ImageStore, StoredImage } from '../../lproxy/imageStore.ts';
 import type { ContentProof, OldImage, Transfer, TransferStep } from '../../model/transfer.ts';
 import { retrying } from '../transfer/retry.ts';
-import { keepsMarks, withoutMarks } from './marks.ts';
+import { withoutMarks } from './marks.ts';
 import { isSameContent, proofOf } from './verify.ts';
 
 /** How steps are written down: each before it is done, and none without the right to do it. */
@@ -33,7 +33,7 @@ export async function finish(transfer: Transfer, context: FinishContext): Promis
     if (transfer.old) await retire(transfer.old, context);
     await journal.step(transfer, 'clear');
   }
-  if (keepsMarks(context.store)) await change(transfer.imageId, { properties: withoutMarks }, context);
+  await change(transfer.imageId, { properties: withoutMarks }, context);
   await journal.close(transfer);
 }
 

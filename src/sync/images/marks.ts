@@ -1,5 +1,5 @@
 /** What an image bears while it is on its way, so that whoever finds it knows what it is. */
-import type { ImageStore, StoredImage } from '../../lproxy/imageStore.ts';
+import type { StoredImage } from '../../lproxy/imageStore.ts';
 import type { ContentProof, Transfer } from '../../model/transfer.ts';
 
 const keys = {
@@ -8,8 +8,6 @@ const keys = {
   source: 'alliance_source',
   hash: 'alliance_hash',
 } as const;
-
-export const keepsMarks = (store: ImageStore): boolean => store.keepsMarks !== false;
 
 export const hashText = ({ hash, checksum }: Pick<ContentProof, 'hash' | 'checksum'>): string =>
   hash ? `${hash.algorithm}:${hash.value}` : checksum === null ? 'unknown' : `md5:${checksum}`;
@@ -28,9 +26,9 @@ export const marksOf = (
 /** Properties to be taken away. */
 export const withoutMarks: ReadonlyMap<string, null> = new Map(Object.values(keys).map((key) => [key, null]));
 
-/** The id is one that only this transfer knew; where marks are kept, one that lacks it was finished, or is meant to be somebody else's now. */
-export const isMarked = (image: StoredImage, { id }: Pick<Transfer, 'id'>, store: ImageStore): boolean =>
-  !keepsMarks(store) || image.properties.get(keys.transfer) === id;
+/** An image that lacks the mark was finished, or is meant to be somebody else's now. */
+export const isMarked = (image: StoredImage, { id }: Pick<Transfer, 'id'>): boolean =>
+  image.properties.get(keys.transfer) === id;
 
 /** Whether an image is one that a sync of any installation was sending and has not finished. */
 export const isUnfinished = (image: StoredImage): boolean => image.properties.has(keys.transfer);

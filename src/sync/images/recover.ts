@@ -47,7 +47,7 @@ async function recoverOne(
     if (!late) await journal.close(transfer);
     return ['gone', late ? 'It was not made so far; the next run looks again.' : 'It is not there.'];
   }
-  if (!isMarked(image, transfer, store)) {
+  if (!isMarked(image, transfer)) {
     await journal.close(transfer);
     return step === 'clear'
       ? ['completed', 'It was complete.']

@@ -10,7 +10,7 @@ import { retrying } from '../transfer/retry.ts';
 import type { Throttle } from '../transfer/throttle.ts';
 import { createInspector } from './diskFormat.ts';
 import { type FinishContext, finish, getIfThere, type Journal } from './finish.ts';
-import { keepsMarks, marksOf } from './marks.ts';
+import { marksOf } from './marks.ts';
 import { undo } from './undo.ts';
 import { algorithmFor, checkStored, checkStream, isSameContent, proofOf, type Streamed } from './verify.ts';
 
@@ -102,7 +102,6 @@ async function upload(sending: Sending, old: OldImage | null, context: SendConte
 
 function attributesOf({ source, properties }: Sending, begun: NewTransfer, context: SendContext): ImageAttributes {
   const { diskFormat, containerFormat, minDiskGib, minRamMib, tags } = source;
-  const marks = keepsMarks(context.store) ? marksOf(begun, context.origin) : [];
   return {
     name: begun.name,
     // Nobody sees it before it is whole, and nothing keeps it from being deleted.
@@ -110,7 +109,7 @@ function attributesOf({ source, properties }: Sending, begun: NewTransfer, conte
     protected: false,
     hidden: false,
     ...{ diskFormat, containerFormat, minDiskGib, minRamMib, tags },
-    properties: new Map([...properties, ...marks]),
+    properties: new Map([...properties, ...marksOf(begun, context.origin)]),
   };
 }
 

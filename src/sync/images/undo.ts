@@ -29,7 +29,7 @@ export async function undo(transfer: NewTransfer, context: UndoContext): Promise
 /** @returns whether there was one. @throws AllianceError */
 export async function remove(transfer: NewTransfer, { store, signal }: FinishContext): Promise<boolean> {
   const image = await getIfThere(store, transfer.imageId, signal);
-  if (!image || !isMarked(image, transfer, store)) return false;
+  if (!image || !isMarked(image, transfer)) return false;
   await retrying(() => store.delete(transfer.imageId, { signal }), { signal });
   return true;
 }
