@@ -62,17 +62,3 @@ export async function createImageApi(glanceUrl: string, keystone: RunningKeyston
     },
   };
 }
-
-/** What `openstack endpoint create image` does. */
-export async function registerGlance(keystone: RunningKeystone, glanceUrl: string): Promise<void> {
-  const api = createKeystoneApi(keystone.url);
-  const admin = await api.login(passwordLogin('admin', keystone.adminPassword, { project: inDefault('admin') }));
-  const service = await api.create(admin, 'service', { type: 'image', name: 'glance' });
-  for (const name of ['public', 'internal', 'admin'])
-    await api.create(admin, 'endpoint', {
-      service_id: service.id,
-      interface: name,
-      region_id: keystone.region,
-      url: glanceUrl,
-    });
-}

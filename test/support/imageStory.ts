@@ -1,19 +1,11 @@
 /** Images of one cloud come to another one, by the command line alone, whatever the Keystones and Glances are. */
 import { createHash, randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import { createImageApi, type ImageApi, type ImageBody, registerGlance } from './imageApi.ts';
+import type { RunningGlance } from './glanceContract.ts';
+import { createImageApi, type ImageApi, type ImageBody } from './imageApi.ts';
 import type { RunningKeystone } from './keystoneApi.ts';
 import { type ServedCloud, serveBeside, startService } from './servedCloud.ts';
 import { until } from './until.ts';
-
-/** A Keystone with a Glance beside it. */
-export interface ImageCloud {
-  readonly keystone: RunningKeystone;
-  /** Without a version. */
-  readonly glanceUrl: string;
-  /** Ends the Glance. */
-  stop(): Promise<void>;
-}
 
 export interface ImageStoryOptions {
   /** Of the one that is interrupted. */
@@ -26,7 +18,7 @@ export interface ImageStoryOptions {
 interface Side {
   readonly cloud: ServedCloud<RunningKeystone>;
   readonly images: ImageApi;
-  readonly glance: ImageCloud;
+  readonly glance: RunningGlance;
 }
 
 interface Event {
@@ -39,7 +31,7 @@ const sha512 = (content: Buffer): string => createHash('sha512').update(content)
 
 export function describeImageSync(
   name: string,
-  open: (region: string) => Promise<ImageCloud>,
+  open: (region: string) => Promise<RunningGlance>,
   { largeBytes, limitMib, timeoutMs }: ImageStoryOptions,
 ): void {
   describe(`images between two clouds, with ${name}`, function () {
@@ -55,9 +47,8 @@ export function describeImageSync(
 
     async function openSide(cloudId: string): Promise<Side> {
       const glance = await open(cloudId);
-      const { keystone, glanceUrl } = glance;
-      const images = await createImageApi(glanceUrl, keystone);
-      await registerGlance(keystone, glanceUrl);
+      const { keystone, url } = glance;
+      const images = await createImageApi(url, keystone);
       return { cloud: await serveBeside(cloudId, keystone), images, glance };
     }
 
@@ -197,7 +188,7 @@ export function describeImageSync(
 
     it('what changes there changes here', async () => {
       const found = await named(east);
-      const answer = await fetch(`${east.glance.glanceUrl}/v2/images/${found.get('small')!.id}`, {
+      const answer = await fetch(`${east.glance.url}/v2/images/${found.get('small')!.id}`, {
         method: 'PATCH',
         headers: {
           'x-auth-token': east.images.token,
