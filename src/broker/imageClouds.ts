@@ -11,6 +11,7 @@ import { createGlanceRegions, type GlanceRegions } from '../lproxy/glanceRegions
 import type { Partner } from '../model/partner.ts';
 import { effectiveState } from '../model/trust.ts';
 import { endpoints } from '../rproxy/endpoints.ts';
+import { partnerImages } from '../rproxy/images.ts';
 import { type ConfiguredTarget, type ImagesConfig, masterTarget } from '../sync/images/imagesConfig.ts';
 import { joinRegion, splitRegion } from '../sync/images/regions.ts';
 import type { End } from '../sync/images/syncTypes.ts';
@@ -60,8 +61,6 @@ export interface ImageClouds {
   /** @param name as commands have it */
   source(name: string): Promise<End>;
   destination(name: string): Promise<End>;
-  /** Whether it is a mistake in what was asked for, and nothing that fails by itself. */
-  isUnfit(error: unknown): boolean;
   close(): Promise<void>;
 }
 
@@ -112,8 +111,6 @@ export function openImageClouds({ config, env, broker }: ImageCloudsOptions): Im
     regions: async (target) => cloudOf(target).regions(),
     source: async (name) => endOf(name, 'source'),
     destination: async (name) => endOf(name, 'destination'),
-    isUnfit: (error) =>
-      error instanceof AllianceError && !error.remote && ['bad_request', 'configuration'].includes(error.errorName),
     close: async () => {
       await Promise.all([...clouds.values()].map((cloud) => cloud.close()));
     },
@@ -172,7 +169,6 @@ function partnerCloud(
     },
     async end(region, role) {
       assertActive();
-      const { partnerImages } = await import('../rproxy/images.ts');
       const store = partnerImages(pool, partner, { region });
       const key = `partner ${partner.cloudId} ${region}`;
       const bounded = withListTimeout(store, rules.listTimeoutMs);

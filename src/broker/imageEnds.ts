@@ -9,6 +9,7 @@ import {
   expandsTarget,
   fullName,
   masterFrom,
+  type Region,
   splitRegion,
   targetFrom,
   targetsOf,
@@ -54,25 +55,48 @@ export async function openImageEnds(installation: Installation, query: EndsQuery
 }
 
 async function choose(clouds: ImageClouds, config: ImagesConfig, query: EndsQuery): Promise<ImageEnds> {
-  const { words } = query;
+  const { master, regions: chosen } = await regionsFor(clouds, config, query);
+  const condition = query.condition === null ? undefined : compileCondition(query.condition);
+  const rules = chosen.map(({ name, target }): Region => {
+    return { name, target: condition === undefined ? target : { ...target, condition } };
+  });
+  return { config, ...(await openRegions(clouds, master, rules)), close: () => clouds.close() };
+}
+
+export interface ChosenRegions {
+  /** Full name of the region that images come from. */
+  readonly master: string;
+  readonly regions: readonly Region[];
+}
+
+/** What words mean, by what there is. @throws as openImageEnds */
+export async function regionsFor(
+  clouds: ImageClouds,
+  config: ImagesConfig,
+  { words, ...query }: Pick<EndsQuery, 'from' | 'words'>,
+): Promise<ChosenRegions> {
   const from = query.from ?? undefined;
   const source = targetFrom(from);
   const fromSource = (await clouds.regions(source)).map(({ name }) => name);
   const master = masterFrom(from, config, fromSource);
   const others = targetsOf(words).filter((target) => target !== source);
-  const known = [
-    ...fromSource,
-    ...(await Promise.all(others.map((target) => regionsOf(target, words, clouds)))).flat(),
-  ];
-  const chosen = chooseRegions(words, { config, known, master, partners: new Set(clouds.partners.keys()) });
-  const condition = query.condition === null ? undefined : compileCondition(query.condition);
+  const known = await Promise.all(others.map((target) => regionsOf(target, words, clouds)));
+  const partners = new Set(clouds.partners.keys());
+  const choice = { config, known: [...fromSource, ...known.flat()], master, partners };
+  return { master, regions: chooseRegions(words, choice) };
+}
+
+/** Stores of them; the region that images come from gets none, whatever it is called among the others. */
+export async function openRegions(
+  clouds: ImageClouds,
+  master: string,
+  chosen: readonly Region[],
+): Promise<Pick<ImageEnds, 'master' | 'regions'>> {
+  const source = await clouds.source(master);
   const regions = await Promise.all(
-    chosen.map(async ({ name, target }): Promise<RegionEnd> => {
-      const rules = condition === undefined ? target : { ...target, condition };
-      return { ...(await endOrWhyNot(clouds, name)), target: rules };
-    }),
+    chosen.map(async ({ name, target }) => ({ ...(await endOrWhyNot(clouds, name)), target })),
   );
-  return { config, master: await clouds.source(master), regions, close: () => clouds.close() };
+  return { master: source, regions: regions.filter(({ key }) => key !== source.key) };
 }
 
 /** Of a cloud that cannot be asked now, those that are named: each of them fails, and those of other clouds go on. */
@@ -81,16 +105,22 @@ async function regionsOf(target: string, words: readonly string[], clouds: Image
     return (await clouds.regions(target)).map(({ name }) => name);
   } catch (error) {
     const own = words.filter((word) => splitRegion(word).target === target);
-    if (!toAllianceError(error).retryable || own.some(expandsTarget)) throw error;
+    if (isUnfit(error) || own.some(expandsTarget)) throw error;
     return own.map(fullName);
   }
 }
+
+/** A mistake in what was asked for, and nothing that fails by itself. */
+const isUnfit = (thrown: unknown): boolean => {
+  const { errorName, remote } = toAllianceError(thrown);
+  return !remote && ['bad_request', 'configuration', 'internal'].includes(errorName);
+};
 
 async function endOrWhyNot(clouds: ImageClouds, name: string): Promise<End> {
   try {
     return await clouds.destination(name);
   } catch (error) {
-    if (!toAllianceError(error).retryable) throw error;
+    if (isUnfit(error)) throw error;
     return { name, key: `unopened ${name}`, store: failingStore(name, toAllianceError(error)), projectId: '' };
   }
 }

@@ -2,22 +2,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ImageClouds, openImageClouds } from '../broker/imageClouds.ts';
+import { type ChosenRegions, regionsFor } from '../broker/imageEnds.ts';
 import type { Installation } from '../broker/installation.ts';
 import { configFileName } from '../core/configFile.ts';
 import { readImages, toImage, withVisibilityOfMaster } from '../sync/images/fromStore.ts';
 import type { ImagesConfig } from '../sync/images/imagesConfig.ts';
 import { isUnfinished } from '../sync/images/marks.ts';
 import { type Master, readMaster } from '../sync/images/master.ts';
-import {
-  chooseRegions,
-  expandsTarget,
-  fullName,
-  masterFrom,
-  type Region,
-  splitRegion,
-  targetFrom,
-  targetsOf,
-} from '../sync/images/regions.ts';
 import type { End } from '../sync/images/syncTypes.ts';
 import type { Cli } from './cli.ts';
 import { type ImageOptions, readImagesConfig } from './imageOptions.ts';
@@ -32,11 +23,8 @@ export interface OpenClouds {
   readonly installation: Installation | undefined;
 }
 
-/** Clouds with the regions that were asked for, and nothing listed yet. */
-export interface ChosenRegions extends OpenClouds {
-  readonly masterName: string;
-  readonly regions: readonly Region[];
-}
+/** The same with the regions that were asked for, and nothing listed yet. */
+export interface OpenRegions extends OpenClouds, ChosenRegions {}
 
 /** For as long as `work` takes. */
 export async function withClouds<T>(
@@ -68,18 +56,11 @@ export const withRegions = <T>(
   cli: Cli,
   words: readonly string[],
   options: ImageOptions,
-  work: (chosen: ChosenRegions) => Promise<T>,
+  work: (open: OpenRegions) => Promise<T>,
 ): Promise<T> =>
   withClouds(cli, options, async (open) => {
-    const { config, clouds } = open;
-    const source = targetFrom(options.from);
-    const fromSource = (await clouds.regions(source)).map(({ name }) => name);
-    const masterName = masterFrom(options.from, config, fromSource);
-    const others = targetsOf(words).filter((target) => target !== source);
-    const known = await Promise.all(others.map((target) => knownOf(target, words, clouds)));
-    const partners = new Set(clouds.partners.keys());
-    const choice = { config, known: [...fromSource, ...known.flat()], master: masterName, partners };
-    return work({ ...open, masterName, regions: chooseRegions(words, choice) });
+    const chosen = await regionsFor(open.clouds, open.config, { from: options.from ?? null, words });
+    return work({ ...open, ...chosen });
   });
 
 const withRealWorld = <T>(
@@ -88,7 +69,7 @@ const withRealWorld = <T>(
   options: ImageOptions,
   work: (world: ImageWorld) => Promise<T>,
 ): Promise<T> =>
-  withRegions(cli, words, options, async ({ config, clouds, masterName, regions }) => {
+  withRegions(cli, words, options, async ({ config, clouds, master: masterName, regions }) => {
     const end = await clouds.source(masterName);
     const masterListing = await listEnd(end);
     const master = readMaster(masterName, masterListing.images, end.projectId);
@@ -102,17 +83,6 @@ const withRealWorld = <T>(
       list: async (name) => (name === masterName ? masterListing : listEnd(await clouds.destination(name), master)),
     });
   });
-
-/** Of a target that cannot be asked, the regions that are named: each fails by itself, and the others go on. */
-async function knownOf(target: string, words: readonly string[], clouds: ImageClouds): Promise<string[]> {
-  try {
-    return (await clouds.regions(target)).map(({ name }) => name);
-  } catch (error) {
-    const own = words.filter((word) => splitRegion(word).target === target);
-    if (own.length === 0 || own.some(expandsTarget) || clouds.isUnfit(error)) throw error;
-    return own.map(fullName);
-  }
-}
 
 /** @param master for regions whose visibility is not ours to say */
 async function listEnd({ store, projectId }: End, master?: Master): Promise<Listing> {

@@ -1,5 +1,6 @@
 /** `alliance image sync` */
 import { type Command, InvalidArgumentError } from 'commander';
+import { openRegions } from '../broker/imageEnds.ts';
 import { openImageState } from '../broker/imageState.ts';
 import { systemClock } from '../core/clock.ts';
 import { toAllianceError } from '../core/errors.ts';
@@ -7,7 +8,7 @@ import { imageLimits } from '../core/limits.ts';
 import type { Store } from '../model/store.ts';
 import { linesOf } from '../sync/images/eventLines.ts';
 import { runSync } from '../sync/images/sync.ts';
-import type { RegionEnd, SyncEvent, SyncReport, SyncRequest } from '../sync/images/syncTypes.ts';
+import type { SyncEvent, SyncReport, SyncRequest } from '../sync/images/syncTypes.ts';
 import { wantedActions } from '../sync/images/tasks.ts';
 import { parseBandwidth } from '../sync/transfer/bandwidth.ts';
 import { type Cli, exits } from './cli.ts';
@@ -17,7 +18,7 @@ import { isRegionInSync, type Only, viewEvent, viewReport } from './imageEvents.
 import { openRegionLogs } from './imageLogs.ts';
 import { addWorldOptions, type Format, formatOf, type ImageOptions, worldHelp } from './imageOptions.ts';
 import { startSyncProgress } from './imageProgress.ts';
-import { type ChosenRegions, withRegions, withWorld } from './imageReal.ts';
+import { type OpenRegions, withRegions, withWorld } from './imageReal.ts';
 import { syncScenario } from './imageScenario.ts';
 import { planForm, report, writeTasks } from './imageView.ts';
 import { exitForPlans, isInSync, planAll } from './imageWorld.ts';
@@ -87,7 +88,7 @@ async function sync(cli: Cli, words: readonly string[], options: SyncOptions): P
     );
   if (scenario !== undefined) return scenarioSync(cli, words, { ...options, scenario, dryRun }, format);
   if (dryRun) return dry(cli, words, options, format);
-  return withRegions(cli, words, options, (chosen) => realSync(cli, chosen, options, format));
+  return withRegions(cli, words, options, (open) => realSync(cli, open, options, format));
 }
 
 async function scenarioSync(
@@ -117,18 +118,17 @@ const dry = (cli: Cli, words: readonly string[], options: SyncOptions, format: F
     return exitForPlans(planned);
   });
 
-async function realSync(cli: Cli, chosen: ChosenRegions, options: SyncOptions, format: Format): Promise<number> {
-  const { config, clouds, masterName, regions, installation } = chosen;
+async function realSync(cli: Cli, open: OpenRegions, options: SyncOptions, format: Format): Promise<number> {
+  const { config, clouds, installation } = open;
   const bandwidth = options.bwlimit ?? config.bwlimit;
   const bytesPerS = bandwidth === null ? null : parseBandwidth(bandwidth);
   const parallel = Math.min(options.parallel ?? config.parallel, imageLimits.parallel);
-  const master = await clouds.source(masterName);
-  const { ends, failures } = await openEnds(chosen, master.key);
+  const { master, regions } = await openRegions(clouds, open.master, open.regions);
   const store = installation?.store ?? (await openImageState(cli.world.env, systemClock));
   try {
     const request: SyncRequest = {
       master,
-      regions: ends,
+      regions,
       compat: options.compat === 'glancesync',
       parallel,
       imagesParallel: imageLimits.imagesAtOnce,
@@ -138,33 +138,14 @@ async function realSync(cli: Cli, chosen: ChosenRegions, options: SyncOptions, f
       approved: options.yes ?? false,
       trigger: 'manual',
     };
-    for (const failure of failures) cli.note(printable(failure));
-    if (ends.length === 0 && regions.length > 0 && failures.length > 0) return exits.failed;
     const { done, interrupted } = await run(cli, request, store, { format, logDir: options.logDir });
-    if (format === 'json') cli.line(jsonText(viewReport(masterName, done, request.only)));
+    if (format === 'json') cli.line(jsonText(viewReport(master.name, done, request.only)));
     else writeTasks(cli, done, request.only, format);
     if (interrupted) return exits.interrupted;
-    return exitOf(done, failures.length > 0 || hasUnknown(cli, done, request.only), request.only);
+    return exitOf(done, hasUnknown(cli, done, request.only), request.only);
   } finally {
     if (!installation) await store.close();
   }
-}
-
-/** Regions that can be opened, and why others cannot; the master itself has nothing to get. */
-async function openEnds({ clouds, masterName, regions }: ChosenRegions, masterKey: string) {
-  const ends: RegionEnd[] = [];
-  const failures: string[] = [];
-  for (const { name, target } of regions.filter((region) => region.name !== masterName)) {
-    try {
-      const end = await clouds.destination(name);
-      if (end.key === masterKey) failures.push(`${name}: it is the region that images come from, by another name.`);
-      else ends.push({ ...end, target });
-    } catch (thrown) {
-      if (clouds.isUnfit(thrown)) throw thrown;
-      failures.push(`${name}: ${describeFailure(thrown)}`);
-    }
-  }
-  return { ends, failures };
 }
 
 interface Outputs {
@@ -237,8 +218,8 @@ function hasUnknown(cli: Cli, { regions }: SyncReport, only: Only): boolean {
   return unknown.length > 0;
 }
 
-function exitOf(done: SyncReport, someFailed: boolean, only: Only): number {
-  if (done.state === 'done' && !someFailed && done.regions.every((region) => isRegionInSync(region, only)))
+function exitOf(done: SyncReport, someMissing: boolean, only: Only): number {
+  if (done.state === 'done' && !someMissing && done.regions.every((region) => isRegionInSync(region, only)))
     return exits.done;
   const some = done.regions.some(
     (region) =>
