@@ -5,11 +5,12 @@ import type { ImageStatus, RestTask, SyncService } from '../http/glancesync/serv
 import type { Execution, ExecutionRegion, ExecutionTask, Failure } from '../model/execution.ts';
 import { readImages, toImage, withVisibilityOfMaster } from '../sync/images/fromStore.ts';
 import { compareContent, type Image, isActive } from '../sync/images/image.ts';
+import { masterTarget } from '../sync/images/imagesConfig.ts';
 import { isUnfinished } from '../sync/images/marks.ts';
 import { readMaster } from '../sync/images/master.ts';
 import { planRegion } from '../sync/images/planner.ts';
 import { expandsTarget, fullName } from '../sync/images/regions.ts';
-import type { End, RegionEnd } from '../sync/images/syncTypes.ts';
+import type { End } from '../sync/images/syncTypes.ts';
 import { type ImageEnds, openImageEnds } from './imageEnds.ts';
 import { type ImageRuns, plainOptions } from './imageRuns.ts';
 import type { Installation } from './installation.ts';
@@ -34,7 +35,8 @@ export class ImageRest implements SyncService {
   async status(region: string, name: string | null, signal: AbortSignal): Promise<readonly ImageStatus[]> {
     const ends = await this.#open(region);
     try {
-      const [destination] = ends.regions as [RegionEnd];
+      // The master compares with itself where it is asked for.
+      const destination = ends.regions[0] ?? { ...ends.master, target: ends.config.targets.get(masterTarget)! };
       const master = readMaster(ends.master.name, await list(ends.master, signal), ends.master.projectId);
       const found = await list(destination, signal);
       const { target, projectId, store } = destination;
@@ -76,14 +78,14 @@ export class ImageRest implements SyncService {
 
   async #find(region: string, taskId: string): Promise<Execution | null> {
     const execution = await this.#installation.store.executions.get(taskId);
-    const isIts = execution?.trigger === trigger && execution.regions.includes(fullName(region));
-    return isIts ? execution : null;
+    if (execution?.trigger !== trigger) return null;
+    return isAbout(execution, fullName(region)) ? execution : null;
   }
 
   async #start(region: string, name: string | null): Promise<RestTask> {
     const { executions } = this.#installation.store;
     const running = await executions.list({ states: ['running'], trigger, limit: imageRestLimits.running });
-    const same = running.find(({ regions }) => regions.includes(fullName(region)));
+    const same = running.find((execution) => isAbout(execution, fullName(region)));
     if (same) return { taskId: same.id, status: 'syncing', message: null };
     const ends = await this.#open(region);
     if (running.length >= imageRestLimits.running) {
@@ -111,6 +113,10 @@ export class ImageRest implements SyncService {
     }
   }
 }
+
+/** A sync of the master into itself has no regions. */
+const isAbout = ({ regions, source }: Execution, region: string): boolean =>
+  regions.length > 0 ? regions.includes(region) : source === region;
 
 async function list({ store }: End, signal: AbortSignal): Promise<Image[]> {
   const stored = [...(await readImages(store, { signal })).values()];

@@ -130,6 +130,19 @@ describe('broker/imageRest', function () {
     expect((await send(cloud, 'POST', '/regions/Burgos')).body.taskId).not.to.equal(taskId);
   });
 
+  it('the master is what it should be, and a sync of it has nothing to do', async () => {
+    const cloud = await start();
+    const { body } = await send<Images>(cloud, 'GET', '/regions/M');
+    expect(body.images.map(({ name, status }) => [name, status])).to.deep.equal([
+      ['ubuntu', 'ok'],
+      ['debian', 'ok'],
+    ]);
+    const { taskId } = (await send(cloud, 'POST', '/regions/M')).body;
+    expect((await ended(cloud, 'M', taskId)).status).to.equal('synced');
+    expect((await send(cloud, 'DELETE', `/regions/Burgos/tasks/${taskId}`)).status).to.equal(404);
+    expect((await send(cloud, 'DELETE', `/regions/M/tasks/${taskId}`)).status).to.equal(200);
+  });
+
   it('says why a task failed, which image by image', async () => {
     const cloud = await start();
     regions.region('Burgos').glance.quota.bytes = 1500;
