@@ -53,7 +53,7 @@ function waysOf(method: string, path: string): readonly Omit<Fault, 'skip'>[] {
 }
 
 describe('syncs of images whose requests fail', function () {
-  this.timeout(240_000);
+  this.timeout(480_000);
   const all: Lane[] = [];
 
   before(async () => {

@@ -14,7 +14,7 @@ const positions = 12;
 const twice = 8;
 
 describe('syncs of images that are killed', function () {
-  this.timeout(240_000);
+  this.timeout(480_000);
   const worlds: SyncWorld[] = [];
   const crashes: CrashWorld[] = [];
   let points = 0;

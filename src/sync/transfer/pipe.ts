@@ -19,7 +19,6 @@ export interface PipeOptions<T> {
   readonly lookAtEnd: () => void;
   /** Bytes that were passed on so far. */
   readonly onBytes?: (bytes: number) => void;
-  readonly onBreak?: (error: AllianceError, offset: number) => void;
   readonly idleMs?: number;
 }
 
@@ -63,7 +62,7 @@ async function* watched<T>(
   signal: AbortSignal,
   { idleMs, onIdle, onFailure }: Watch,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { read, sizeBytes, throttle, look, lookAtEnd, onBytes, onBreak } = options;
+  const { read, sizeBytes, throttle, look, lookAtEnd, onBytes } = options;
   let passed = 0;
   const stuck = (): void => {
     const details = `Nothing was taken from byte ${passed} on for ${Math.round(idleMs / 1000)} seconds.`;
@@ -86,9 +85,7 @@ async function* watched<T>(
 
   try {
     let held: Buffer | undefined;
-    for await (const piece of readAhead(
-      readResuming(read, { sizeBytes, signal, idleMs, ...(onBreak && { onBreak }) }),
-    )) {
+    for await (const piece of readAhead(readResuming(read, { sizeBytes, signal, idleMs }))) {
       look(piece);
       if (held) yield* pass(held);
       held = piece;

@@ -12,13 +12,13 @@ export interface ResumeOptions {
   readonly signal: AbortSignal;
   /** Nothing for so long is a break. */
   readonly idleMs?: number;
-  /** Told before it goes on. */
-  readonly onBreak?: (error: AllianceError, offset: number) => void;
+  /** Before it goes on after so many breaks in a row; default pauseMs. */
+  readonly pause?: (failures: number) => number;
 }
 
 /** @throws AllianceError what broke it last, once it has broken too often without getting on; `image_mismatch` for too many bytes */
 export async function* readResuming(read: ReadFrom, options: ResumeOptions): AsyncGenerator<Buffer, void, undefined> {
-  const { sizeBytes, signal, idleMs = transferLimits.idleMs, onBreak } = options;
+  const { sizeBytes, signal, idleMs = transferLimits.idleMs, pause: wait = pauseMs } = options;
   let offset = 0;
   let failures = 0;
   while (offset < sizeBytes) {
@@ -42,8 +42,7 @@ export async function* readResuming(read: ReadFrom, options: ResumeOptions): Asy
       // A source that gives a byte at a time must not keep us for as long as it has bytes.
       failures = offset - began >= transferLimits.pieceBytes ? 1 : failures + 1;
       if (failures > transferLimits.resumes) throw error;
-      onBreak?.(error, offset);
-      await pause(Math.max(pauseMs(failures), error.retryAfterMs ?? 0), signal);
+      await pause(Math.max(wait(failures), error.retryAfterMs ?? 0), signal);
     }
   }
 }
