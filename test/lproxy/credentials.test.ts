@@ -3,7 +3,13 @@ import { dirname } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { stringify } from 'yaml';
-import { type KeystoneConfig, namesKeystone, resolveKeystone } from '../../src/lproxy/credentials.ts';
+import {
+  type KeystoneConfig,
+  namesKeystone,
+  resolveKeystone,
+  resolveTarget,
+  type TargetQuestion,
+} from '../../src/lproxy/credentials.ts';
 import { type TemporaryDirectory, temporaryDirectory } from '../support/directory.ts';
 import { refusal } from '../support/errors.ts';
 
@@ -46,6 +52,57 @@ describe('lproxy/credentials', () => {
   };
   const resolve = (config: KeystoneConfig, env: Record<string, string> = {}) =>
     resolveKeystone(config, { env, directories: [directory.path] });
+
+  describe('targets of images', () => {
+    const target = (more: Partial<TargetQuestion>) =>
+      resolveTarget({ name: 'other', keys: {}, here: false, env: {}, directories: [directory.path], ...more });
+    const own = { authUrl: 'http://other/v3', username: 'u', password: 'p', projectName: 't' };
+
+    it('log in as they say, and with nothing of this cloud', () => {
+      const env = { ...variables, OS_CLOUD: 'nowhere' };
+      const settings = target({ keys: own, keystone: { ...complete, region: 'R' }, env });
+      expect(settings).to.deep.equal({
+        authUrl: 'http://other/v3',
+        credentials: { method: 'password', user: { name: 'u', domain: { name: 'Default' } }, password: 'p' },
+        scope: { project: { name: 't', domain: { name: 'Default' } } },
+      });
+      const { password: _password, ...part } = own;
+      const error = refusal(() => target({ keys: part, keystone: complete, env }), 'configuration');
+      expect([error.field, error.details]).to.deep.equal([
+        'other.password',
+        'other.password is missing: set it there.',
+      ]);
+    });
+
+    it('this cloud: what the target says, then alliance.yaml, then variables', () => {
+      const here = (keys: TargetQuestion['keys'], keystone?: KeystoneConfig) =>
+        target({ name: 'master', here: true, keys, env: variables, ...(keystone && { keystone }) });
+      expect(here({}).credentials).to.deep.include({ password: 'from-env' });
+      expect(here({}, complete)).to.deep.include({ authUrl: 'http://keystone:5000/v3' });
+      expect(here({ projectName: 'tenant' }, complete)).to.deep.include({
+        authUrl: 'http://keystone:5000/v3',
+        scope: { project: { name: 'tenant', domain: { id: 'env-domain-id' } } },
+      });
+    });
+
+    it('the password of alliance.yaml goes to no other address', () => {
+      const keys = { authUrl: 'http://elsewhere/v3', username: 'u', projectName: 't' };
+      const ask = (env: Record<string, string>) =>
+        target({ name: 'master', here: true, keys, keystone: complete, env });
+      expect(refusal(() => ask({}), 'configuration').field).to.equal('master.password');
+      expect(ask(variables).credentials).to.deep.include({ password: 'from-env' });
+    });
+
+    it('may be an entry of clouds.yaml, or have an application credential', () => {
+      write('clouds.yaml', { clouds: { o: { auth } } });
+      expect(target({ keys: { osCloud: 'o' } })).to.deep.include({ authUrl: 'http://cloud:5000/v3' });
+      const application = { authUrl: 'http://o/v3', applicationCredentialId: 'i', applicationCredentialSecret: 's' };
+      expect(target({ keys: application })).to.deep.equal({
+        authUrl: 'http://o/v3',
+        credentials: { method: 'application_credential', id: 'i', secret: 's' },
+      });
+    });
+  });
 
   it('takes user and project from the configuration, in the domain Default', () => {
     expect(resolve(complete)).to.deep.equal({
