@@ -184,5 +184,8 @@ export async function writeImage(
     throw error;
   }
   await send(http, id, content, sizeBytes, call);
-  return untilActive(http, id, call);
+  const image = await untilActive(http, id, call);
+  if (image.sizeBytes === sizeBytes) return image;
+  const details = `${http.label}: of ${sizeBytes} bytes of image ${id} it has stored ${image.sizeBytes ?? 'none'}.`;
+  throw new AllianceError('image_mismatch', { details });
 }

@@ -41,6 +41,9 @@ function messageOfJson(text: string): string | undefined {
   }
 }
 
+/** Of who is there and fails, or has too much to do. */
+export const isBusy = (status: number): boolean => status >= 500 || status === 429;
+
 const aboutRoom = /quota|limit|exceed|too large|storage media is full/i;
 
 /**
@@ -48,7 +51,13 @@ const aboutRoom = /quota|limit|exceed|too large|storage media is full/i;
  *
  * @param id of the image that was asked for; absent where it is none, so that a 404 tells of a wrong address
  */
-export function statusError(label: string, status: number, text: string, id?: string): AllianceError {
+export function statusError(
+  label: string,
+  status: number,
+  text: string,
+  id?: string,
+  retryAfterMs?: number,
+): AllianceError {
   const words = messageOf(text);
   const details = `${label} answered ${status}${id === undefined ? '' : ` for image ${id}`}${words === '' ? '.' : `: ${words}`}`;
   if (status === 401) return new AllianceError('glance_refused', { details });
@@ -56,6 +65,7 @@ export function statusError(label: string, status: number, text: string, id?: st
   if ((status === 404 || status === 410) && id !== undefined) return new AllianceError('image_not_found', { details });
   if (status === 409) return new AllianceError('image_conflict', { details });
   if (status === 400 || status === 403) return new AllianceError('image_refused', { details });
-  if (status >= 500 || status === 429) return new AllianceError('glance_unreachable', { details });
+  if (isBusy(status))
+    return new AllianceError('glance_unreachable', { details, ...(retryAfterMs !== undefined && { retryAfterMs }) });
   return new AllianceError('glance_malformed', { details });
 }

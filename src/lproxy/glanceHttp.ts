@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, Pool } from 'undici';
 import { AllianceError } from '../core/errors.ts';
 import { glanceLimits } from '../core/limits.ts';
-import { connectionError, malformed, statusError } from './glanceErrors.ts';
+import { connectionError, isBusy, malformed, statusError } from './glanceErrors.ts';
 import { brokenConnection, codeOf, parseRetryAfter } from './keystoneHttp.ts';
 
 type Widened<T> = { readonly [K in keyof T]: T[K] extends number ? number : T[K] };
@@ -39,7 +39,7 @@ export interface GlanceHttp {
   readonly label: string;
   readonly limits: GlanceLimits;
   /**
-   * Answers below 500, whatever they mean, but for 401. Connection errors and 503 are tried again where the request is repeatable.
+   * Answers below 500, whatever they mean, but for 401 and 429. Connection errors, 429 and 503 are tried again where the request is repeatable.
    * @param mostBytes of the body
    * @throws AllianceError glance_unreachable | glance_refused | glance_malformed
    */
@@ -97,6 +97,8 @@ export function createGlanceHttp(options: {
       path: base + request.path,
       headers: { accept: 'application/json', 'user-agent': 'alliance', 'x-auth-token': token, ...request.headers },
       body: (request.body as string | undefined) ?? null,
+      // An upload may be refused before it was read, and what follows on that connection would wait for ever.
+      reset: request.method === 'PUT',
       headersTimeout: request.answerTimeoutMs ?? limits.requestTimeoutMs,
       signal: request.signal ?? null,
     });
@@ -125,11 +127,15 @@ export function createGlanceHttp(options: {
     const backoffMs = limits.retryBackoffMs * 2 ** number * (0.5 + Math.random());
     try {
       const answer = await authorised(request);
-      if (answer.statusCode < 500) return answer;
-      const error = statusError(label, answer.statusCode, await textOf(label, answer.body, limits.bodyBytes));
+      const { statusCode: status } = answer;
+      if (!isBusy(status)) return answer;
       const header = answer.headers['retry-after'];
-      const waitMs = parseRetryAfter(Array.isArray(header) ? header[0] : header) ?? backoffMs;
-      return answer.statusCode === 503 && waitMs <= limits.retryAfterMaxMs ? { error, waitMs } : { error };
+      const retryAfterMs = parseRetryAfter(Array.isArray(header) ? header[0] : header);
+      const text = await textOf(label, answer.body, limits.bodyBytes);
+      const error = statusError(label, status, text, undefined, retryAfterMs);
+      const waitMs = retryAfterMs ?? backoffMs;
+      const comesBack = status === 503 || status === 429;
+      return comesBack && waitMs <= limits.retryAfterMaxMs ? { error, waitMs } : { error };
     } catch (error) {
       return brokenConnection.has(codeOf(error)) ? { error, waitMs: backoffMs } : { error };
     }

@@ -89,6 +89,7 @@ async function upload(state: GlanceState, image: GlanceImage, request: FastifyRe
   } catch (error) {
     await state.contents.remove(image.id);
     state.abortUpload(image);
+    (request.body as Readable).resume();
     throw error;
   }
 }
