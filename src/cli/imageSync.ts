@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { openRegions } from '../broker/imageEnds.ts';
 import { openImageState } from '../broker/imageState.ts';
 import { systemClock } from '../core/clock.ts';
-import { toAllianceError } from '../core/errors.ts';
+import { AllianceError } from '../core/errors.ts';
 import { imageLimits } from '../core/limits.ts';
 import type { Store } from '../model/store.ts';
 import { linesOf } from '../sync/images/eventLines.ts';
@@ -139,8 +139,7 @@ async function realSync(cli: Cli, open: OpenRegions, options: SyncOptions, forma
       trigger: 'manual',
     };
     const { done, interrupted } = await run(cli, request, store, { format, logDir: options.logDir });
-    if (format === 'json') cli.line(jsonText(viewReport(master.name, done, request.only)));
-    else writeTasks(cli, done, request.only, format);
+    writeRun(cli, master.name, done, request.only, format);
     if (interrupted) return exits.interrupted;
     return exitOf(done, hasUnknown(cli, done, request.only), request.only);
   } finally {
@@ -148,13 +147,18 @@ async function realSync(cli: Cli, open: OpenRegions, options: SyncOptions, forma
   }
 }
 
-interface Outputs {
+export function writeRun(cli: Cli, master: string, done: SyncReport, only: Only, format: Format): void {
+  if (format === 'json') cli.line(jsonText(viewReport(master, done, only)));
+  else writeTasks(cli, done, only, format);
+}
+
+export interface Outputs {
   readonly format: Format;
   readonly logDir: string | undefined;
 }
 
 /** The sync itself, with all who listen to it. */
-async function run(cli: Cli, request: SyncRequest, store: Store, { format, logDir }: Outputs) {
+export async function run(cli: Cli, request: SyncRequest, store: Store, { format, logDir }: Outputs) {
   const names = request.regions.map(({ name }) => name);
   const failed = (error: unknown): void => cli.note(describeFailure(error));
   const logs = logDir === undefined ? undefined : openRegionLogs(logDir, names, { now: Date.now, failed });
@@ -204,7 +208,7 @@ function stopOnSignal(told: () => void): { readonly signal: AbortSignal; end(): 
     // The next one ends the process as signals do.
     end();
     told();
-    controller.abort(toAllianceError(usageError('It was interrupted.')));
+    controller.abort(new AllianceError('shutting_down', { details: 'It was interrupted.', retryable: false }));
   };
   for (const signal of signals) process.on(signal, onSignal);
   return { signal: controller.signal, end };
@@ -218,7 +222,7 @@ function hasUnknown(cli: Cli, { regions }: SyncReport, only: Only): boolean {
   return unknown.length > 0;
 }
 
-function exitOf(done: SyncReport, someMissing: boolean, only: Only): number {
+export function exitOf(done: SyncReport, someMissing: boolean, only: Only): number {
   if (done.state === 'done' && !someMissing && done.regions.every((region) => isRegionInSync(region, only)))
     return exits.done;
   const some = done.regions.some(

@@ -307,6 +307,53 @@ describe('cli/image', () => {
     expect(readFileSync(`${path}/backup_A.csv`, 'latin1')).to.contain('caf\xe9');
   });
 
+  it('import-config: as the section of alliance.yaml, without passwords unless they are asked for', async () => {
+    const file = directory.file('import.conf');
+    writeFileSync(file, '[main]\nmaster_region = M\n[other]\ncredential = u,aHVudGVyMg==,http://k:5000/v2.0,t\n');
+    const plain = await runCommand(['image', 'import-config', file]);
+    expect([plain.code, plain.stdout]).to.deep.equal([
+      0,
+      [
+        'images:',
+        '  master_region: M',
+        '  targets:',
+        '    other:',
+        '      auth:',
+        '        auth_url: http://k:5000/v3',
+        '        username: u',
+        '        project_name: t',
+        '',
+      ].join('\n'),
+    ]);
+    expect(plain.stderr)
+      .to.match(/other: the password is left out/)
+      .and.match(/other\.auth\.password_file/);
+    const whole = await runCommand(['image', 'import-config', file, '--with-passwords', '--json']);
+    const { images } = checked<{ images: object }>('image-import-config', JSON.parse(whole.stdout));
+    expect(images).to.have.nested.property('targets.other.auth.password', 'hunter2');
+    expect((await runCommand(['image', 'import-config', directory.file('missing')])).code).to.equal(2);
+  });
+
+  it('regions of a scenario, those without a prefix first', async () => {
+    const path = scenario();
+    const csv = await run(`regions --scenario ${path} --format csv`);
+    expect([csv.code, csv.stdout]).to.deep.equal([0, 'A M B other:C\n']);
+    const { regions } = await json<{ regions: object[] }>('regions', `--scenario ${path}`);
+    expect(regions[1]).to.deep.equal({ name: 'M', kind: 'scenario', endpoints: 0 });
+  });
+
+  it('orphans, and images from another region', async () => {
+    const path = scenario();
+    expect((await run(`orphans A B other: --scenario ${path}`)).stdout).to.equal('');
+    expect(
+      (await run(`orphans M --from A --scenario ${path} --config master.tenant_id=tid --format csv`)).stdout,
+    ).to.equal('');
+    const from = await run(`status B --from other:C --scenario ${path} --config tenant_id=tid --format csv`);
+    expect([from.code, from.stdout], from.stderr).to.deep.equal([0, 'pending_upload,B,kernel\r\n\n']);
+    for (const option of ['--only x', '--bwlimit 1M', '--log-dir x', '--parallel 2', '--max-bytes 1'])
+      expect((await run(`sync B --scenario ${path} ${option}`)).code, option).to.equal(2);
+  });
+
   it('config-sample', async () => {
     const plain = await runCommand(['image', 'config-sample']);
     const { text } = checked<{ text: string }>(

@@ -45,7 +45,10 @@ export function masterFrom(from: string | undefined, { masterRegion }: ImagesCon
   const region = from === undefined ? masterRegion : from.slice(target.length + 1);
   const own = known.filter((name) => splitRegion(name).target === target);
   const field = from === undefined ? 'master_region' : '--from';
-  const told = own.length > 0 ? `there are: ${own.slice(0, shownRegions).join(', ')}` : 'there is none with images';
+  const told =
+    own.length > 0
+      ? `there are: ${own.slice(0, shownRegions).join(', ')}`
+      : `it has none with images (a region of this cloud is ${masterTarget}:REGION)`;
   if (region) {
     const name = from === undefined ? fullName(region) : joinRegion(target, region);
     if (known.includes(name)) return name;

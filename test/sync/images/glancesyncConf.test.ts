@@ -249,7 +249,7 @@ describe('sync/images/regions', () => {
     expect([undefined, 'east', 'other:X'].map(targetFrom)).to.deep.equal(['master', 'east', 'other']);
     expect(() => from('other')).to.throw(/there are: other:M, other:X/);
     expect(() => from('other:N')).to.throw(/no region "other:N"; there are: other:M/);
-    expect(() => from('north')).to.throw(/none with images/);
+    expect(() => from('north')).to.throw(/none with images \(a region of this cloud is master:REGION\)/);
     expect(() => from(undefined, { masterRegion: null })).to.throw(/master_region is missing/);
     expect(masterFrom(undefined, { ...config, masterRegion: null }, ['only', 'east:R'])).to.equal('only');
   });
