@@ -345,9 +345,10 @@ describe('cli/image', () => {
   it('orphans, and images from another region', async () => {
     const path = scenario();
     expect((await run(`orphans A B other: --scenario ${path}`)).stdout).to.equal('');
-    expect(
-      (await run(`orphans M --from A --scenario ${path} --config master.tenant_id=tid --format csv`)).stdout,
-    ).to.equal('');
+    expect((await run(`orphans M --from master:A --scenario ${path} --format csv`)).stdout).to.equal(
+      'M,ami,m2,active,10\r\nM,kernel,m1,active,900\r\n',
+    );
+    expect((await run(`orphans M --from A --scenario ${path}`)).stderr).to.contain('master:REGION');
     const from = await run(`status B --from other:C --scenario ${path} --config tenant_id=tid --format csv`);
     expect([from.code, from.stdout], from.stderr).to.deep.equal([0, 'pending_upload,B,kernel\r\n\n']);
     for (const option of ['--only x', '--bwlimit 1M', '--log-dir x', '--parallel 2', '--max-bytes 1'])
