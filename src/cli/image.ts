@@ -5,6 +5,7 @@ import { addCommand, addGroup, finish } from './group.ts';
 import { addBackup } from './imageBackup.ts';
 import { addConfigSample, addImportConfig } from './imageConfig.ts';
 import { addWorldOptions, formatOf, type ImageOptions, worldHelp } from './imageOptions.ts';
+import { addPolicy } from './imagePolicy.ts';
 import { withWorld } from './imageReal.ts';
 import { addOrphans, addRegions } from './imageRegions.ts';
 import { addSync } from './imageSync.ts';
@@ -49,6 +50,7 @@ export function addImage(program: Command, cli: Cli): void {
   addRegions(group, cli);
   addOrphans(group, cli);
   addBackup(group, cli);
+  addPolicy(group, cli);
   addImportConfig(group, cli);
   addConfigSample(group, cli);
 }

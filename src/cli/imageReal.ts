@@ -1,16 +1,14 @@
 /** The real world of `alliance image`: regions of this cloud, of targets and of partners. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type ImageClouds, openImageClouds } from '../broker/imageClouds.ts';
 import { type ChosenRegions, regionsFor } from '../broker/imageEnds.ts';
 import type { Installation } from '../broker/installation.ts';
-import { configFileName } from '../core/configFile.ts';
 import { readImages, toImage, withVisibilityOfMaster } from '../sync/images/fromStore.ts';
 import type { ImagesConfig } from '../sync/images/imagesConfig.ts';
 import { isUnfinished } from '../sync/images/marks.ts';
 import { type Master, readMaster } from '../sync/images/master.ts';
 import type { End } from '../sync/images/syncTypes.ts';
 import type { Cli } from './cli.ts';
+import { hasHome } from './executionStore.ts';
 import { type ImageOptions, readImagesConfig } from './imageOptions.ts';
 import { openScenario } from './imageScenario.ts';
 import type { ImageWorld, Listing } from './imageWorld.ts';
@@ -48,8 +46,7 @@ export async function withClouds<T>(
     }
   };
   // Files and OS_* alone are enough, unless somebody says that there is a broker.
-  const isHome = cli.namesHome || existsSync(join(cli.home, configFileName)) || cli.env.ALLIANCE_CLOUD_ID !== undefined;
-  return isHome ? cli.open(run) : run();
+  return hasHome(cli) ? cli.open(run) : run();
 }
 
 export const withRegions = <T>(

@@ -34,6 +34,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   endpoints: addServices,
   provision: async () => (await import('./provision.ts')).addProvision,
   image: async () => (await import('./image.ts')).addImage,
+  execution: async () => (await import('./execution.ts')).addExecution,
   identity: async () => (await import('./identity.ts')).addIdentity,
   audit: async () => (await import('./audit.ts')).addAudit,
   check: async () => (await import('./checkAuthToken.ts')).addCheck,

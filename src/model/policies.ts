@@ -99,7 +99,10 @@ export function createPolicies(db: Database): Policies {
         return due.reason;
       }),
 
-    started: (name, executionId) => change(name, { last_execution: executionId }),
+    started: (name, executionId) =>
+      db.write(async (trx) => {
+        await upsert(trx, name, { last_execution: executionId });
+      }),
 
     baseline: async (name) => {
       const row = await db.reader

@@ -52,12 +52,15 @@ describe('command line', () => {
       ...['provision project', 'provision list', 'provision remove', 'check auth-token'],
       ...['identity show', 'identity rotate', 'config check', 'config show'],
       ...['image status', 'image plan', 'image diff', 'image sync', 'image backup', 'image config-sample'],
+      ...['image regions', 'image orphans', 'image import-config'],
+      ...['image policy list', 'image policy run', 'image policy enable', 'image policy disable'],
+      ...['list', 'show', 'logs', 'stop', 'approve', 'retry'].map((name) => `execution ${name}`),
       ...['audit list', 'audit verify', 'audit export'],
     ]);
   });
 
   it('has a schema for every command, and no other', () => {
-    const shared = ['common', 'error', 'partner'];
+    const shared = ['common', 'error', 'partner', 'image-sync-event'];
     expect(schemaNames).to.have.members([...commands.map((path) => path.join('-')), ...shared]);
   });
 
