@@ -104,7 +104,7 @@ export async function startGlance(options: SandboxGlanceOptions): Promise<Sandbo
   const unregister = embedded && register(embedded, options.region ?? embedded.region, url);
   const close = async () => {
     unregister?.();
-    faults.clear();
+    faults.close();
     await app.close();
     await contents.close();
   };

@@ -27,6 +27,7 @@ export interface ContentOptions {
 export class Contents {
   readonly #options: ContentOptions;
   readonly #contents = new Map<string, Content>();
+  readonly #receiving = new Set<Promise<Received>>();
   #temporary: string | undefined;
   #files = 0;
 
@@ -39,7 +40,13 @@ export class Contents {
   }
 
   /** Takes all of `source`, no faster than it is stored; what was there before is replaced at its end. */
-  async receive(id: string, source: AsyncIterable<Buffer>): Promise<Received> {
+  receive(id: string, source: AsyncIterable<Buffer>): Promise<Received> {
+    const receiving = this.#receive(id, source).finally(() => this.#receiving.delete(receiving));
+    this.#receiving.add(receiving);
+    return receiving;
+  }
+
+  async #receive(id: string, source: AsyncIterable<Buffer>): Promise<Received> {
     const [md5, sha512] = [createHash('md5'), createHash('sha512')];
     const pieces: Buffer[] = [];
     let size = 0;
@@ -82,7 +89,9 @@ export class Contents {
     if (typeof content?.where === 'string') await rm(content.where, { force: true });
   }
 
+  /** Once every source has ended. */
   async close(): Promise<void> {
+    await Promise.allSettled(this.#receiving);
     for (const id of [...this.#contents.keys()]) await this.remove(id);
     if (this.#temporary !== undefined) rmSync(this.#temporary, { recursive: true, force: true });
   }

@@ -1,4 +1,5 @@
 /** Failures on demand: of requests as a whole, and in the middle of an image's bytes. */
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * reset: the connection ends by a reset, before anything is done, or within the bytes of an image.
@@ -47,9 +48,12 @@ export interface Fault {
   readonly delayMs?: number;
 }
 
+const withinBytes: ReadonlySet<FaultKind> = new Set(['reset', 'slow', 'cut', 'wrong_bytes']);
+
 export class Faults {
   #queue: { readonly fault: Fault; skip: number; left: number }[] = [];
   #hits = 0;
+  readonly #closing = new AbortController();
 
   /** Hits the next requests that match. */
   next(fault: Fault): void {
@@ -58,6 +62,43 @@ export class Faults {
 
   clear(): void {
     this.#queue = [];
+  }
+
+  /** Of `slow`; shorter only where the server is closed. */
+  async pause({ delayMs = 1000 }: Fault): Promise<void> {
+    await sleep(delayMs, undefined, { ref: false, signal: this.#closing.signal }).catch(() => undefined);
+  }
+
+  /** Ends every pause. */
+  close(): void {
+    this.clear();
+    this.#closing.abort();
+  }
+
+  /** Bytes as a fault changes them; `act` is what it does where `after` bytes have gone by, and says whether that is the end. */
+  async *through(
+    bytes: AsyncIterable<Buffer>,
+    fault: Fault | undefined,
+    act: (kind: FaultKind) => boolean,
+  ): AsyncGenerator<Buffer> {
+    const after = fault?.after ?? 0;
+    let passed = 0;
+    let pending = fault !== undefined && withinBytes.has(fault.kind);
+    for await (const piece of bytes) {
+      const until = after - passed;
+      passed += piece.length;
+      if (!pending || until >= piece.length) {
+        yield piece;
+        continue;
+      }
+      pending = false;
+      const rest = Buffer.from(piece.subarray(until));
+      if (until > 0) yield piece.subarray(0, until);
+      if (fault!.kind === 'slow') await this.pause(fault!);
+      else if (fault!.kind === 'wrong_bytes') rest[0] = rest[0]! ^ 0xff;
+      else if (act(fault!.kind)) return;
+      yield rest;
+    }
   }
 
   /** How many requests were hit so far. */

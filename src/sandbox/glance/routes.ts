@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Json } from './attributes.ts';
 import { badRequest } from './errors.ts';
+import type { Faults } from './faults.ts';
 import type { PageSizes } from './listing.ts';
 import type { GlanceState } from './state.ts';
 
@@ -8,6 +9,7 @@ import type { GlanceState } from './state.ts';
 export interface RouteContext {
   readonly app: FastifyInstance;
   readonly state: GlanceState;
+  readonly faults: Faults;
   readonly pageSizes: PageSizes;
 }
 

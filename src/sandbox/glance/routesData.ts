@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { callerOf } from './callers.ts';
 import { forbidden, GlanceError } from './errors.ts';
@@ -32,32 +31,6 @@ function parseRange(header: string | undefined, size: number): Part | null {
   return { start, end };
 }
 
-/** Bytes as a fault changes them; `act` is what it does where `after` bytes have gone by, and says whether that is the end. */
-async function* withFault(
-  bytes: AsyncIterable<Buffer>,
-  fault: Fault | undefined,
-  act: (kind: Fault['kind']) => boolean,
-): AsyncGenerator<Buffer> {
-  const after = fault?.after ?? 0;
-  let passed = 0;
-  let pending = fault !== undefined && ['reset', 'slow', 'cut', 'wrong_bytes'].includes(fault.kind);
-  for await (const piece of bytes) {
-    const until = after - passed;
-    passed += piece.length;
-    if (!pending || until >= piece.length) {
-      yield piece;
-      continue;
-    }
-    pending = false;
-    const rest = Buffer.from(piece.subarray(until));
-    if (until > 0) yield piece.subarray(0, until);
-    if (fault!.kind === 'slow') await sleep(fault!.delayMs ?? 1000, undefined, { ref: false });
-    else if (fault!.kind === 'wrong_bytes') rest[0] = rest[0]! ^ 0xff;
-    else if (act(fault!.kind)) return;
-    yield rest;
-  }
-}
-
 /** Refuses more than there is room for as soon as it has come. */
 async function* bounded(bytes: AsyncIterable<Buffer>, state: GlanceState, image: GlanceImage): AsyncGenerator<Buffer> {
   let received = 0;
@@ -68,7 +41,12 @@ async function* bounded(bytes: AsyncIterable<Buffer>, state: GlanceState, image:
   }
 }
 
-async function upload(state: GlanceState, image: GlanceImage, request: FastifyRequest, reply: FastifyReply) {
+async function upload(
+  { state, faults }: RouteContext,
+  image: GlanceImage,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
   const fault = faultOf(request);
   // A refusal in the middle is still answered, so what has not come must not end the connection.
   const incoming = (request.body as Readable).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
@@ -79,7 +57,10 @@ async function upload(state: GlanceState, image: GlanceImage, request: FastifyRe
     return true;
   };
   try {
-    const received = await state.contents.receive(image.id, withFault(bounded(incoming, state, image), fault, act));
+    const received = await state.contents.receive(
+      image.id,
+      faults.through(bounded(incoming, state, image), fault, act),
+    );
     if (broken) throw new GlanceError(499, 'The connection is gone.');
     if (fault?.kind === 'importing') {
       await state.endUpload(image, received, 'importing');
@@ -94,7 +75,12 @@ async function upload(state: GlanceState, image: GlanceImage, request: FastifyRe
   }
 }
 
-async function download(state: GlanceState, image: GlanceImage, request: FastifyRequest, reply: FastifyReply) {
+async function download(
+  { state, faults }: RouteContext,
+  image: GlanceImage,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
   const size = image.size ?? 0;
   const fault = faultOf(request);
   // As the real one does.
@@ -118,7 +104,7 @@ async function download(state: GlanceState, image: GlanceImage, request: Fastify
     cut = kind === 'cut';
     return true;
   };
-  const bytes = withFault(content, fault, act);
+  const bytes = faults.through(content, fault, act);
   // The client may leave at any time.
   await pipeline(Readable.from(bytes), raw, { end: false }).catch(() => raw.destroy());
   if (cut && raw.socket) {
@@ -129,14 +115,15 @@ async function download(state: GlanceState, image: GlanceImage, request: Fastify
   return reply;
 }
 
-export function addDataRoutes({ app, state }: RouteContext): void {
+export function addDataRoutes(context: RouteContext): void {
+  const { app, state } = context;
   app.put<ImageParams>('/v2/images/:id/file', async (request, reply) => {
     if (request.headers['content-type'] !== 'application/octet-stream')
       throw new GlanceError(415, `Invalid content type ${request.headers['content-type'] ?? ''}`);
     const length = request.headers['content-length'];
     const announced = length === undefined ? null : Number(length);
     const image = state.beginUpload(callerOf(request), request.params.id, announced);
-    await upload(state, image, request, reply);
+    await upload(context, image, request, reply);
     return reply.code(204).send();
   });
 
@@ -144,6 +131,6 @@ export function addDataRoutes({ app, state }: RouteContext): void {
     const image = state.find(callerOf(request), request.params.id);
     if (image.status === 'deactivated' && !isAdmin(callerOf(request)))
       throw forbidden('The requested image has been deactivated. Image data download is forbidden.');
-    return download(state, image, request, reply);
+    return download(context, image, request, reply);
   });
 }

@@ -1,6 +1,5 @@
 /** The HTTP face: routes, Glance's error pages, and faults ahead of everything. */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AuthTokenOptions } from '../service/authToken.ts';
 import { addAuthentication } from './callers.ts';
@@ -50,7 +49,12 @@ function sendError(request: FastifyRequest, reply: FastifyReply, status: number,
 }
 
 /** Whether the request is dealt with. */
-async function applyFault(fault: Fault, request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
+async function applyFault(
+  faults: Faults,
+  fault: Fault,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<boolean> {
   const {
     kind,
     after,
@@ -62,7 +66,7 @@ async function applyFault(fault: Fault, request: FastifyRequest, reply: FastifyR
     return false;
   }
   if (kind === 'slow') {
-    await sleep(fault.delayMs ?? 1000, undefined, { ref: false });
+    await faults.pause(fault);
     return false;
   }
   if (kind === 'status') {
@@ -129,7 +133,7 @@ export function createServer({ state, faults, requests, auth, pageSizes, prefix 
     seen.set(request, entry);
     reply.header('x-openstack-request-id', `req-${randomUUID()}`);
     const fault = faults.take(request.method, request.url);
-    if (fault && (await applyFault(fault, request, reply))) return reply;
+    if (fault && (await applyFault(faults, fault, request, reply))) return reply;
   });
   app.addHook('onSend', async (request, reply, payload) => {
     if (faultOf(request)?.kind === 'lost') reset(reply);
@@ -144,7 +148,7 @@ export function createServer({ state, faults, requests, auth, pageSizes, prefix 
       addVersions(root);
       root.register(async (v2) => {
         addAuthentication(v2, auth);
-        const context = { app: v2, state, pageSizes };
+        const context = { app: v2, state, faults, pageSizes };
         addImageRoutes(context);
         addDataRoutes(context);
         addMemberRoutes(context);
