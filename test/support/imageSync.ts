@@ -30,7 +30,7 @@ export interface SyncWorld {
   /** From east to west, with whatever is said otherwise. */
   request(more?: Partial<SyncRequest>, region?: Partial<RegionEnd>): SyncRequest;
   sync(more?: Partial<SyncRequest>, region?: Partial<RegionEnd>): Promise<SyncReport>;
-  /** Takes all images and faults away. */
+  /** Takes all images and faults away, and what guards remember. */
   clear(): Promise<void>;
   close(): Promise<void>;
 }
@@ -81,6 +81,7 @@ export async function startSyncWorld(): Promise<SyncWorld> {
         glance.faults.clear();
         for (const image of glance.images.values()) image.protected = false;
         for (const { id } of await listAll(images)) await images.delete(id);
+        await store.transfers.setListedImages(glance.url, 0);
       }
     },
     close: async () => {
