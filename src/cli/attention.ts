@@ -5,6 +5,7 @@ import type { AuditBreak, CheckpointAlarm } from '../model/audit.ts';
 import { type Partner, usableKeys } from '../model/partner.ts';
 import { type Provision, removalOf } from '../model/provision.ts';
 import { effectiveState } from '../model/trust.ts';
+import type { OpenExecution } from './openExecutions.ts';
 import { formatDistance, formatDuration, isoTime } from './text.ts';
 
 export interface Attention {
@@ -18,7 +19,8 @@ export interface Attention {
     | 'identity'
     | 'token_key'
     | 'audit'
-    | 'project';
+    | 'project'
+    | 'sync';
   /** cloud_id, where it is about one partner. */
   readonly partner: string | null;
   readonly message: string;
@@ -41,6 +43,8 @@ interface Seen {
   };
   /** Those whose end is announced. */
   readonly projects: readonly Provision[];
+  /** Syncs that ended badly. */
+  readonly syncs: readonly OpenExecution[];
   /** Keys of tokens that more than one cloud says are its own. */
   readonly disputedKeys: readonly { readonly cloudId: string; readonly fingerprint: string }[];
   /** What was lately wrong between audits. */
@@ -111,6 +115,7 @@ export function attentionOf(seen: Seen): Attention[] {
     const { message, remedy } = ofProject(project, now);
     add('project', message, remedy, project.cloudId);
   }
+  for (const { message, remedy } of ofSyncs(seen.syncs)) add('sync', message, remedy);
   for (const partner of partners)
     for (const { kind, message, remedy } of ofPartner(partner, knowsUs(partner), now))
       add(kind, message, remedy, partner.cloudId);
@@ -136,6 +141,29 @@ function ofProject(project: Provision, now: number): Pick<Attention, 'message' |
         message: `The time of our project ${asked.name} at ${cloudId} ${ends}: it is removed then.`,
         remedy: 'Have what is in it moved; `alliance provision project` asks for another one.',
       };
+}
+
+/** More of them are told as one. */
+const syncsTold = 3;
+
+function ofSyncs(syncs: readonly OpenExecution[]): Pick<Attention, 'message' | 'remedy'>[] {
+  const told = syncs.slice(0, syncsTold).map(({ execution, isGuarded, reason }) => {
+    const { id, trigger, source, regions, state } = execution;
+    const what = `The sync of images ${source || '-'} -> ${regions.join(', ') || '-'} (${trigger})`;
+    const why = reason === null ? '' : `: ${reason}`;
+    return isGuarded
+      ? {
+          message: `${what} was stopped${why}`,
+          remedy: `Look at \`alliance image plan\`; if that is meant, run \`alliance execution approve ${id}\`.`,
+        }
+      : {
+          message: `${what} ${state === 'partly' ? 'was done only in part' : 'failed'}${why}${why === '' ? '.' : ''}`,
+          remedy: `Run \`alliance execution show ${id}\`, then \`alliance execution retry ${id}\`.`,
+        };
+  });
+  const more = syncs.length - told.length;
+  if (more <= 0) return told;
+  return [...told, { message: `So did ${more} more syncs of images.`, remedy: 'Run `alliance execution list`.' }];
 }
 
 type OfPartner = Omit<Attention, 'partner'>;

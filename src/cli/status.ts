@@ -9,7 +9,7 @@ export function addStatus(program: Command, cli: Cli): void {
   addCommand(program, {
     usage: 'status',
     summary: 'one screen: this broker, its Keystone, its partners, and what needs hands',
-    more: 'Exit code 1 if anything needs hands: approvals, expiries 30, 7 and 1 days ahead, projects whose time ends, errors since the last contact.',
+    more: 'Exit code 1 if anything needs hands: approvals, expiries 30, 7 and 1 days ahead, projects whose time ends, syncs of images that failed or were stopped, errors since the last contact.',
     examples: ['status', 'status --json'],
   }).action(() =>
     finish(

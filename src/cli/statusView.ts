@@ -18,6 +18,7 @@ import { effectiveState } from '../model/trust.ts';
 import { type Attention, attentionOf, daysLeft } from './attention.ts';
 import { findBroker } from './brokerFile.ts';
 import { viewError } from './failure.ts';
+import { findOpenExecutions } from './openExecutions.ts';
 import { isoTime } from './text.ts';
 
 const keystoneWaitMs = 5000;
@@ -28,18 +29,22 @@ export type Status = Awaited<ReturnType<typeof lookAround>>;
 export async function lookAround(installation: Installation) {
   const { store, view, clock, home } = installation;
   const now = clock.now();
-  const [partners, sessions, invitations, keystone, broker, tokenKeys, ending, audits, auditBreak] = await Promise.all([
-    store.partners.list(),
-    store.sessions.list(),
-    openInvitations(installation),
-    lookAtKeystone(installation),
-    lookAtBroker(home),
-    store.tokenKeys.list(),
-    store.provisions.list({ states: presentStates, endsBy: now + provisionLimits.noticeMs }),
-    store.audit.held(),
-    // What is new costs little to read; of what is older it is known what was found last.
-    verifyNew(installation).then((broken) => broken ?? keptFinding(installation).then((kept) => kept?.finding ?? null)),
-  ]);
+  const [partners, sessions, invitations, keystone, broker, tokenKeys, ending, audits, syncs, auditBreak] =
+    await Promise.all([
+      store.partners.list(),
+      store.sessions.list(),
+      openInvitations(installation),
+      lookAtKeystone(installation),
+      lookAtBroker(home),
+      store.tokenKeys.list(),
+      store.provisions.list({ states: presentStates, endsBy: now + provisionLimits.noticeMs }),
+      store.audit.held(),
+      findOpenExecutions(store.executions, now),
+      // What is new costs little to read; of what is older it is known what was found last.
+      verifyNew(installation).then(
+        (broken) => broken ?? keptFinding(installation).then((kept) => kept?.finding ?? null),
+      ),
+    ]);
   const checkpointAhead = await findAhead(installation);
   const { identity, sequence } = view.current;
   const knowsUs = (partner: Partner) => view.knownTo(partner) !== undefined;
@@ -55,7 +60,7 @@ export async function lookAround(installation: Installation) {
   });
   const projects = ending.filter((project) => (announcedFrom(project) ?? now) <= now);
   const audit = { auditAlarms, auditBreak, checkpointAhead };
-  const seen = { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, ...audit };
+  const seen = { partners, projects, identity, knowsUs, now, keystone, broker, disputedKeys, syncs, ...audit };
   const attention: Attention[] = attentionOf(seen);
   return {
     cloud_id: view.cloudId,

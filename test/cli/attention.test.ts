@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { attentionOf, daysLeft, describeEnd } from '../../src/cli/attention.ts';
+import type { Execution } from '../../src/model/execution.ts';
 import type { Partner } from '../../src/model/partner.ts';
 import type { Provision } from '../../src/model/provision.ts';
 
@@ -14,6 +15,7 @@ const quiet = {
   keystone: { error: null },
   broker: { running: true, died: false, answers: true, ready: true },
   projects: [],
+  syncs: [],
   disputedKeys: [],
   auditAlarms: [],
   auditBreak: null,
@@ -38,6 +40,35 @@ const kinds = (changes: Partial<Partner>) =>
   attentionOf({ ...quiet, partners: [partner(changes)] }).map(({ kind, message }) => `${kind}: ${message}`);
 
 describe('cli/attention', () => {
+  it('names syncs that ended badly, and what to do about each', () => {
+    const execution = (changes: Partial<Execution>) =>
+      ({
+        id: 'e1',
+        trigger: 'policy:nightly',
+        source: 'M',
+        regions: ['A', 'B'],
+        state: 'failed',
+        ...changes,
+      }) as Execution;
+    const syncs = [
+      { execution: execution({}), isGuarded: false, reason: 'Glance cannot be reached.' },
+      { execution: execution({ id: 'e2', state: 'stopped', regions: [] }), isGuarded: true, reason: 'It has shrunk.' },
+      { execution: execution({ id: 'e3', state: 'partly' }), isGuarded: false, reason: null },
+      ...[4, 5].map((n) => ({ execution: execution({ id: `e${n}` }), isGuarded: false, reason: null })),
+    ];
+    const found = attentionOf({ ...quiet, syncs });
+    expect(found.map(({ kind }) => kind)).to.deep.equal(['sync', 'sync', 'sync', 'sync']);
+    expect(found.map(({ message }) => message)).to.deep.equal([
+      'The sync of images M -> A, B (policy:nightly) failed: Glance cannot be reached.',
+      'The sync of images M -> - (policy:nightly) was stopped: It has shrunk.',
+      'The sync of images M -> A, B (policy:nightly) was done only in part.',
+      'So did 2 more syncs of images.',
+    ]);
+    expect(found.map(({ remedy }) => /execution (\w+( e\d)?)/.exec(remedy)?.[1])).to.deep.equal([
+      ...['show e1', 'approve e2', 'show e3', 'list'],
+    ]);
+  });
+
   it('names audits that are not what they were', () => {
     const auditAlarms = (['backwards', 'forked', 'disputed'] as const).map((alarm) => ({ cloudId: 'east', alarm }));
     const found = attentionOf({ ...quiet, auditAlarms });

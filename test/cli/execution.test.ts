@@ -129,12 +129,16 @@ describe('cli/execution', function () {
     regions.region('A').glance.quota.bytes = Number.POSITIVE_INFINITY;
     const [partly] = await listed();
     expect((await run(`execution approve ${partly!.id}`)).code).to.equal(2);
+    const status = await json<{ attention: { kind: string; remedy: string }[] }>('status', 'status', 1);
+    expect(status.attention.map(({ kind }) => kind)).to.deep.equal(['sync']);
+    expect(status.attention[0]?.remedy).to.contain(`alliance execution retry ${partly!.id}`);
     await putImage(regions.region('M'), 'three', 30);
     const second = await events('execution-retry', `execution retry ${partly!.id}`, 0);
     expect(second.at(-1)).to.include({ state: 'done' });
     expect(await namesIn('A')).to.deep.equal(['one', 'two']);
     const [retried] = await listed();
     expect(retried).to.include({ trigger: 'policy:nightly', tasks: 1, done: 1 });
+    expect((await json<{ attention: object[] }>('status', 'status')).attention).to.deep.equal([]);
     const nothing = await run(`execution retry ${retried!.id}`);
     expect([nothing.code, nothing.stderr]).to.deep.equal([0, 'Nothing of it failed: it has ended as done.\n']);
 
