@@ -44,7 +44,10 @@ export const openConfiguredClouds = async (
 
 /** @throws AllianceError bad_request (field `region`), configuration, those of Keystone and of a partner */
 export async function openImageEnds(installation: Installation, query: EndsQuery): Promise<ImageEnds> {
-  const config = imagesConfigOf(installation.config.images, { env: installation.env });
+  const config = imagesConfigOf(installation.config.images, {
+    env: installation.env,
+    homeRegion: installation.config.keystone.region,
+  });
   const clouds = await openConfiguredClouds(installation, config);
   try {
     return await choose(clouds, config, query);

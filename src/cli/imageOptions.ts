@@ -1,7 +1,7 @@
 /** Options that the commands of `alliance image` have, and the configuration that they lead to. */
 import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import type { ImagesSettings } from '../core/config.ts';
+import type { Config } from '../core/config.ts';
 import { imageLimits } from '../core/limits.ts';
 import { readGlancesyncConf } from '../sync/images/glancesyncConf.ts';
 import type { ImagesConfig } from '../sync/images/imagesConfig.ts';
@@ -62,16 +62,16 @@ export function formatOf(cli: Cli, { format }: Pick<ImageOptions, 'format'>): Fo
   return cli.json ? 'json' : (format ?? 'table');
 }
 
-/** @param settings of the broker here, where there is one and a scenario does not stand for it */
+/** @param broker the configuration of the one here, where there is one and a scenario does not stand for it */
 export async function readImagesConfig(
   cli: Cli,
   { glancesyncConfig, compat, config: overrides = [] }: ImageOptions,
-  settings?: ImagesSettings,
+  broker?: Pick<Config, 'images' | 'keystone'>,
 ): Promise<ImagesConfig> {
   const { env } = cli.world;
   const named = glancesyncConfig ?? env.GLANCESYNC_CONFIG;
-  if (!named && settings && (saysImages(settings) || !existsSync(defaultPath)))
-    return imagesConfigOf(settings, { env, overrides });
+  if (!named && broker && (saysImages(broker.images) || !existsSync(defaultPath)))
+    return imagesConfigOf(broker.images, { env, overrides, homeRegion: broker.keystone.region });
   const text = await readConf(cli, glancesyncConfig);
   return readGlancesyncConf(text, { env, compat: compat === 'glancesync', overrides });
 }

@@ -31,7 +31,7 @@ export async function withClouds<T>(
   work: (open: OpenClouds) => Promise<T>,
 ): Promise<T> {
   const run = async (installation?: Installation): Promise<T> => {
-    const config = await readImagesConfig(cli, options, installation?.config.images);
+    const config = await readImagesConfig(cli, options, installation?.config);
     const broker = installation && {
       config: installation.config,
       partners: await installation.store.partners.list(),

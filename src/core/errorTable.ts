@@ -286,7 +286,7 @@ const table = {
     403,
     false,
     'The image, or what is asked of it, is not allowed.',
-    'Check `partners.<cloud_id>.images` there, and the policy of Glance.',
+    'Check `partners.<cloud_id>.images.write` and its neighbours there, and the policy of Glance.',
   ),
   image_quota: entry(1704, 413, false, 'There is no room for the image.', 'Delete images, or ask for a higher quota.'),
   image_mismatch: entry(

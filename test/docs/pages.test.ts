@@ -8,6 +8,7 @@ import { Cli } from '../../src/cli/cli.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { loadConfig } from '../../src/core/config.ts';
 import { configKeys, isConfigSection } from '../../src/core/configKeys.ts';
+import { shownPath } from '../../src/core/configProblems.ts';
 import { type ErrorName, errorTable } from '../../src/core/errorTable.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 import { faultOf, invocationsOf, leavesOf, type Page, readPages, spansOf } from '../support/pages.ts';
@@ -90,7 +91,7 @@ describe('documentation', () => {
   });
 
   it('names only keys of the configuration that exist', () => {
-    const known = configKeys.map(({ path }) => path.join('.').replace('*', '<cloud_id>'));
+    const known = configKeys.map(({ path }) => shownPath(path));
     const wrong = faults((page) =>
       spansOf(page).filter(
         (span) => /^[a-z]+\.[a-z_<>.]+$/.test(span) && isConfigSection([span.split('.')[0]!]) && !known.includes(span),

@@ -1,7 +1,11 @@
 /** A commented `glancesync.conf` with every option, that loads as it is. */
 
 const options: readonly (readonly [option: string, example: string, says: string])[] = [
-  ['user', 'glancesync', 'Login at the Keystone of this target. It counts if all four are there.'],
+  [
+    'user',
+    'glancesync',
+    'Login at the Keystone of this target. What is missing of the four comes from credential and, for master, from the environment.',
+  ],
   ['password', 'secret', 'In clear; keep this file to yourself.'],
   ['tenant', 'admin', 'Project whose images are ours.'],
   ['keystone_url', 'http://keystone.example:5000/v3', 'Its Keystone.'],
@@ -22,10 +26,10 @@ const options: readonly (readonly [option: string, example: string, says: string
   [
     'tenant_id',
     '',
-    'Id of the project; in a scenario it is the name of the tenant with "id" behind it, unless this says otherwise.',
+    'Id of the project, where tenant does not name it. In a scenario it is the name of the tenant with "id" behind it, unless this says otherwise.',
   ],
-  ['list_images_timeout', '30', 'Seconds; read by GlanceSync, and not by scenarios.'],
-  ['use_keystone_v3', 'False', 'Read by GlanceSync, and not by scenarios.'],
+  ['list_images_timeout', '30', 'Seconds for a listing; without it, as long as the service answers.'],
+  ['use_keystone_v3', 'False', 'Without effect: it is always v3.'],
 ];
 
 const commented = options.flatMap(([option, example, says]) => [`# ${says}`, `# ${option} = ${example}`.trimEnd(), '']);
@@ -40,7 +44,7 @@ export const sampleGlancesyncConf: string = `${[
   '# Regions that come first where they are not named one by one.',
   '# preferable_order = RegionTwo, other:RegionOne',
   '',
-  '# Regions at a time; read by GlanceSync, and not by scenarios.',
+  '# Regions at a time.',
   '# max_children = 1',
   '',
   '# Without effect, in GlanceSync too.',

@@ -14,6 +14,8 @@ import {
 export interface SettingsOptions {
   /** `OS_REGION_NAME` stands in for a `master_region` that the file does not have. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** `keystone.region`, which stands in for both. */
+  readonly homeRegion?: string | undefined;
   /** As for `glancesync.conf`, in its names. */
   readonly overrides?: readonly string[];
 }
@@ -28,7 +30,10 @@ export const saysImages = ({ masterRegion, targets }: ImagesSettings): boolean =
   masterRegion !== undefined || targets.size > 0;
 
 /** @throws AllianceError configuration, naming the key; bad_request of overrides */
-export function imagesConfigOf(settings: ImagesSettings, { env, overrides = [] }: SettingsOptions): ImagesConfig {
+export function imagesConfigOf(
+  settings: ImagesSettings,
+  { env, homeRegion, overrides = [] }: SettingsOptions,
+): ImagesConfig {
   const over = readOverrides(overrides, settings.targets.keys());
   const above = (section: string | null): [string, string][] =>
     over.filter((each) => each.section === section).map(({ key, value }) => [key.toLowerCase(), value]);
@@ -41,7 +46,7 @@ export function imagesConfigOf(settings: ImagesSettings, { env, overrides = [] }
   };
   const names = new Set([masterTarget, ...settings.targets.keys()]);
   return {
-    masterRegion: main.get('master_region') || settings.masterRegion || env.OS_REGION_NAME || null,
+    masterRegion: main.get('master_region') || settings.masterRegion || env.OS_REGION_NAME || homeRegion || null,
     preferableOrder: main.has('preferable_order') ? listOf(main.get('preferable_order')) : settings.preferableOrder,
     targets: new Map([...names].map((name) => [name, read(name, settings.targets.get(name))] as const)),
     others: read('DEFAULT', undefined),

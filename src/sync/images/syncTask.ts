@@ -1,8 +1,9 @@
 /** One action of a plan, carried out. */
 import type { StoredImage } from '../../lproxy/imageStore.ts';
-import type { FinalAttributes } from '../../model/transfer.ts';
+import type { FinalAttributes, Transfer } from '../../model/transfer.ts';
 import { retrying } from '../transfer/retry.ts';
 import { changeImage } from './change.ts';
+import { isLinkKey } from './image.ts';
 import type { Action, Update, Upload } from './plan.ts';
 import { failureOf, type Progress } from './progress.ts';
 import type { Run } from './run.ts';
@@ -21,6 +22,7 @@ export interface TaskContext {
   readonly sentIds: Map<string, string>;
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
+  readonly postpone: (transfer: Transfer) => boolean;
 }
 
 /** @returns whether it is done; else the task says why. Throws only where there is no way to write that down */
@@ -65,7 +67,9 @@ function textsOf({ properties }: Action, { sentIds }: TaskContext): Map<string, 
   return new Map(
     [...properties].flatMap(([key, value]) => {
       const known = typeof value === 'object' && value !== null ? sentIds.get(value.idOf) : value;
-      return known === undefined || known === null ? [] : [[key, String(known)] as const];
+      // Glance takes ids only; what `compat` puts there for a kernel that is not there is none.
+      const isNoId = isLinkKey(key) && !/^[0-9a-f-]{36}$/i.test(String(known));
+      return known === undefined || known === null || isNoId ? [] : [[key, String(known)] as const];
     }),
   );
 }
@@ -83,7 +87,7 @@ async function sendOne(action: Upload, taskId: string, context: TaskContext): Pr
     { executionId, taskId, regionKey: region.key, name, source, old: oldImage, properties, final },
     {
       ...{ store: region.store, source: request.master.store, throttle, origin },
-      ...{ journal: context.journal, signal: context.signal, note: context.note },
+      ...{ journal: context.journal, signal: context.signal, note: context.note, postpone: context.postpone },
       onImage: (imageId) => progress.moved(taskId, { imageId }),
       onBytes: (sentBytes) => {
         if (sentBytes > counted) budget.sentBytes += sentBytes - counted;

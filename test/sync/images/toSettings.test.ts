@@ -87,7 +87,8 @@ describe('sync/images/toSettings', () => {
     expect([east.onlyOwnImages, other.onlyOwnImages, config.masterRegion]).to.deep.equal([false, true, 'N']);
     expect([[...config.others.replace], config.bwlimit]).to.deep.equal([['any'], '5M']);
     expect([...config.targets.keys()]).to.deep.equal(['master', 'other', 'east']);
-    expect(imagesConfigOf(images, { env: { OS_REGION_NAME: 'E' } }).masterRegion).to.equal('E');
+    expect(imagesConfigOf(images, { env: { OS_REGION_NAME: 'E' }, homeRegion: 'H' }).masterRegion).to.equal('E');
+    expect(imagesConfigOf(images, { env: {}, homeRegion: 'H' }).masterRegion).to.equal('H');
     expect(() => imagesConfigOf(images, { env: {}, overrides: ['third.replace=x'] })).to.throw(/no section "third"/);
     expect([saysImages(images), saysImages(loadConfigOf({ parallel: 2 }).images)]).to.deep.equal([true, false]);
   });
