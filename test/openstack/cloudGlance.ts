@@ -22,12 +22,19 @@ async function addServiceUser(api: KeystoneApi, admin: string): Promise<ServiceU
   return user;
 }
 
-async function register(api: KeystoneApi, admin: string, region: string, url: string): Promise<void> {
+/** The function that takes the endpoints out again, for the Keystone may have others after this one. */
+async function register(api: KeystoneApi, admin: string, region: string, url: string): Promise<() => Promise<void>> {
   const known = (await api.must('GET', '/services?type=image', { token: admin })).at('services.0.id');
   const service =
     typeof known === 'string' ? known : (await api.create(admin, 'service', { type: 'image', name: 'glance' })).id;
+  const ids: string[] = [];
   for (const each of ['public', 'internal', 'admin'])
-    await api.create(admin, 'endpoint', { service_id: service, interface: each, region_id: region, url });
+    ids.push(
+      (await api.create(admin, 'endpoint', { service_id: service, interface: each, region_id: region, url })).id,
+    );
+  return async () => {
+    for (const id of ids) await api.must('DELETE', `/endpoints/${id}`, { token: admin });
+  };
 }
 
 /** Takes about 20 s. `region` is that of the Keystone, which is shared with whoever asks for the same one. */
@@ -36,6 +43,10 @@ export async function startCloudGlance({ region }: { readonly region: string }):
   const api = createKeystoneApi(keystone.url);
   const admin = await api.login(passwordLogin('admin', keystone.adminPassword, { project: inDefault('admin') }));
   const glance = await startGlance(dir, { authUrl: keystone.url, user: await addServiceUser(api, admin) });
-  await register(api, admin, region, glance.url);
-  return { keystone, region, url: glance.url, stop: () => glance.stop() };
+  const unregister = await register(api, admin, region, glance.url);
+  const stop = async () => {
+    await unregister();
+    await glance.stop();
+  };
+  return { keystone, region, url: glance.url, stop };
 }
