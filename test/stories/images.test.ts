@@ -266,7 +266,7 @@ describe('images between two clouds', function () {
   it('a store that slows down slows down who writes', async () => {
     const content = randomBytes(40 * mib);
     let sent = 0;
-    east.glance.faults.next({ method: 'PUT', path: /\/file$/, kind: 'slow' });
+    east.glance.faults.next({ method: 'PUT', path: /\/file$/, kind: 'slow', after: mib, delayMs: 20_000 });
     const id = randomUUID();
     await remote.create(id, newAttributes());
     async function* source() {

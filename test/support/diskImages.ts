@@ -1,6 +1,6 @@
 /** Disk images made by hand, byte by byte, as small as their formats allow. */
 
-export type Bytes = Buffer<ArrayBufferLike>;
+export type Bytes = Buffer;
 
 const KIB = 1024;
 
@@ -66,7 +66,8 @@ export function vmdk(options: VmdkOptions = {}): Bytes {
 }
 
 /** `kind`: 2 fixed, 3 dynamic, 4 a difference. */
-export function vhd({ kind = 3, endKind = kind, guest = Buffer.alloc(2048, 7) } = {}): Bytes {
+export function vhd(options: { kind?: number; endKind?: number; guest?: Bytes } = {}): Bytes {
+  const { kind = 3, endKind = kind, guest = Buffer.alloc(2048, 7) } = options;
   const footer = (of: number) => {
     const bytes = Buffer.alloc(512);
     bytes.write('conectix');
@@ -113,7 +114,7 @@ export function vdi({ type = 1, parent = false } = {}): Bytes {
   return bytes;
 }
 
-export function iso(head: Bytes = Buffer.alloc(0)): Bytes {
+export function iso(head = Buffer.alloc(0)): Bytes {
   const bytes = Buffer.alloc(0x8800);
   head.copy(bytes);
   bytes.write('\u0001CD001\u0001', 0x8000);

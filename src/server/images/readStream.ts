@@ -82,6 +82,8 @@ export class ReadStream {
     const { store, id, offset, sizeBytes } = this.#options;
     try {
       for await (const piece of store.read(id, offset, { signal: this.#abort.signal })) {
+        // Closed while it was read.
+        if (this.#ended) return;
         if (this.#at + piece.length > sizeBytes)
           throw new AllianceError('glance_malformed', { details: 'The content is longer than the image says.' });
         this.#keep(piece);

@@ -1,0 +1,151 @@
+/** Chunks of a partner become one stream. */
+import { randomBytes } from 'node:crypto';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { AllianceError } from '../../../src/core/errors.ts';
+import { partnerImageLimits } from '../../../src/core/limits.ts';
+import type { ImageStore, StoredImage } from '../../../src/lproxy/imageStore.ts';
+import { Upload } from '../../../src/server/images/upload.ts';
+import { rejection } from '../../support/errors.ts';
+
+const image = { status: 'active' } as StoredImage;
+const mib = 1024 * 1024;
+
+/** A store that takes as many pieces as it is let. */
+function storeOf() {
+  const taken: Buffer[] = [];
+  let open = true;
+  let wake: () => void = () => undefined;
+  const write: ImageStore['write'] = async (_id, content, _size, { signal } = {}) => {
+    for await (const piece of content) {
+      taken.push(Buffer.from(piece));
+      while (!open && !signal?.aborted)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          signal?.addEventListener('abort', () => resolve(), { once: true });
+        });
+      signal?.throwIfAborted();
+    }
+    return image;
+  };
+  const hold = (held: boolean) => {
+    open = !held;
+    wake();
+  };
+  return { store: { write }, hold, bytes: () => Buffer.concat(taken) };
+}
+
+function begin(sizeBytes: number, { diskFormat = 'raw', stored = (): Promise<void> => Promise.resolve() } = {}) {
+  const target = storeOf();
+  const ends: unknown[] = [];
+  const upload = new Upload({
+    store: target.store,
+    id: 'i',
+    diskFormat,
+    sizeBytes,
+    onStored: stored,
+    onEnd: (failure) => ends.push(failure),
+  });
+  return { ...target, upload, ends };
+}
+
+describe('server/images/upload', () => {
+  const content = randomBytes(1000);
+  const chunk = (offset: number, end: number) => ({ offset, data: content.subarray(offset, end) });
+
+  it('takes chunks in order, leaves repeated bytes out, and says where a gap begins', async () => {
+    const { upload, bytes, ends } = begin(1000);
+    expect(await upload.take(chunk(0, 300))).to.deep.equal({ received: 300 });
+    expect(await upload.take(chunk(500, 700))).to.deep.equal({ received: 300 });
+    expect(await upload.take(chunk(0, 300))).to.deep.equal({ received: 300 });
+    expect(await upload.take(chunk(100, 200))).to.deep.equal({ received: 300 });
+    expect(await upload.take(chunk(200, 500))).to.deep.equal({ received: 500 });
+    expect(await upload.take(chunk(500, 500))).to.deep.equal({ received: 500 });
+    await rejection(upload.take({ offset: 500, data: Buffer.alloc(501) }), 'bad_request');
+    const last = upload.take(chunk(500, 1000));
+    const repeated = upload.take(chunk(600, 1000));
+    expect(await last).to.deep.equal({ received: 1000, image });
+    expect(await repeated).to.deep.equal({ received: 1000, image });
+    expect(bytes().equals(content)).to.equal(true);
+    expect(ends).to.deep.equal([undefined]);
+  });
+
+  it('whatever comes how often and in which order, the stream is the content', async () => {
+    const places = fc.tuple(fc.nat(1000), fc.nat(1000)).map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const);
+    await fc.assert(
+      fc.asyncProperty(fc.array(places, { maxLength: 30 }), async (chunks) => {
+        const { upload, bytes } = begin(1000);
+        for (const [offset, end] of chunks) {
+          const before = upload.received;
+          const { received } = await upload.take(chunk(offset, end));
+          expect(received).to.equal(offset > before ? before : Math.max(before, end));
+        }
+        await upload.take(chunk(upload.received, 1000));
+        expect(bytes().equals(content)).to.equal(true);
+      }),
+    );
+  });
+
+  it('an empty content is there with its first chunk', async () => {
+    const { upload } = begin(0);
+    expect(await upload.take({ offset: 0, data: Buffer.alloc(0) })).to.deep.equal({ received: 0, image });
+  });
+
+  it('lets a partner wait for Glance, and takes no more than it waits for', async () => {
+    const { uploadWindowBytes, uploadHeldBytes } = partnerImageLimits;
+    const { upload, hold } = begin(100 * mib);
+    hold(true);
+    const data = Buffer.alloc(mib, 1);
+    let answered = 0;
+    let offset = 0;
+    const answers: Promise<unknown>[] = [];
+    const give = () => {
+      answers.push(upload.take({ offset, data }).then(() => answered++));
+      offset += mib;
+    };
+    for (let i = 0; i <= uploadHeldBytes / mib; i++) {
+      give();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // One of them is with Glance.
+    expect(answered).to.equal(uploadWindowBytes / mib + 1);
+    await rejection(upload.take({ offset, data }), 'overloaded');
+    hold(false);
+    await Promise.all(answers);
+    expect(upload.received).to.equal(uploadHeldBytes + mib);
+    upload.abort(new AllianceError('shutting_down'));
+    await rejection(upload.take({ offset, data }), 'shutting_down');
+  });
+
+  it('what Glance says of it everybody hears who waits', async () => {
+    const failing = new AllianceError('image_conflict');
+    const ends: unknown[] = [];
+    const upload = new Upload({
+      store: {
+        write: async (_id, source) => {
+          for await (const _ of source) throw failing;
+          return image;
+        },
+      },
+      id: 'i',
+      diskFormat: 'raw',
+      sizeBytes: 1000,
+      onStored: async () => undefined,
+      onEnd: (failure) => ends.push(failure),
+    });
+    await upload.take(chunk(0, 500));
+    await rejection(upload.take(chunk(500, 1000)), 'image_conflict');
+    expect(ends).to.deep.equal([failing]);
+  });
+
+  it('is no image before that is noted', async () => {
+    const { upload } = begin(1000, { stored: () => Promise.reject(new AllianceError('database_locked')) });
+    await rejection(upload.take(chunk(0, 1000)), 'database_locked');
+  });
+
+  it('a content that may not be is none, and its last bytes never leave', async () => {
+    const { upload, bytes } = begin(1000, { diskFormat: 'qcow2' });
+    await rejection(upload.take(chunk(0, 1000)), 'image_unsafe');
+    expect(bytes()).to.have.length(0);
+  });
+});
