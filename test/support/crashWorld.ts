@@ -52,7 +52,17 @@ export async function createCrashWorld(world: SyncWorld): Promise<CrashWorld> {
     untouched = foreign();
   }
 
+  /** Not even in the middle of it. */
+  function expectNothingDangles(): void {
+    for (const { name, properties } of images.values())
+      for (const key of ['kernel_id', 'ramdisk_id']) {
+        const id = properties.get(key);
+        expect(!id || images.has(id), `${key} of ${name}`).to.equal(true);
+      }
+  }
+
   async function expectConvergence(): Promise<void> {
+    expectNothingDangles();
     const report = await world.sync({}, { target: crashTarget });
     const told = JSON.stringify(report.regions.map(({ tasks, recovered, failure }) => ({ tasks, recovered, failure })));
     expect(report.state, told).to.equal('done');

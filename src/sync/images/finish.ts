@@ -18,6 +18,8 @@ export interface FinishContext {
   readonly journal: Journal;
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
+  /** Whether the old image goes later, by whoever says so; then so does all that comes after. */
+  readonly postpone?: (transfer: Transfer) => boolean;
 }
 
 /** From `publish`, `retire` or `clear` on. Every part may be done again. @throws AllianceError; the transfer stays open then */
@@ -30,6 +32,7 @@ export async function finish(transfer: Transfer, context: FinishContext): Promis
     await journal.step(transfer, step);
   }
   if (step === 'retire') {
+    if (context.postpone?.({ ...transfer, step })) return;
     if (transfer.old) await retire(transfer.old, context);
     await journal.step(transfer, 'clear');
   }

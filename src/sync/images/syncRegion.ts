@@ -2,7 +2,6 @@
 import { AllianceError } from '../../core/errors.ts';
 import type { StoredImage } from '../../lproxy/imageStore.ts';
 import type { RegionState } from '../../model/execution.ts';
-import type { FinishContext } from './finish.ts';
 import { readImages, toImage, withVisibilityOfMaster } from './fromStore.ts';
 import { changeAlarm, listingAlarm } from './guard.ts';
 import { isOwn } from './image.ts';
@@ -10,11 +9,14 @@ import type { RegionPlan } from './plan.ts';
 import { planRegion } from './planner.ts';
 import { failureOf, Progress } from './progress.ts';
 import { recover } from './recover.ts';
+import { journalOf } from './regionJournal.ts';
 import { leaseRegion, type RegionLease } from './regionLease.ts';
+import { Retirements } from './retirements.ts';
 import type { Run } from './run.ts';
+import type { SendJournal } from './send.ts';
 import { carryOut } from './syncTask.ts';
-import type { Recovery, RegionEnd, RegionReport } from './syncTypes.ts';
-import { planTasks, runTasks, wantedActions } from './tasks.ts';
+import type { Recovery, RegionEnd, RegionReport, SyncTask } from './syncTypes.ts';
+import { type PlannedTask, planTasks, runTasks, wantedActions } from './tasks.ts';
 
 /** What fails is in the report. Throws only where the database does. */
 export async function syncRegion(region: RegionEnd, run: Run): Promise<RegionReport> {
@@ -64,55 +66,75 @@ class RegionSync {
   }
 
   async #work(lease: RegionLease, signal: AbortSignal): Promise<RegionState> {
-    const { transfers } = this.#run.store;
-    const { key, store, name } = this.#region;
-    const journal = {
-      begin: async (transfer: Parameters<typeof transfers.begin>[0]) => {
-        await lease.hold();
-        await transfers.begin(transfer);
-      },
-      step: async (...[{ id }, ...step]: Parameters<FinishContext['journal']['step']>) => {
-        await lease.hold();
-        await transfers.setStep(id, ...step);
-      },
-      close: async ({ id }: { readonly id: string }) => transfers.close(id),
-    };
-    const note = (about: string) => (text: string) => this.#progress.note(about, text);
-    this.recovered = await recover(
-      await transfers.openIn(key),
-      { store, journal, signal, note: note('') },
-      this.#run.clock.now(),
-    );
-    for (const recovery of this.recovered) this.#run.emit({ kind: 'recovered', region: name, recovery });
-
-    const listed = await readImages(store, { signal });
-    // What could not be taken back now is no image.
-    for (const { imageId, step } of await transfers.openIn(key))
-      if (step !== 'publish' && step !== 'retire' && step !== 'clear') listed.delete(imageId);
+    const { store, request, emit } = this.#run;
+    const { key, name, store: images, projectId } = this.#region;
+    const journal = journalOf(store.transfers, lease);
+    const mended = await this.#mend(journal, signal);
+    const { listed, retirements } = mended;
     const plan = this.#plan(listed);
     this.plan = plan;
     if (plan.failure !== null) throw new AllianceError('bad_request', { field: name, details: plan.failure });
-    const own = this.#countOwn(listed);
-    const { only, approved, imagesParallel } = this.#run.request;
-    const actions = wantedActions(plan.actions, this.#region.only ?? only);
-    if (!approved) await this.#guard(plan, actions, own);
+    const own = countOwn(listed, projectId);
+    const actions = wantedActions(plan.actions, this.#region.only ?? request.only);
+    if (!request.approved) await this.#guard(plan, actions, own);
 
     const planned = planTasks(name, actions);
     await this.#progress.planned(planned.map(({ task }) => task));
-    this.#run.emit({ kind: 'region_planned', region: name, plan, tasks: planned.map(({ task }) => task) });
-    const context = { region: this.#region, run: this.#run, progress: this.#progress, journal, listed, signal };
-    const sentIds = new Map<string, string>();
-    await runTasks(planned, imagesParallel, {
-      run: (each) => carryOut(each, { ...context, sentIds, note: note(each.task.name) }),
+    emit({ kind: 'region_planned', region: name, plan, tasks: planned.map(({ task }) => task) });
+    await this.#runTasks(planned, { ...mended, journal, signal });
+    if (signal.aborted) throw signal.reason as Error;
+    const context = { store: images, journal, signal, note: this.#noteOn('') };
+    const settled = await retirements.settle(unchangedBy(planned, this.#progress.tasks), context);
+    const state = this.#stateOf(settled);
+    if (state === 'done') await store.transfers.setListedImages(key, own + addedBy(this.#progress.tasks));
+    return state;
+  }
+
+  readonly #noteOn =
+    (about: string) =>
+    (text: string): void =>
+      this.#progress.note(about, text);
+
+  /** What earlier runs have left is finished or taken back. */
+  async #mend(journal: SendJournal, signal: AbortSignal): Promise<Mended> {
+    const { transfers } = this.#run.store;
+    const { key, store, name, projectId } = this.#region;
+    let listed = await readImages(store, { signal });
+    const retirements = new Retirements(listed, projectId);
+    const open = await transfers.openIn(key);
+    if (open.length === 0) return { listed, retirements };
+    const context = { store, journal, signal, note: this.#noteOn(''), postpone: retirements.postpone };
+    this.recovered = await recover(open, context, this.#run.clock.now());
+    for (const recovery of this.recovered) this.#run.emit({ kind: 'recovered', region: name, recovery });
+    listed = await readImages(store, { signal });
+    // What could not be taken back now is no image.
+    for (const { imageId, step } of await transfers.openIn(key))
+      if (step !== 'publish' && step !== 'retire' && step !== 'clear') listed.delete(imageId);
+    return { listed, retirements };
+  }
+
+  async #runTasks(
+    planned: readonly PlannedTask[],
+    { listed, retirements, journal, signal }: Mended & { readonly journal: SendJournal; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { postpone } = retirements;
+    const common = {
+      region: this.#region,
+      run: this.#run,
+      progress: this.#progress,
+      journal,
+      listed,
+      signal,
+      postpone,
+    };
+    const context = { ...common, sentIds: new Map<string, string>() };
+    await runTasks(planned, this.#run.request.imagesParallel, {
+      run: (each) => carryOut(each, { ...context, note: this.#noteOn(each.task.name) }),
       skip: (each, need) => {
         const reason = `It needs ${need}, which was not sent.`;
         return this.#progress.ended(each.task.id, 'skipped', { name: 'image_conflict', reason });
       },
     });
-    if (signal.aborted) throw signal.reason as Error;
-    const state = this.#stateOf();
-    if (state === 'done') await transfers.setListedImages(key, own + this.#added());
-    return state;
   }
 
   #plan(listed: ReadonlyMap<string, StoredImage>): RegionPlan {
@@ -121,10 +143,6 @@ class RegionSync {
     const images = [...listed.values()].map(toImage);
     const listing = store.publishes ? images : withVisibilityOfMaster(images, master, projectId);
     return planRegion({ master, listing, target, projectId, compat: request.compat });
-  }
-
-  #countOwn(listed: ReadonlyMap<string, StoredImage>): number {
-    return [...listed.values()].filter(({ owner }) => isOwn(owner, this.#region.projectId)).length;
   }
 
   /** @throws AllianceError sync_stopped */
@@ -136,18 +154,35 @@ class RegionSync {
     if (details !== undefined) throw new AllianceError('sync_stopped', { field: name, details });
   }
 
-  #stateOf(): RegionState {
+  #stateOf(settled: boolean): RegionState {
     const { tasks } = this.#progress;
     const done = tasks.filter(({ state }) => state === 'done').length;
-    const left = this.recovered.some(({ outcome }) => outcome === 'left');
+    const left = !settled || this.recovered.some(({ outcome }) => outcome === 'left');
     if (done === tasks.length && !left) return 'done';
     return done > 0 || tasks.length === 0 ? 'partly' : 'failed';
   }
+}
 
-  /** Images that there are more than were listed. */
-  #added(): number {
-    return this.#progress.tasks.filter(
-      ({ kind, state }) => kind !== 'replace' && state === 'done' && kind !== 'update' && kind !== 'obsolete',
-    ).length;
-  }
+interface Mended {
+  /** Images of the region by id. */
+  readonly listed: ReadonlyMap<string, StoredImage>;
+  readonly retirements: Retirements;
+}
+
+const countOwn = (listed: ReadonlyMap<string, StoredImage>, projectId: string): number =>
+  [...listed.values()].filter(({ owner }) => isOwn(owner, projectId)).length;
+
+/** Images that there are more than were listed. */
+const addedBy = (tasks: readonly SyncTask[]): number =>
+  tasks.filter(({ kind, state }) => state === 'done' && (kind === 'upload' || kind === 'rename')).length;
+
+/** Ids of images that were to be changed or replaced, and are as they were. */
+function unchangedBy(planned: readonly PlannedTask[], tasks: readonly SyncTask[]): Set<string> {
+  const done = new Set(tasks.filter(({ state }) => state === 'done').map(({ id }) => id));
+  return new Set(
+    planned.flatMap(({ task, action }) => {
+      const id = 'source' in action ? action.old?.id : action.id;
+      return id === undefined || done.has(task.id) ? [] : [id];
+    }),
+  );
 }

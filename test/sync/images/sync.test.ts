@@ -253,6 +253,59 @@ describe('syncs of images', () => {
     });
   });
 
+  describe('kernels that are replaced', () => {
+    /** An AMI on both sides, with another kernel on each. */
+    async function replaceKernel(): Promise<{ readonly old: string; readonly ami: string }> {
+      const { east, west } = world;
+      const same = randomBytes(100);
+      const links = async (side: typeof east) => new Map([['kernel_id', (await putImage(side, 'aki')).id]]);
+      await putImage(east, 'ami', same, { properties: await links(east) });
+      const properties = await links(west);
+      const ami = await putImage(west, 'ami', same, { properties });
+      return { old: properties.get('kernel_id')!, ami: ami.id };
+    }
+    const names = async () => (await contentsOf(world.west)).map(({ name, properties }) => `${name} ${properties}`);
+
+    it('stay until what leads to them leads to the new one', async () => {
+      const { west } = world;
+      const { old, ami } = await replaceKernel();
+      const watch = ({ kind }: { readonly kind: string }): void => {
+        const { images } = west.glance;
+        expect(images.has(images.get(ami)!.properties.get('kernel_id')!), kind).to.equal(true);
+      };
+      const report = await world.sync({ onEvent: watch });
+      expect(report.state, JSON.stringify(report.failure)).to.equal('done');
+      expect(west.glance.images.has(old)).to.equal(false);
+      expect(await names()).to.deep.equal(['aki ', 'ami kernel_id,aki']);
+    });
+
+    it('stay with their row of the journal where that could not be changed', async () => {
+      const { west, store } = world;
+      const { old, ami } = await replaceKernel();
+      const fault = { kind: 'status', status: 403, method: 'PATCH', path: new RegExp(ami), times: 2 } as const;
+      west.glance.faults.next(fault);
+      for (const state of ['partly', 'failed']) {
+        expect((await world.sync()).state).to.equal(state);
+        expect(west.glance.images.has(old)).to.equal(true);
+        expect(await store.transfers.openIn(west.glance.url)).to.have.length(1);
+      }
+      expect((await world.sync()).state).to.equal('done');
+      expect(await names()).to.deep.equal(['aki ', 'ami kernel_id,aki']);
+    });
+
+    it('are put aside where an image needs them that no sync changes', async () => {
+      const { west } = world;
+      const { old } = await replaceKernel();
+      await putImage(west, 'own', 10, { visibility: 'private', properties: new Map([['kernel_id', old]]) });
+      const report = await world.sync();
+      expect(report.state).to.equal('done');
+      const aside = `aki.old.${old.slice(0, 8)}`;
+      expect(await names()).to.deep.equal(['aki ', `${aside} `, 'ami kernel_id,aki', `own kernel_id,${aside}`]);
+      expect(report.regions[0]!.notes[0]!.text).to.include(aside);
+      expect(states(await world.sync())).to.deep.equal([]);
+    });
+  });
+
   describe('guards', () => {
     it('hold a sync whose region or master has lost most of its images, until somebody approves', async () => {
       const { east, west, store } = world;

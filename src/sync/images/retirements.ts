@@ -1,0 +1,76 @@
+/**
+ * Replaced kernels and ramdisks: those that other images still lead to stay until these have the new one, so that at no time an image
+ * leads to nothing.
+ */
+import { AllianceError } from '../../core/errors.ts';
+import type { StoredImage } from '../../lproxy/imageStore.ts';
+import type { Transfer } from '../../model/transfer.ts';
+import { type FinishContext, finish, getIfThere } from './finish.ts';
+import { isOwn, linkKeys } from './image.ts';
+
+const linksOf = ({ properties }: StoredImage): string[] => linkKeys.flatMap((key) => properties.get(key) ?? []);
+
+export class Retirements {
+  /** Images of ours by the ids that they lead to. */
+  readonly #leading = new Map<string, StoredImage[]>();
+  readonly #postponed: Transfer[] = [];
+
+  constructor(listed: ReadonlyMap<string, StoredImage>, projectId: string) {
+    for (const image of listed.values())
+      if (isOwn(image.owner, projectId))
+        for (const id of linksOf(image)) this.#leading.set(id, [...(this.#leading.get(id) ?? []), image]);
+  }
+
+  /** Whether the old image of a transfer goes at the end of the run instead of now. */
+  readonly postpone = (transfer: Transfer): boolean => {
+    const needed = transfer.old !== null && this.#leading.has(transfer.old.id);
+    if (needed) this.#postponed.push(transfer);
+    return needed;
+  };
+
+  /**
+   * At the end of the run. What is still needed by an image that the run could not change stays, with its row in the journal; what is
+   * needed by one that no sync will change is put aside instead of deleted.
+   *
+   * @param unchanged ids of images that the run was to change or replace, and has not
+   * @returns whether nothing of it is left to do
+   */
+  async settle(unchanged: ReadonlySet<string>, context: Omit<FinishContext, 'postpone'>): Promise<boolean> {
+    let settled = true;
+    for (const transfer of this.#postponed)
+      try {
+        if (!(await this.#retire(transfer, unchanged, context))) settled = false;
+      } catch (error) {
+        if (context.signal.aborted || !(error instanceof AllianceError) || error.errorName === 'sync_running')
+          throw error;
+        context.note(`The old ${transfer.name} goes with the next run. ${error.message}`);
+        settled = false;
+      }
+    return settled;
+  }
+
+  async #retire(
+    transfer: Transfer,
+    unchanged: ReadonlySet<string>,
+    context: Omit<FinishContext, 'postpone'>,
+  ): Promise<boolean> {
+    const old = transfer.old!;
+    const users: StoredImage[] = [];
+    for (const { id } of this.#leading.get(old.id)!) {
+      const image = await getIfThere(context.store, id, context.signal);
+      if (image && linksOf(image).includes(old.id)) users.push(image);
+    }
+    const [user] = users;
+    if (users.some(({ id }) => unchanged.has(id))) {
+      context.note(`The old ${transfer.name} (${old.id}) stays until what still needs it was changed.`);
+      return false;
+    }
+    if (!user || old.newName !== null) await finish(transfer, context);
+    else {
+      const newName = `${old.name}.old.${old.id.slice(0, 8)}`;
+      context.note(`The old ${transfer.name} is put aside as ${newName}, since ${user.name} (${user.id}) needs it.`);
+      await finish({ ...transfer, old: { ...old, newName } }, context);
+    }
+    return true;
+  }
+}
