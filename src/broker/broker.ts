@@ -26,6 +26,7 @@ import { recordConfiguration, recordStart } from './audit.ts';
 import { headToTell } from './auditTask.ts';
 import { openFacade, readFacadeTls } from './facade.ts';
 import { type Federation, startFederation } from './federation.ts';
+import { assertImages } from './imagesExamination.ts';
 import { openImageWork } from './imageWork.ts';
 import { type Installation, type OpenOptions, openInstallation } from './installation.ts';
 import { KeystoneWatch } from './keystoneWatch.ts';
@@ -244,6 +245,7 @@ async function renewTls(installation: Installation, facade: FacadeFace | null, t
 async function reload(installation: Installation, facade: FacadeFace | null) {
   const { config: before, log } = installation;
   const after = loadConfig({ home: installation.home, env: installation.env });
+  assertImages(after);
   // The files that the running facade was started with: their content may be another.
   const tls = facade && readFacadeTls(before);
   const { reloadable, needRestart } = compareConfigs(before, after);

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
-import { imagePolicyLimits } from '../core/limits.ts';
+import { imageLimits, imagePolicyLimits } from '../core/limits.ts';
 import type { ExecutionOptions, NewExecution } from '../model/execution.ts';
 import { runSync } from '../sync/images/sync.ts';
 import type { RegionEnd, SyncEvent, SyncReport } from '../sync/images/syncTypes.ts';
@@ -34,7 +34,14 @@ export interface Run {
 
 /** What a sync is asked for where nobody says otherwise. */
 export const plainOptions: RunAsk['options'] = {
-  ...{ compat: false, only: null, parallel: null, imagesParallel: 1, maxBytes: null, approved: false },
+  ...{
+    compat: false,
+    only: null,
+    parallel: null,
+    imagesParallel: imageLimits.imagesAtOnce,
+    maxBytes: null,
+    approved: false,
+  },
 };
 
 type Runner = Pick<Installation, 'store' | 'clock' | 'log' | 'telemetry'>;

@@ -6,6 +6,7 @@ import type { Keystone } from '../lproxy/keystone.ts';
 import { ImagePolicies } from './imagePolicies.ts';
 import { ImageRest } from './imageRest.ts';
 import { ImageRuns } from './imageRuns.ts';
+import { assertImages } from './imagesExamination.ts';
 import type { Installation } from './installation.ts';
 import type { Task } from './tasks.ts';
 
@@ -17,9 +18,10 @@ export interface ImageWork {
   stop(): Promise<void>;
 }
 
-/** @throws AllianceError configuration: REST without a Keystone */
+/** @throws AllianceError configuration: expressions that are none, REST without a Keystone */
 export function openImageWork(installation: Installation, keystone: Keystone | undefined): ImageWork {
   const { config, clock, log } = installation;
+  assertImages(config);
   const runs = new ImageRuns(installation);
   const policies = new ImagePolicies(installation, runs);
   const { rest: isServed, restRole: role } = config.images;

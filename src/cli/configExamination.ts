@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configPath, readNamed } from '../broker/files.ts';
+import { imagesProblems } from '../broker/imagesExamination.ts';
 import type { Config } from '../core/config.ts';
 import { isSection } from '../core/configEnvironment.ts';
 import { readConfigFile } from '../core/configFile.ts';
@@ -27,6 +28,7 @@ export function examineConfig(config: Config): Findings {
       ...clashingListeners(config),
       ...advertisedNowhere(config),
       ...exposedKeys(config),
+      ...imagesProblems(config),
     ],
     warnings: [...advertisedButOff(config), ...exposedSecrets(config)],
     initialised,

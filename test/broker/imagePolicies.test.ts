@@ -4,6 +4,7 @@ import { imagePolicyLimits } from '../../src/core/limits.ts';
 import type { Execution } from '../../src/model/execution.ts';
 import { createShiftedClock, type ShiftedClock } from '../support/clock.ts';
 import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
+import { rejection } from '../support/errors.ts';
 import { startImageCloud, type TestCloud } from '../support/imageRegions.ts';
 import { putImage } from '../support/imageSync.ts';
 import { until } from '../support/until.ts';
@@ -207,5 +208,20 @@ describe('broker/imagePolicies', function () {
     const [done] = (await ended(cloud, 1)) as [Execution];
     expect([done.state, done.options.parallel, done.options.only]).to.deep.equal(['done', 2, ['two', 'one']]);
     expect([await namesIn('A'), await namesIn('B')]).to.deep.equal([['two'], ['two']]);
+  });
+
+  it('a reload takes over what changes, and refuses what is none, with nothing changed', async () => {
+    const cloud = await start({ TRIGGER: 'manual', REGIONS: 'nowhere' });
+    await known(cloud);
+    cloud.env.ALLIANCE_IMAGES__POLICIES__P__CONDITION = 'image.size <';
+    expect((await rejection(cloud.broker.reload(), 'configuration')).details).to.contain('images.policies.p.condition');
+    cloud.env.ALLIANCE_IMAGES__POLICIES__P__CONDITION = 'image.size < 5000';
+    cloud.env.ALLIANCE_IMAGES__POLICIES__P__REGIONS = 'B';
+    cloud.env.ALLIANCE_IMAGES__POLICIES__P__TRIGGER = '* * * * *';
+    await cloud.broker.reload();
+    await until('the new trigger', async () => (await storeOf(cloud).policies.get('p'))?.trigger.includes('* *'));
+    clock.advance(61_000);
+    await ended(cloud, 1);
+    expect(await namesIn('B')).to.deep.equal(['one']);
   });
 });

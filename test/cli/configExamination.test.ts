@@ -120,4 +120,20 @@ describe('cli/configExamination', () => {
     expect([elsewhere.code, elsewhere.stderr]).to.deep.include(1);
     expect(elsewhere.stderr).to.contain('keystone.os_cloud');
   });
+
+  it('of images, what no sync could work by', async () => {
+    initialise();
+    await refuses(
+      [
+        'images:',
+        '  bwlimit: fast',
+        '  targets: {other: {metadata_condition: "image.size <"}}',
+        '  policies: {p: {condition: "import os", bwlimit: "25:00,1M"}, q: {condition: "image.size > 5"}}',
+        '',
+      ].join('\n'),
+      ...['images.bwlimit', 'images.targets.other.metadata_condition', 'images.policies.p.condition'],
+      'images.policies.p.bwlimit',
+    );
+    expect((await check('images: {bwlimit: 50M, policies: {q: {condition: "image.size > 5"}}}\n')).code).to.equal(0);
+  });
 });
