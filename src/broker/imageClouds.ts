@@ -129,11 +129,19 @@ const withoutLogin = (name: string): AllianceError =>
     details: `Target "${name}" has no login (user, password, tenant, keystone_url; in alliance.yaml images.targets.${name}.auth), and is no partner.`,
   });
 
+/** One with a colon in it would be taken for that of another target. */
+function canBeNamed(target: string, region: string): boolean {
+  const read = splitRegion(joinRegion(target, region));
+  return read.target === target && read.region === region;
+}
+
 function keystoneCloud(target: string, glances: GlanceRegions, rules: ConfiguredTarget): Cloud {
   return {
     async regions() {
       const names = await glances.regions();
-      return names.map((region) => ({ name: joinRegion(target, region), kind: 'keystone', endpoints: 1 }));
+      return names
+        .filter((region) => canBeNamed(target, region))
+        .map((region) => ({ name: joinRegion(target, region), kind: 'keystone', endpoints: 1 }));
     },
     async end(region) {
       const [store, projectId] = [await glances.store(region), await glances.projectId()];
@@ -160,7 +168,7 @@ function partnerCloud(
       assertActive();
       const counts = new Map<string, number>();
       for (const { region } of await endpoints(pool, partner, { type: 'image' }))
-        if (region) counts.set(region, (counts.get(region) ?? 0) + 1);
+        if (region && canBeNamed(target, region)) counts.set(region, (counts.get(region) ?? 0) + 1);
       return [...counts].map(([region, count]) => ({
         name: joinRegion(target, region),
         kind: 'partner',

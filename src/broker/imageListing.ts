@@ -1,4 +1,5 @@
 /** Stores that list differently: for so long only, or without owners. */
+import { AllianceError } from '../core/errors.ts';
 import type { ImageStore, StoredImage } from '../lproxy/imageStore.ts';
 
 /** Whose calls go on to `store`, but for those that are given. */
@@ -16,9 +17,15 @@ const over = (store: ImageStore, calls: Partial<ImageStore>): ImageStore =>
 export function withListTimeout(store: ImageStore, timeoutMs: number | null): ImageStore {
   if (timeoutMs === null) return store;
   return over(store, {
-    list: ({ signal } = {}) => {
+    async *list({ signal } = {}) {
       const late = AbortSignal.timeout(timeoutMs);
-      return store.list({ signal: signal ? AbortSignal.any([signal, late]) : late });
+      try {
+        yield* store.list({ signal: signal ? AbortSignal.any([signal, late]) : late });
+      } catch (cause) {
+        if (!late.aborted || signal?.aborted) throw cause;
+        const details = `${store.label}: the listing took longer than ${timeoutMs / 1000} s (list_images_timeout).`;
+        throw new AllianceError('glance_unreachable', { cause, details });
+      }
     },
   });
 }

@@ -8,7 +8,7 @@ import { addCommand, finish } from './group.ts';
 import { addWorldOptions, formatOf, type ImageOptions, worldHelp } from './imageOptions.ts';
 import { withWorld } from './imageReal.ts';
 import { reportFiles } from './imageView.ts';
-import { exitFor, type ImageWorld } from './imageWorld.ts';
+import { eachRegion, exitFor, type ImageWorld } from './imageWorld.ts';
 import { printable } from './text.ts';
 
 interface BackupOptions extends ImageOptions {
@@ -29,7 +29,7 @@ export function addBackup(group: Command, cli: Cli): void {
       const place = { directory, field: '--to' };
       const write = async (world: ImageWorld): Promise<number> => {
         const names = [...new Set([world.masterName, ...world.regions.map(({ name }) => name)])];
-        const listed = await Promise.all(names.map((name) => listingOf(cli, world, name)));
+        const listed = await eachRegion(names, (name) => listingOf(cli, world, name));
         const listings = new Map(listed.flatMap((each) => (each ? [each] : [])));
         writeListings(place, listings);
         const files = [...listings].map(([region, images]) => ({

@@ -17,7 +17,7 @@ import {
 } from './imageOptions.ts';
 import { withClouds, withWorld } from './imageReal.ts';
 import { type RegionOrphans, type ShownRegion, writeOrphans, writeRegions } from './imageView.ts';
-import { exitFor, type ImageWorld } from './imageWorld.ts';
+import { eachRegion, exitFor, type ImageWorld } from './imageWorld.ts';
 import { printable } from './text.ts';
 
 export function addRegions(group: Command, cli: Cli): void {
@@ -82,7 +82,10 @@ ${worldHelp}\nExit code 0: all regions could be looked at, 3: some, 1: none.`,
     finish(
       cli,
       withWorld(cli, words, options, async (world) => {
-        const found = await Promise.all(world.regions.map(({ name }) => orphansOf(world, name)));
+        const found = await eachRegion(
+          world.regions.map(({ name }) => name),
+          (name) => orphansOf(world, name),
+        );
         writeOrphans(cli, world.masterName, found, formatOf(cli, options));
         return exitFor(found.map(({ failure }) => failure === null));
       }),

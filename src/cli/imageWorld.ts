@@ -1,5 +1,7 @@
 /** What the commands of `alliance image` look at: regions with their images, those of the master, and a plan for each region. */
+import PQueue from 'p-queue';
 import { toAllianceError } from '../core/errors.ts';
+import { imageLimits } from '../core/limits.ts';
 import type { Image } from '../sync/images/image.ts';
 import type { ImagesConfig } from '../sync/images/imagesConfig.ts';
 import type { Master } from '../sync/images/master.ts';
@@ -45,17 +47,25 @@ export const planOf = (
   { images, projectId }: Pick<Listing, 'images' | 'projectId'>,
 ): RegionPlan => planRegion({ master, listing: images, target, projectId, compat });
 
+/** The same for each region, in their order; not all at once, for listings may be long. */
+export function eachRegion<T>(names: readonly string[], work: (name: string) => Promise<T>): Promise<T[]> {
+  const queue = new PQueue({ concurrency: imageLimits.listingsAtOnce });
+  return Promise.all(names.map((name) => queue.add(() => work(name))));
+}
+
 /** A region that cannot be listed has a plan that says so, and the others have theirs. */
-export const planAll = (world: ImageWorld): Promise<Planned[]> =>
-  Promise.all(
-    world.regions.map(async (region): Promise<Planned> => {
-      try {
-        return { region, plan: planOf(world, region, await world.list(region.name)) };
-      } catch (thrown) {
-        return { region, plan: unplanned(toAllianceError(thrown).message) };
-      }
-    }),
-  );
+export async function planAll(world: ImageWorld): Promise<Planned[]> {
+  const { regions } = world;
+  const byName = new Map(regions.map((region) => [region.name, region] as const));
+  return eachRegion([...byName.keys()], async (name): Promise<Planned> => {
+    const region = byName.get(name)!;
+    try {
+      return { region, plan: planOf(world, region, await world.list(name)) };
+    } catch (thrown) {
+      return { region, plan: unplanned(toAllianceError(thrown).message) };
+    }
+  });
+}
 
 /** Whether there is nothing left that is not as it should be. */
 export const isInSync = ({ failure, entries, notices }: RegionPlan): boolean =>

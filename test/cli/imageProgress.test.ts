@@ -2,9 +2,11 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { logFile, openRegionLogs } from '../../src/cli/imageLogs.ts';
 import { barText, Rate, startSyncProgress } from '../../src/cli/imageProgress.ts';
 import type { AllianceError } from '../../src/core/errors.ts';
+import { listingFile } from '../../src/sync/images/scenario.ts';
 import type { SyncEvent, SyncTask } from '../../src/sync/images/syncTypes.ts';
 import { temporaryDirectory } from '../support/directory.ts';
 
@@ -113,6 +115,15 @@ describe('cli/imageLogs', () => {
       '%2e.txt',
       'a%2fb%f0%9f%98%80%ef%bf%bd.txt',
     ]);
+  });
+
+  it('whatever it is, it is one name', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', minLength: 1 }), (region) => {
+        expect(logFile(region)).to.match(/^(?!\.)[\w:.@+%-]*\.txt$/);
+        expect(listingFile(region)).not.to.match(/[/\\\0]/);
+      }),
+    );
   });
 
   it('has what concerns its region, and what concerns all; a disk that fails ends nothing', () => {

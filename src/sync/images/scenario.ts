@@ -58,7 +58,9 @@ function textOf(bytes: Buffer): string {
   throw new AllianceError('bad_request', { details: `Line ${line}: it is no text in UTF-8.` });
 }
 
-export const listingFile = (region: string): string => `backup_${region}.csv`;
+/** Names of regions come from catalogs, and lead to no other directory. */
+export const listingFile = (region: string): string =>
+  `backup_${region.replace(/[/\\\0]/g, (character) => encodeURIComponent(character))}.csv`;
 
 /** Where a region has a file with the prefix of the master's target, a second one would be too many. */
 function fileIn(directory: string, region: string): string {
