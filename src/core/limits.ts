@@ -33,6 +33,12 @@ export const wireLimits = {
   retryAfterMs: HOUR,
   /** A batch of sealed messages is sent as soon as it holds this much. */
   batchBytes: 256 * KIB,
+  /** What is read at once from a socket that dialled; one buffer serves all of them. */
+  readBytes: 256 * KIB,
+  /** Buffers from this size on are used again, in steps of so many bytes; of those that wait for it no more is kept than this, in all. */
+  pooledFromBytes: 64 * KIB,
+  pooledStepBytes: 128 * KIB,
+  pooledBytes: 16 * MIB,
   /** Above this much unsent output a connection is no longer read from. */
   unsentBytes: 4 * MIB,
   /** The same as long as the peer has not proved to hold a channel's keys: strangers are many. */
@@ -678,6 +684,8 @@ export const imageLimits = {
   parallel: 64,
   /** Images at a time in each region, where nothing else is said. */
   imagesAtOnce: 4,
+  /** Listings at a time, of those that nothing is sent after. */
+  listingsAtOnce: 8,
 } as const;
 
 /** Syncs that a running broker does by itself (`images.policies`), and what is written down of executions. */
@@ -709,8 +717,9 @@ export const imagePolicyLimits = {
 
 /** REST as GlanceSync had it. */
 export const imageRestLimits = {
-  /** Requests at a time, and of those the ones that list regions. */
+  /** Requests at a time; of those the ones about whose tokens Keystone is asked, which partners need, too; and the ones that list regions. */
   inFlight: 32,
+  asking: 4,
   listings: 4,
   /** Syncs that were asked for by REST, at a time. */
   running: 16,
