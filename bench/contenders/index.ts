@@ -11,6 +11,9 @@ const loaders = {
   validateSoft: async () => (await import('./alliance.ts')).validateSoft,
   handshakes: async () => (await import('./alliance.ts')).handshakes,
   validations: async () => (await import('./validations.ts')).validations,
+  sealedChunks: async () => (await import('./chunks.ts')).sealedChunks,
+  sealedTlsChunks: async () => (await import('./chunks.ts')).sealedTlsChunks,
+  rawTls: async () => (await import('./chunks.ts')).rawTls,
   idlePartner: async () => (await import('./alliance.ts')).idlePartner,
 } satisfies Record<string, () => Promise<Contender>>;
 

@@ -7,18 +7,22 @@
  */
 import type { Duplex } from 'node:stream';
 import { AllianceError, toAllianceError } from '../core/errors.ts';
+import { returnBuffer } from '../core/largeBuffers.ts';
 import { channelLimits, wireLimits } from '../core/limits.ts';
 import { FrameOpener, FrameSealer, sealedType } from '../crypto/frames.ts';
 import { CompactWriter } from '../wire/compact.ts';
 import { protocolId } from '../wire/compactTypes.ts';
 import { FrameDecoder } from '../wire/frames.ts';
 import type { ChannelKeys } from './attach.ts';
+import type { Reads } from './reads.ts';
 
 /** What a sealed frame holds besides its plaintext: the mark and the tag. */
 const sealOverheadBytes = 17;
 
 export interface LinkOptions {
   readonly stream: Duplex;
+  /** Where the stream's bytes come from, if not from its `data`. */
+  readonly reads?: Reads | undefined;
   /** One whole compact message. The buffer is only valid during the call. */
   readonly onMessage: (message: Buffer, sealed: boolean) => void;
   /** Called once. Without an error the end was orderly. */
@@ -41,7 +45,7 @@ export class Link {
   readonly writer = new CompactWriter();
   readonly #options: LinkOptions;
   readonly #stream: Duplex;
-  readonly #decoder = new FrameDecoder({ maxBytes: wireLimits.plainFrameBytes });
+  readonly #decoder: FrameDecoder;
   readonly #paused = new Set<PauseReason>();
   #sealer: FrameSealer | undefined;
   #opener: FrameOpener | undefined;
@@ -65,13 +69,18 @@ export class Link {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#stream = options.stream;
-    this.#stream.on('data', this.#onData);
+    this.#decoder = new FrameDecoder({ maxBytes: wireLimits.plainFrameBytes, borrows: options.reads !== undefined });
     this.#stream.on('drain', this.#onDrain);
     this.#stream.on('error', (cause) => this.close(new AllianceError('connection_lost', { cause })));
     this.#stream.on('end', () => {
       if (!this.#ended || this.#stream.writableFinished) this.close();
     });
     this.#stream.on('close', () => this.close());
+    // Of several buffers TLS would make one first, by copying them.
+    if ('encrypted' in this.#stream) Object.assign(this.#stream, { _writev: null });
+    if (options.reads) options.reads.begin(this.#onData);
+    else this.#stream.on('data', this.#onData);
+    if (this.#paused.size === 0) this.#stream.resume();
   }
 
   get sealed(): boolean {
@@ -194,6 +203,7 @@ export class Link {
     if (this.#opener) {
       if (body[0] !== sealedType) throw new AllianceError('wire_malformed', { details: 'A plain frame after attach.' });
       this.#inbox = this.#opener.open(body);
+      returnBuffer(body);
       this.#inboxOffset = 0;
       if (!this.#confirmed) {
         this.#confirmed = true;
@@ -293,6 +303,7 @@ export class Link {
     const bytes = this.writer.take();
     if (mark > 0) this.#send(bytes.subarray(0, mark));
     if (!this.#closed) this.#send(bytes.subarray(mark));
+    if (this.#sealer) returnBuffer(bytes);
   }
 
   #send(bytes: Buffer): void {
@@ -307,7 +318,11 @@ export class Link {
     }
     this.#opening = false;
     this.#options.onSent?.(sealedBytes.length);
-    if (!this.#stream.write(sealedBytes) && this.#stream.writableLength > this.#unsentBytes()) {
+    const isLarge = sealedBytes.length >= wireLimits.pooledFromBytes;
+    const written = isLarge
+      ? this.#stream.write(sealedBytes, (failure) => failure || returnBuffer(sealedBytes))
+      : this.#stream.write(sealedBytes);
+    if (!written && this.#stream.writableLength > this.#unsentBytes()) {
       this.#hold('output');
       this.#startDrainTimer();
     }

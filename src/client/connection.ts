@@ -42,6 +42,7 @@ export class ClientConnection {
     this.dialled = dialled;
     this.#link = new Link({
       stream: dialled.socket,
+      reads: dialled.reads,
       onMessage: (message) => this.#onMessage(message),
       onClose: (error) => this.#onClose(error),
     });

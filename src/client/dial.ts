@@ -2,6 +2,7 @@
 import { lookup as dnsLookup } from 'node:dns';
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { Reads } from '../channel/reads.ts';
 import { type Endpoint, formatEndpoint } from '../core/endpoint.ts';
 import { AllianceError } from '../core/errors.ts';
 import { clientLimits } from '../core/limits.ts';
@@ -21,6 +22,8 @@ export interface DialOptions {
 
 export interface Dialled {
   readonly socket: Socket;
+  /** Where what the socket reads has to be taken from; it has no `data`. */
+  readonly reads: Reads;
   readonly endpoint: Endpoint;
   /** What TLS showed; null over plain TCP. */
   readonly fingerprint: Buffer | null;
@@ -60,7 +63,9 @@ export async function dial(options: DialOptions): Promise<Dialled> {
   const { endpoint, policy, pins } = options;
   const where = formatEndpoint(endpoint);
   if (isIP(endpoint.host) !== 0) policy.check(endpoint.host, endpoint.host);
-  const address = { host: endpoint.host, port: endpoint.port, lookup: policedLookup(policy) };
+  const reads = new Reads();
+  const { onread } = reads;
+  const address = { host: endpoint.host, port: endpoint.port, lookup: policedLookup(policy), onread };
   const socket =
     endpoint.scheme === 'tcp'
       ? connectTcp(address)
@@ -77,12 +82,12 @@ export async function dial(options: DialOptions): Promise<Dialled> {
     await opened(socket, endpoint.scheme === 'tcp' ? 'connect' : 'secureConnect', options);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
-    if (endpoint.scheme === 'tcp') return { socket, endpoint, fingerprint: null, exporter: null };
+    if (endpoint.scheme === 'tcp') return { socket, reads, endpoint, fingerprint: null, exporter: null };
     const tlsSocket = socket as TLSSocket;
     const fingerprint = fingerprintOfPeer(tlsSocket.getPeerCertificate().raw);
     if (!pins.some((pin) => equalBytes(pin, fingerprint)))
       throw new AllianceError('pin_mismatch', { details: `${where} shows ${formatFingerprint(fingerprint)}.` });
-    return { socket, endpoint, fingerprint, exporter: exportBinding(tlsSocket) };
+    return { socket, reads, endpoint, fingerprint, exporter: exportBinding(tlsSocket) };
   } catch (thrown) {
     socket.destroy();
     if (thrown instanceof AllianceError) throw thrown;

@@ -3,10 +3,17 @@
  * counter that is never sent. One sealer is the only writer of its direction, and each frame is sealed in one synchronous step,
  * so that no counter is ever used twice.
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { type CipherGCM, createCipheriv, createDecipheriv } from 'node:crypto';
 import { AllianceError } from '../core/errors.ts';
+import { takeBuffer } from '../core/largeBuffers.ts';
 import { channelLimits, wireLimits } from '../core/limits.ts';
 import { writeNonce } from './nonce.ts';
+
+/**
+ * Large plaintexts pass the cipher in pieces of this size: Node makes a buffer for each, and one that the processor's cache holds and the
+ * allocator has at hand halves what sealing costs (measured: 16 to 64 KiB alike).
+ */
+const pieceBytes = 32 * 1024;
 
 /** First byte of a sealed frame's body. */
 export const sealedType = 0xa1;
@@ -63,6 +70,13 @@ class Direction {
   }
 }
 
+/** Everything through the cipher and to its place. */
+function pass(cipher: CipherGCM, from: Buffer, to: Buffer, at: number): Buffer {
+  for (let begin = 0; begin < from.length; begin += pieceBytes)
+    to.set(cipher.update(from.subarray(begin, begin + pieceBytes)), at + begin);
+  return to;
+}
+
 export class FrameSealer {
   readonly #direction: Direction;
 
@@ -80,7 +94,10 @@ export class FrameSealer {
     return this.#direction.bytes;
   }
 
-  /** The whole frame, u32 first, to be written once and in this order. Throws when the channel's use is at its end. */
+  /**
+   * The whole frame, u32 first, to be written once and in this order; then it may be given to `returnBuffer`. Throws when the channel's
+   * use is at its end.
+   */
   seal(plaintext: Buffer): Buffer {
     const direction = this.#direction;
     const size = plaintext.length;
@@ -88,13 +105,14 @@ export class FrameSealer {
     if (size === 0) throw new AllianceError('internal', { details: 'A sealed frame holds at least one message.' });
     if (size + overheadBytes > wireLimits.sealedFrameBytes) throw new AllianceError('frame_too_large');
     if (!direction.fits(size)) throw new AllianceError('connection_lost', { details: 'The channel is used up.' });
-    const frame = Buffer.allocUnsafe(headerBytes + size + tagBytes);
+    const frame =
+      size > pieceBytes ? takeBuffer(headerBytes + size + tagBytes) : Buffer.allocUnsafe(headerBytes + size + tagBytes);
     frame.writeUInt32BE(size + overheadBytes, 0);
     frame[lengthBytes] = sealedType;
     direction.aad.writeUInt32BE(size + overheadBytes, 0);
     const cipher = createCipheriv('aes-256-gcm', direction.key, direction.nextNonce(), cipherOptions);
     cipher.setAAD(direction.aad);
-    frame.set(cipher.update(plaintext), headerBytes);
+    pass(cipher, plaintext, frame, headerBytes);
     cipher.final();
     frame.set(cipher.getAuthTag(), headerBytes + size);
     direction.bytes += size;

@@ -2,9 +2,10 @@
  * Cuts a stream of chunks into frames: u32 length, then so many bytes.
  *
  * A length is checked before anything is allocated for it. A frame that lies within one chunk is a view of that chunk; one that is
- * spread over chunks is copied once, into a buffer of exactly its size.
+ * spread over chunks is copied once, into a buffer of its own, which whoever gets the frame may give to `returnBuffer`.
  */
 import { AllianceError } from '../core/errors.ts';
+import { takeBuffer } from '../core/largeBuffers.ts';
 import { malformed } from './compactTypes.ts';
 
 /** Gets one frame without its length; returning false stops the decoder until `resume`. */
@@ -21,13 +22,16 @@ export class FrameDecoder {
   #waiting: Buffer[] = [];
   #stopped = false;
   #failure: AllianceError | undefined;
+  readonly #borrows: boolean;
   readonly #header = Buffer.alloc(headerBytes);
   #headerFill = 0;
   #body: Buffer | undefined;
   #bodyFill = 0;
 
-  constructor(options: { maxBytes: number }) {
+  /** `borrows`: chunks are only valid during `push`, and what has to wait is copied. */
+  constructor(options: { maxBytes: number; borrows?: boolean }) {
     this.maxBytes = options.maxBytes;
+    this.#borrows = options.borrows === true;
   }
 
   /** True from when a consumer returned false until `resume`. */
@@ -49,7 +53,13 @@ export class FrameDecoder {
   push(chunk: Buffer, onFrame: OnFrame): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (chunk.length > 0) this.#waiting.push(chunk);
-    if (!this.#stopped) this.#run(onFrame);
+    try {
+      if (!this.#stopped) this.#run(onFrame);
+    } finally {
+      // The last one is of this chunk; those before it have been copied already.
+      const rest = this.#borrows && this.#waiting.pop();
+      if (rest) this.#waiting.push(Buffer.from(rest));
+    }
   }
 
   /** Goes on after a stop, with what was kept. */
@@ -121,7 +131,7 @@ export class FrameDecoder {
   }
 
   #beginBody(sizeBytes: number): void {
-    this.#body = Buffer.allocUnsafeSlow(sizeBytes);
+    this.#body = takeBuffer(sizeBytes);
     this.#bodyFill = 0;
   }
 

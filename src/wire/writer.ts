@@ -5,6 +5,7 @@
  * by `take`. A misuse (wrong type, nesting too deep) is a TypeError, after which the caller rolls back to its mark.
  */
 import { AllianceError } from '../core/errors.ts';
+import { takeBuffer } from '../core/largeBuffers.ts';
 import { wireLimits } from '../core/limits.ts';
 import { compactFalse, compactTrue, compactTypeOf, protocolId, protocolVersion, ThriftType } from './compactTypes.ts';
 import { Int64 } from './int64.ts';
@@ -52,7 +53,7 @@ export class CompactWriter {
     this.#resetMessage();
   }
 
-  /** Hands over everything written so far; the writer never touches these bytes again. */
+  /** Hands over everything written so far; the writer never touches these bytes again. A large buffer may be given to `returnBuffer`. */
   take(): Buffer {
     const taken = this.#buffer.subarray(this.#start, this.#at);
     this.#start = this.#at;
@@ -232,7 +233,7 @@ export class CompactWriter {
   #grow(sizeBytes: number): void {
     const waiting = this.length;
     const wanted = Math.max(this.#nextSize, waiting * 2, waiting + sizeBytes + slackBytes);
-    const grown = Buffer.allocUnsafeSlow(wanted);
+    const grown = takeBuffer(wanted);
     this.#buffer.copy(grown, 0, this.#start, this.#at);
     this.#buffer = grown;
     this.#start = 0;

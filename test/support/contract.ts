@@ -10,6 +10,7 @@ function valuesOf(text: TypeText): fc.Arbitrary<unknown> {
   if (kind === 'struct') return membersOf(structs[String(inner)] ?? []);
   if (kind === 'enum') return fc.constantFrom(...(enums[String(inner)] ?? []));
   if (kind === 'list') return fc.array(valuesOf(inner as TypeText), { maxLength: 20 });
+  if (kind === 'map') return mapsOf(text[1] as TypeText, text[2] as TypeText);
   if (kind === 'string') return fc.string({ unit: 'binary', maxLength: 80 });
   if (kind === 'binary') return fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes));
   if (kind === 'i32') return fc.integer();
@@ -17,6 +18,12 @@ function valuesOf(text: TypeText): fc.Arbitrary<unknown> {
   if (kind === 'bool') return fc.boolean();
   throw new Error(`No values for ${kind}.`);
 }
+
+/** Generated code holds them in objects, which have no room for a key of that name. */
+const mapsOf = (key: TypeText, value: TypeText): fc.Arbitrary<unknown> =>
+  fc
+    .dictionary(valuesOf(key) as fc.Arbitrary<string>, valuesOf(value), { maxKeys: 20, noNullPrototype: true })
+    .filter((map) => !Object.hasOwn(map, '__proto__'));
 
 const membersOf = (fields: readonly FieldShape[]): fc.Arbitrary<object> =>
   fc.record(Object.fromEntries(fields.map((field) => [field.name, valuesOf(field.type)])), {
