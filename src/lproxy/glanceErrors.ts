@@ -18,7 +18,7 @@ export const malformed = (label: string, details: string): AllianceError =>
   new AllianceError('glance_malformed', { details: `${label}: ${details}` });
 
 /** The words of an error, which is a page, JSON or plain text, in one line. */
-export function messageOf(text: string): string {
+function messageOf(text: string): string {
   const json = /^\s*\{/.test(text) ? messageOfJson(text) : undefined;
   return (json ?? text)
     .replace(/<(title|h1)>.*?<\/\1>/gis, ' ')

@@ -50,7 +50,7 @@ export interface GlanceHttp {
 }
 
 /** Where requests go: origin, and path up to and including `/v2`. The endpoint may end with `/v2` or not. */
-export function parseEndpoint(endpoint: string): { readonly origin: string; readonly base: string } {
+function parseEndpoint(endpoint: string): { readonly origin: string; readonly base: string } {
   const refuse = (details: string): never => {
     throw new AllianceError('configuration', { details: `The image endpoint "${endpoint.slice(0, 200)}" ${details}` });
   };
@@ -91,8 +91,8 @@ export function createGlanceHttp(options: {
     keepAliveTimeout: limits.keepAliveMs,
   });
 
-  const dispatch = (request: GlanceRequest, token: string) =>
-    pool.request({
+  async function dispatch(request: GlanceRequest, token: string): Promise<Dispatcher.ResponseData> {
+    const answer = await pool.request({
       method: request.method,
       path: base + request.path,
       headers: { accept: 'application/json', 'user-agent': 'alliance', 'x-auth-token': token, ...request.headers },
@@ -102,6 +102,10 @@ export function createGlanceHttp(options: {
       headersTimeout: request.answerTimeoutMs ?? limits.requestTimeoutMs,
       signal: request.signal ?? null,
     });
+    // Whoever reads the body hears of its errors; where nobody does (yet), they must not end the process.
+    answer.body.on('error', () => undefined);
+    return answer;
+  }
 
   /** With a token that Glance takes, if there is one. */
   async function authorised(request: GlanceRequest): Promise<Dispatcher.ResponseData> {

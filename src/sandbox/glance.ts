@@ -13,7 +13,7 @@ import { GlanceState, type Quota } from './glance/state.ts';
 import type { SandboxKeystone } from './keystone.ts';
 import type { ServiceCredentials } from './service/login.ts';
 
-export type { Fault, FaultKind } from './glance/faults.ts';
+export type { Fault } from './glance/faults.ts';
 export type { GlanceImage } from './glance/image.ts';
 export type { SeenRequest } from './glance/server.ts';
 

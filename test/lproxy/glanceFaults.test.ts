@@ -113,6 +113,15 @@ describe('glance, when something fails', () => {
       await rejection(open({ requestTimeoutMs: 50 }).get(id), 'glance_unreachable');
     });
 
+    it('that somebody was faster with a change lead to another attempt, a few times', async () => {
+      const { id } = await newImage(store, 'x');
+      glance.faults.next({ method: 'PATCH', kind: 'status', status: 409, times: 2 });
+      expect((await store.update(id, { name: 'mine' })).name).to.equal('mine');
+      glance.faults.next({ method: 'PATCH', kind: 'status', status: 409, times: 3 });
+      await rejection(store.update(id, { name: 'again' }), 'image_conflict');
+      expect(glance.images.get(id)!.name).to.equal('mine');
+    });
+
     it('that were lost do no harm', async () => {
       glance.faults.next({ method: 'POST', kind: 'lost' });
       const { id } = await store.create(randomUUID(), plainImage({ visibility: 'shared' }));
@@ -148,6 +157,14 @@ describe('glance, when something fails', () => {
       }
       for (const make of calls) await make()[1]();
       await rejection(open({}, ['ended', 'also']).get(id), 'glance_refused');
+    });
+
+    it('that ends as an upload begins ends that, to be begun again', async () => {
+      const id = await queued();
+      glance.faults.next({ method: 'PUT', kind: 'status', status: 401 });
+      const { retryable } = await rejection(store.write(id, pieces(bytes), bytes.length), 'glance_unreachable');
+      expect([retryable, statusOf(id)]).to.deep.equal([true, 'queued']);
+      expect((await store.write(id, pieces(bytes), bytes.length)).status).to.equal('active');
     });
 
     it('that ends between two pages is replaced', async () => {
