@@ -11,7 +11,7 @@ import { openStore, type Store } from '../model/store.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `$XDG_STATE_HOME/alliance`, else `~/.local/state/alliance`. */
-export const imageStateDirectory = (env: Environment): string =>
+const imageStateDirectory = (env: Environment): string =>
   join(env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local', 'state'), 'alliance');
 
 /** For the caller to close. @throws AllianceError file_not_written, and those of the database */

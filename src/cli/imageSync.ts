@@ -70,7 +70,7 @@ const units = new Map([
   ['T', 1024 ** 4],
 ]);
 
-export function parseSize(text: string): number {
+function parseSize(text: string): number {
   const [, digits, unit = ''] = /^(\d{1,12})([KMGT]?)$/i.exec(text) ?? [];
   const bytes = Number(digits) * units.get(unit.toUpperCase())!;
   if (!Number.isSafeInteger(bytes) || bytes < 1)

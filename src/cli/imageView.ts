@@ -1,4 +1,5 @@
 /** Plans as tables, CSV and JSON. */
+import { errorTable } from '../core/errorTable.ts';
 import { csvLine } from '../sync/images/csv.ts';
 import type { Orphan } from '../sync/images/orphans.ts';
 import { type Action, bytesOf, type RegionPlan } from '../sync/images/plan.ts';
@@ -215,4 +216,6 @@ export function writeTasks(cli: Cli, done: SyncReport, only: Only, format: Forma
     for (const line of formatTable(['RESULT', 'ACTION', 'REGION', 'IMAGE', 'BYTES', 'REASON'], rows)) cli.line(line);
   for (const { region, failure } of done.regions) if (failure) cli.note(printable(`${region}: ${failure.reason}`));
   if (done.failure) cli.note(printable(done.failure.reason));
+  const failures = [done.failure, ...done.regions.map(({ failure }) => failure)];
+  if (failures.some((failure) => failure?.name === 'sync_stopped')) cli.note(errorTable.get('sync_stopped')!.remedy);
 }

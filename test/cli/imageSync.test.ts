@@ -175,6 +175,19 @@ describe('cli/imageSync', function () {
     expect([...(await here.region('A').images()).keys()].sort()).to.deep.equal(['aki', 'ami']);
   });
 
+  it('a listing that has shrunk stops it, unless somebody says that it is meant', async () => {
+    expect((await run('sync A')).code).to.equal(0);
+    for (const { id } of (await here.region('A').images()).values()) await here.region('A').store.delete(id);
+    const stopped = await run('sync A');
+    expect([stopped.code, stopped.stderr]).to.satisfy(
+      ([code, text]: [number, string]) => code === 1 && /lists none of our images[\s\S]*--yes/.test(text),
+      stopped.stderr,
+    );
+    expect((await here.region('A').images()).size).to.equal(0);
+    expect((await run('sync A --yes')).code).to.equal(0);
+    expect((await here.region('A').images()).size).to.equal(3);
+  });
+
   it('orphans: what only the region has', async () => {
     await run('sync A');
     await putImage(here.region('A'), 'alone', 50);

@@ -79,7 +79,7 @@ export interface Choice {
 }
 
 /** The rules for a target; undefined where there is none of this name. */
-export const targetNamed = (name: string, { config, partners }: Pick<Choice, 'config' | 'partners'>) =>
+const targetNamed = (name: string, { config, partners }: Pick<Choice, 'config' | 'partners'>) =>
   config.targets.get(name) ?? (partners?.has(name) ? config.others : undefined);
 
 /** Whether a word stands for all regions of a target. */
