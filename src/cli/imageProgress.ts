@@ -12,6 +12,7 @@ const barWidth = 20;
 const drawEveryMs = 200;
 /** The weight of what was before shrinks to a third in so long. */
 const rateWindowMs = 5000;
+const usualColumns = 100;
 /** Beyond so many, a terminal scrolls. */
 const mostBars = 12;
 
@@ -158,7 +159,8 @@ class Bars implements SyncProgress {
   }
 
   #draw(): void {
-    const columns = this.#stderr.columns ?? 100;
+    // Some terminals say 0.
+    const columns = this.#stderr.columns || usualColumns;
     const bars = [...this.#running.values()].map(({ task, rate }) => {
       const bar = task.totalBytes === 0 ? '' : barText(task.sentBytes, task.totalBytes, rate.bytesPerS);
       return `${bar === '' ? '' : `${bar}  `}${printable(`${task.region}: ${task.name}`)}`;

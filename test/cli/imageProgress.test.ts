@@ -71,7 +71,7 @@ describe('cli/imageProgress', () => {
   });
 
   it('on a terminal a bar for each image and one for all, which go when it ends', () => {
-    const stderr = Object.assign(new PassThrough(), { isTTY: true, columns: 120 });
+    const stderr = Object.assign(new PassThrough(), { isTTY: true, columns: 0 });
     let now = 0;
     const progress = startSyncProgress(stderr, () => now);
     const drawn: string[] = [];

@@ -188,6 +188,15 @@ describe('cli/imageSync', function () {
     expect((await here.region('A').images()).size).to.equal(3);
   });
 
+  it('--compat glancesync: a small AMI has no kernel before the second run, as ever; but no id that is none', async () => {
+    expect((await run('sync A --compat glancesync')).code).to.equal(0);
+    const ami = async () => (await here.region('A').images()).get('ami')!;
+    expect((await ami()).properties.get('kernel_id')).to.equal(undefined);
+    expect((await run('status A --compat glancesync --format csv')).stdout).to.contain('pending_metadata,A,ami');
+    expect((await run('sync A --compat glancesync')).code).to.equal(0);
+    expect((await ami()).properties.get('kernel_id')).to.equal((await here.region('A').images()).get('aki')!.id);
+  });
+
   it('orphans: what only the region has', async () => {
     await run('sync A');
     await putImage(here.region('A'), 'alone', 50);
