@@ -4,10 +4,12 @@ import type { Command } from 'commander';
 import { formatFingerprint } from '../crypto/certificate.ts';
 import { type Cli, exits } from './cli.ts';
 import { type DemoCloud, startDemoCloud } from './demoCloud.ts';
+import { tellImageStory } from './demoImages.ts';
 import { tellServiceStory } from './demoService.ts';
 import { tellStory } from './demoStory.ts';
 import { describeFailure } from './failure.ts';
 import { addCommand, finish } from './group.ts';
+import { startSyncProgress } from './imageProgress.ts';
 import { openDemoRoot } from './staging.ts';
 import { formatDuration } from './text.ts';
 
@@ -15,7 +17,7 @@ export function addDemo(program: Command, cli: Cli): void {
   addCommand(program, {
     usage: 'demo',
     summary:
-      'two clouds with a broker each, on this host: pair, shake hands, validate tokens, accept them in a service',
+      'two clouds with a broker each, on this host: pair, validate tokens, accept them in a service, sync images',
     more: 'Uses free ports and temporary directories. Stays up afterwards, until Ctrl-C.',
     examples: ['demo', 'demo --exit'],
   })
@@ -72,14 +74,19 @@ async function demo(cli: Cli, exit: boolean): Promise<number> {
       ['east', 'west'],
       ['west', 'east'],
     ] as const)
-      await step(`${cloudId}: a cloud with a Keystone, a broker and a service`, async () => {
-        const cloud = await startDemoCloud({ cloudId, root, log, loginsFrom: [other] });
+      await step(`${cloudId}: a cloud with Keystone, Glance, a broker and a service`, async () => {
+        const cloud = await startDemoCloud({ cloudId, root, log, partners: [other] });
         clouds.push(cloud);
         const { identity } = cloud.broker.installation.view.current;
         return `Keystone ${cloud.keystone.url}, key ${formatFingerprint(identity.fingerprint).slice(0, 30)}...`;
       });
     const [east, west] = clouds;
-    const story = east && west ? [...tellStory(east, west), ...tellServiceStory(east, west)] : [];
+    const { stderr } = cli.world;
+    const progress = () => (stderr.isTTY ? startSyncProgress(stderr) : undefined);
+    const story =
+      east && west
+        ? [...tellStory(east, west), ...tellServiceStory(east, west), ...tellImageStory(east, west, progress)]
+        : [];
     for (const { title, run } of story) if (!(await step(title, run))) break;
 
     const total = performance.now() - startedAt;
@@ -110,6 +117,7 @@ function invitePlay(cli: Cli, east: DemoCloud, west: DemoCloud): void {
     `${run} --home ${west.home} token validate --partner east --file ${west.home}/token`,
     `curl --header "X-Auth-Token: a1.east.$(cat ${west.home}/token)" ${west.service.url}`,
     `${run} --home ${west.home} token explain "a1.east.$(cat ${west.home}/token)"`,
+    `${run} --home ${west.home} image status --from east`,
     `${run} --home ${east.home} partner show west`,
     `${run} --home ${east.home} partner suspend west`,
   ];

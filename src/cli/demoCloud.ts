@@ -1,4 +1,4 @@
-/** One cloud of the demo: an embedded Keystone with a small catalog, a broker beside it in a home directory of its own, and a service. */
+/** One cloud of the demo: an embedded Keystone with a small catalog, a Glance, a broker beside them in a home directory of its own, and a service. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { initHome } from '../broker/init.ts';
 import { formatHostPort } from '../core/endpoint.ts';
 import type { Logger } from '../core/log.ts';
 import { writeWhole } from '../core/wholeFile.ts';
+import { startGlance } from '../sandbox/glance.ts';
 import { type SandboxKeystone, startSandboxKeystone } from '../sandbox/keystone.ts';
 import { type SandboxService, startSandboxService } from '../sandbox/service.ts';
 import { findFreePort } from '../server/freePort.ts';
@@ -31,8 +32,8 @@ interface DemoCloudOptions {
   /** Directory for the home. */
   readonly root: string;
   readonly log: Logger;
-  /** cloud_ids whose users may log in here through their broker. */
-  readonly loginsFrom: readonly string[];
+  /** cloud_ids whose users may log in here through their broker, and which may have images of this cloud. */
+  readonly partners: readonly string[];
 }
 
 const host = '127.0.0.1';
@@ -40,15 +41,16 @@ const host = '127.0.0.1';
 /** What the service is configured with, as `token_cache_time`; services have 300 unless they are told otherwise. */
 export const tokenCacheTimeS = 1;
 
-export async function startDemoCloud({ cloudId, root, log, loginsFrom }: DemoCloudOptions): Promise<DemoCloud> {
+export async function startDemoCloud({ cloudId, root, log, partners }: DemoCloudOptions): Promise<DemoCloud> {
   const home = join(root, cloudId);
   mkdirSync(home, { mode: 0o700 });
   const region = `${cloudId}-1`;
   const keystone = await startSandboxKeystone({ region });
+  fillCatalog(keystone, cloudId);
+  const servicePassword = addService(keystone);
+  const traineePassword = addTrainee(keystone);
+  const glance = await startGlance({ keystone, directory: root });
   try {
-    fillCatalog(keystone, cloudId);
-    const servicePassword = addService(keystone);
-    const traineePassword = addTrainee(keystone);
     const ports = {
       tls: await findFreePort(host),
       tcp: await findFreePort(host),
@@ -69,10 +71,13 @@ export async function startDemoCloud({ cloudId, root, log, loginsFrom }: DemoClo
         user_domain_name: 'Default',
         project_name: 'admin',
         project_domain_name: 'Default',
+        region,
       },
       // Both clouds are on this host, which partners are not dialled on otherwise.
       dial: { allow: ['127.0.0.0/8'] },
-      partners: Object.fromEntries(loginsFrom.map((partner) => [partner, { authenticate: true }])),
+      partners: Object.fromEntries(
+        partners.map((partner) => [partner, { authenticate: true, images: { read: true } }]),
+      ),
     };
     writeWhole(configPath(home), stringify(settings), 0o600);
     // The variables of whoever starts the demo are about another broker.
@@ -89,10 +94,12 @@ export async function startDemoCloud({ cloudId, root, log, loginsFrom }: DemoClo
       withdraw();
       await service.stop();
       await broker.stop();
+      await glance.close();
       await keystone.stop();
     };
     return { cloudId, home, broker, keystone, service, traineePassword, stop };
   } catch (error) {
+    await glance.close();
     await keystone.stop();
     throw error;
   }
@@ -123,10 +130,9 @@ function addTrainee({ state }: SandboxKeystone): string {
   return password;
 }
 
-/** What a small cloud offers, beside the Keystone that is really there. */
+/** What a small cloud offers, beside the Keystone and the Glance that are really there. */
 function fillCatalog({ state, region }: SandboxKeystone, cloudId: string): void {
   for (const [type, name, port] of [
-    ['image', 'glance', 9292],
     ['object-store', 'swift', 8080],
     ['compute', 'nova', 8774],
   ] as const) {

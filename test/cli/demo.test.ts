@@ -20,6 +20,9 @@ describe('cli/demo', function () {
       expect(stdout).to.contain(word);
     expect(stdout).to.contain('200: user demo, project guests, roles member');
     expect(stdout).to.match(/401 from [\d.]+ (ms|s) after the logout on \(token_cache_time is 1 s here/);
+    expect(stdout)
+      .to.match(/3 images, 69.0 MiB at /)
+      .and.contain('3 hashes (sha512) are equal');
     expect(stdout).not.to.contain('WRONG').and.not.contain('\x1b');
   });
 
@@ -94,7 +97,7 @@ describe('cli/demo', function () {
     const directory = temporaryDirectory();
     const [east, west] = await Promise.all(
       (['east', 'west'] as const).map((cloudId) =>
-        startDemoCloud({ cloudId, root: directory.path, log: silentLogger, loginsFrom: ['east', 'west'] }),
+        startDemoCloud({ cloudId, root: directory.path, log: silentLogger, partners: ['east', 'west'] }),
       ),
     );
     const outcomes = new Map<string, string>();
@@ -115,7 +118,7 @@ describe('cli/demo', function () {
   it('a service that does not do what is expected is told as such', async () => {
     const directory = temporaryDirectory();
     const start = (cloudId: string) =>
-      startDemoCloud({ cloudId, root: directory.path, log: silentLogger, loginsFrom: ['west'] });
+      startDemoCloud({ cloudId, root: directory.path, log: silentLogger, partners: ['west'] });
     const [east, west] = [await start('east'), await start('west')];
     const outcomes: string[] = [];
     try {
