@@ -68,13 +68,21 @@ export class ImageRuns {
     const executionId = randomUUID();
     const logger = new ExecutionLogger(this.#tools, executionId);
     let ended: Promise<SyncReport> | undefined;
+    let hasStarted = false;
     const started = new Promise<void>((resolve) => {
       ended = this.#carryOut(ends, ask, executionId, (event) => {
-        if (event.kind === 'started') resolve();
+        if (event.kind === 'started') {
+          hasStarted = true;
+          resolve();
+        }
         logger.take(event);
       }).finally(() => logger.close());
     });
-    const noted = ended!.catch((thrown: unknown) => this.#giveUp(executionId, ask, thrown));
+    const noted = ended!.catch(async (thrown: unknown) => {
+      // What never began is for the caller to tell.
+      if (hasStarted) await this.#giveUp(executionId, ask, thrown);
+      return null;
+    });
     this.#running.set(executionId, noted);
     void noted.finally(() => this.#running.delete(executionId));
     // Whichever comes first; an end without a start is a failure.
@@ -146,14 +154,13 @@ export class ImageRuns {
     if (event.kind === 'task_ended') telemetry.imageTask(event.region, event.task.state, event.task.sentBytes);
   }
 
-  async #giveUp(executionId: string, { trigger }: RunAsk, thrown: unknown): Promise<null> {
+  async #giveUp(executionId: string, { trigger }: RunAsk, thrown: unknown): Promise<void> {
     const { log, store, telemetry } = this.#tools;
     const error = toAllianceError(thrown);
     log.warn({ err: error, execution: executionId, trigger }, 'A sync of images failed.');
     telemetry.imageExecution('failed');
     const failure = { name: error.errorName, reason: error.message };
     await store.executions.end(executionId, 'failed', failure).catch(() => undefined);
-    return null;
   }
 }
 

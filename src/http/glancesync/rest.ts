@@ -3,6 +3,7 @@
  * What is different here is in docs/images-rest.md.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import PQueue from 'p-queue';
 import { toAllianceError } from '../../core/errors.ts';
 import { imageRestLimits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
@@ -105,10 +106,12 @@ export function serveGlancesync(app: FastifyInstance, options: GlancesyncOptions
   const { keystone, role, service, log } = options;
   const requests = new Room(imageRestLimits.inFlight);
   const listings = new Room(imageRestLimits.listings);
+  /** Its line is no longer than there are requests. */
+  const asking = new PQueue({ concurrency: imageRestLimits.asking });
 
   const answering = (answer: Answer) => (request: FastifyRequest, reply: FastifyReply) =>
     requests.hold(async () => {
-      const caller = await identify(request, keystone, role);
+      const caller = await asking.add(() => identify(request, keystone, role));
       const params = request.params as { region?: string; task?: string };
       const region = nameOf(params.region);
       if (region === undefined) throw new RestError(410, badRegion);

@@ -14,7 +14,7 @@ import { readMaster } from './master.ts';
 import { failureOf } from './progress.ts';
 import type { Run } from './run.ts';
 import { syncRegion } from './syncRegion.ts';
-import type { RegionReport, SyncEvent, SyncReport, SyncRequest } from './syncTypes.ts';
+import type { End, RegionReport, SyncEvent, SyncReport, SyncRequest } from './syncTypes.ts';
 
 export interface SyncServices {
   /** Of a broker's home, or one of its own: what is unfinished is remembered there, so each sync of a region needs the same one. */
@@ -35,6 +35,7 @@ export async function runSync(request: SyncRequest, services: SyncServices): Pro
   const only = request.only && [...request.only];
   const names = regions.map(({ name }) => name);
   const options = { compat, only, parallel, imagesParallel, maxBytes, approved };
+  await store.executions.endBroken(clock.now());
   await store.executions.begin({ id: executionId, trigger, source: master.name, regions: names, options });
   const startedAt = clock.now();
   const stop = stopping(request, services, executionId);
@@ -130,6 +131,9 @@ async function originOf({ store: { settings } }: SyncServices): Promise<string> 
   return (await settings.get(originKey))!;
 }
 
+/** A partner shows more images to whoever reads than are counted as ours where we write. */
+const sourceKey = ({ key }: End): string => `source ${key}`;
+
 async function syncAll(common: Omit<Run, 'master' | 'sources'>): Promise<Outcome> {
   const { request, store, signal } = common;
   const { master, approved, regions, parallel } = request;
@@ -137,7 +141,7 @@ async function syncAll(common: Omit<Run, 'master' | 'sources'>): Promise<Outcome
   const own = [...sources.values()].filter(({ owner }) => isOwn(owner, master.projectId)).length;
   const alarm = approved
     ? undefined
-    : listingAlarm(`The master ${master.name}`, await store.transfers.listedImages(master.key), own);
+    : listingAlarm(`The master ${master.name}`, await store.transfers.listedImages(sourceKey(master)), own);
   if (alarm !== undefined) throw new AllianceError('sync_stopped', { field: master.name, details: alarm });
   const run: Run = {
     ...common,
@@ -155,7 +159,7 @@ async function syncAll(common: Omit<Run, 'master' | 'sources'>): Promise<Outcome
   for (const each of workers) if (each.status === 'rejected') throw each.reason;
   const all = regions.map(({ name }) => reports.get(name)!);
   if (all.some(({ state }) => state === 'done') || regions.length === 0)
-    await store.transfers.setListedImages(master.key, own);
+    await store.transfers.setListedImages(sourceKey(master), own);
   return { failure: null, reports: all };
 }
 
