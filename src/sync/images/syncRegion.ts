@@ -57,6 +57,8 @@ class RegionSync {
     const end = (event: Event): void => controller.abort((event.target as AbortSignal).reason);
     for (const signal of ends) signal.addEventListener('abort', end);
     try {
+      // It may have ended while the lease was asked for.
+      this.#run.signal.throwIfAborted();
       await this.#progress.region('running');
       return await this.#work(lease, controller.signal);
     } finally {

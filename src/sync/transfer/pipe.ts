@@ -24,7 +24,7 @@ export interface PipeOptions<T> {
 
 /** @throws whatever ended it first: the source, a look, the sink, the signal, or that nothing moved for too long */
 export async function pipe<T>(options: PipeOptions<T>): Promise<T> {
-  const { signal: outer, write, idleMs = transferLimits.idleMs } = options;
+  const { signal: outer, write, sizeBytes, idleMs = transferLimits.idleMs } = options;
   if (outer.aborted) throw reasonOf(outer);
   const controller = new AbortController();
   const { signal } = controller;
@@ -32,15 +32,24 @@ export async function pipe<T>(options: PipeOptions<T>): Promise<T> {
   outer.addEventListener('abort', end);
   /** The sink may wrap what ended its content. */
   let failure: { readonly error: unknown } | undefined;
+  let given = 0;
   const content = watched(options, signal, {
     idleMs,
     onIdle: (error) => controller.abort(error),
+    onGiven: (bytes) => {
+      given = bytes;
+    },
     onFailure: (error) => {
       failure ??= { error };
     },
   });
   try {
-    return await write(content, signal);
+    const result = await write(content, signal);
+    // A sink that is content with a part of it, or with a content that broke, has not what it should have.
+    if (failure) throw failure.error;
+    if (given !== sizeBytes)
+      throw new AllianceError('image_mismatch', { details: `Only ${given} of ${sizeBytes} bytes were taken.` });
+    return result;
   } catch (error) {
     if (signal.aborted) throw reasonOf(signal);
     throw failure ? failure.error : error;
@@ -53,6 +62,7 @@ export async function pipe<T>(options: PipeOptions<T>): Promise<T> {
 interface Watch {
   readonly idleMs: number;
   readonly onIdle: (error: AllianceError) => void;
+  readonly onGiven: (bytes: number) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -60,7 +70,7 @@ interface Watch {
 async function* watched<T>(
   options: PipeOptions<T>,
   signal: AbortSignal,
-  { idleMs, onIdle, onFailure }: Watch,
+  { idleMs, onIdle, onGiven, onFailure }: Watch,
 ): AsyncGenerator<Buffer, void, undefined> {
   const { read, sizeBytes, throttle, look, lookAtEnd, onBytes } = options;
   let passed = 0;
@@ -71,6 +81,7 @@ async function* watched<T>(
   async function* pass(piece: Buffer): AsyncGenerator<Buffer, void, undefined> {
     for (let at = 0; at < piece.length; ) {
       const end = at + (await throttle.take(piece.length - at, signal));
+      onGiven(passed + end - at);
       const timer = setTimeout(stuck, idleMs);
       try {
         yield piece.subarray(at, end);

@@ -100,6 +100,23 @@ describe('a pipe', () => {
     expect(ended?.aborted).to.equal(true);
   });
 
+  it('is not done where the sink says so before it has all, or after its content broke', async () => {
+    const early: Write = async (pieces) => {
+      for await (const _ of pieces) break;
+      return 0;
+    };
+    expect(await failing(pipe(optionsWith({ write: early })))).to.deep.include({ errorName: 'image_mismatch' });
+    const deaf: Write = async (pieces) => {
+      await sink()(pieces, new AbortController().signal).catch(() => undefined);
+      return 0;
+    };
+    const bad = new AllianceError('image_unsafe');
+    const lookAtEnd = (): void => {
+      throw bad;
+    };
+    expect(await failing(pipe(optionsWith({ write: deaf, lookAtEnd })))).to.equal(bad);
+  });
+
   it('ends by its signal in the middle, with its reason', async () => {
     const controller = new AbortController();
     const reason = new AllianceError('shutting_down');
