@@ -40,6 +40,16 @@ export interface CloudRegion {
 /** Whether images come from there or go there. */
 type EndRole = 'source' | 'destination';
 
+/** A partner goes by its cloud_id and by its name here; what is said of one of them holds for both. */
+export function withPartnerNames(config: ImagesConfig, partners: Iterable<Partner>): ImagesConfig {
+  const targets = new Map(config.targets);
+  for (const { name, cloudId } of partners) {
+    const rules = config.targets.get(name) ?? config.targets.get(cloudId);
+    for (const each of rules ? [name, cloudId] : []) if (!targets.has(each)) targets.set(each, rules!);
+  }
+  return { ...config, targets };
+}
+
 /** One that has regions: a Keystone, or a partner. */
 interface Cloud {
   regions(): Promise<readonly CloudRegion[]>;
@@ -64,7 +74,8 @@ export interface ImageClouds {
   close(): Promise<void>;
 }
 
-export function openImageClouds({ config, env, broker }: ImageCloudsOptions): ImageClouds {
+export function openImageClouds({ config: said, env, broker }: ImageCloudsOptions): ImageClouds {
+  const config = withPartnerNames(said, broker?.partners ?? []);
   const partners = new Map(
     (broker?.partners ?? []).flatMap((each) => [[each.name, each] as const, [each.cloudId, each]]),
   );

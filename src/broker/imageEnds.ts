@@ -15,7 +15,7 @@ import {
   targetsOf,
 } from '../sync/images/regions.ts';
 import type { End, RegionEnd } from '../sync/images/syncTypes.ts';
-import { type ImageClouds, openImageClouds } from './imageClouds.ts';
+import { type ImageClouds, openImageClouds, withPartnerNames } from './imageClouds.ts';
 import type { Installation } from './installation.ts';
 
 export interface EndsQuery {
@@ -85,7 +85,8 @@ export async function regionsFor(
   const others = targetsOf(words).filter((target) => target !== source);
   const known = await Promise.all(others.map((target) => regionsOf(target, words, clouds)));
   const partners = new Set(clouds.partners.keys());
-  const choice = { config, known: [...fromSource, ...known.flat()], master, partners };
+  const rules = withPartnerNames(config, clouds.partners.values());
+  const choice = { config: rules, known: [...fromSource, ...known.flat()], master, partners };
   return { master, regions: chooseRegions(words, choice) };
 }
 

@@ -40,9 +40,10 @@ async function regions(cli: Cli, options: ImageOptions): Promise<number> {
     return exits.done;
   }
   return withClouds(cli, options, async ({ config, clouds }) => {
-    // A partner that was given a name of its own is shown by that one.
-    const partners = [...new Set(clouds.partners.values())].map(({ name }) => name);
-    const targets = [...new Set([masterTarget, ...config.targets.keys(), ...partners])];
+    // A partner that was given a name of its own is shown by that one, and once.
+    const configured = [...config.targets.keys()].map((name) => clouds.partners.get(name)?.name ?? name);
+    const partners = [...clouds.partners.values()].map(({ name }) => name);
+    const targets = [...new Set([masterTarget, ...configured, ...partners])];
     const found = await Promise.all(
       targets.map(async (target): Promise<readonly ShownRegion[] | undefined> => {
         try {

@@ -92,6 +92,18 @@ describe('cli/imagePartner', function () {
     expect(config.stdout).to.contain("image.name == 'theirs'");
   });
 
+  it('a partner goes by its cloud_id and by its name here, with the rules of either', async () => {
+    west.cloud.configure({ images: { targets: { east: { metadata_condition: "image.name == 'small'" } } } });
+    expect((await west.cloud.quick('partner set east --name sunrise')).code).to.equal(0);
+    const status = await image('status sunrise: --format csv');
+    expect([status.code, status.stdout], status.stderr).to.deep.equal([0, 'ok,sunrise:east-1,small\r\n\n']);
+    expect((await image('status east: --format csv')).stdout).to.equal('ok,east:east-1,small\r\n\n');
+    expect((await image('regions --format csv')).stdout).to.equal('west-1 sunrise:east-1\n');
+    const twice = await image('sync east: sunrise:');
+    expect([twice.code, twice.stderr]).to.satisfy(([c, text]: [number, string]) => c === 2 && /named twice/.test(text));
+    expect((await west.cloud.quick('partner set east --name east')).code).to.equal(0);
+  });
+
   it('Ctrl-C ends it cleanly, and the next run brings the rest', async () => {
     const content = randomBytes(6_000_000);
     await east.images.make({ name: 'theirs large', content });
