@@ -32,7 +32,10 @@ export interface Fault {
   readonly method?: string;
   /** Against the path with its query. */
   readonly path?: RegExp;
-  /** Bytes of the image (counted from the request's first one) that pass before it; absent: 0, and for requests with bytes of none. */
+  /**
+   * How many bytes of the image pass before it, counted from the first one of this request or answer. Absent: `reset` and `slow` come
+   * before anything is done, `cut` and `wrong_bytes` at the first byte.
+   */
   readonly after?: number;
   /** How many requests it hits; 1 by default. */
   readonly times?: number;
