@@ -28,6 +28,7 @@ const only: readonly [mention: RegExp, ...owners: string[]][] = [
   [/^commander$/, 'cli/', 'main.ts'],
   [/^pino$/, 'core/'],
   [/^@lezer\/python$/, 'sync/images/python.ts'],
+  [/^croner$/, 'core/cron.ts'],
   [/^re2js$/, 'core/pattern.ts', 'token/mapping/pattern.ts'],
   [/^process\.env$/, 'core/config', 'main.ts'],
 ];

@@ -40,6 +40,8 @@ export class ImagePolicies {
   /** Those that this process runs now. */
   readonly #active = new Map<string, Promise<void>>();
 
+  /** Those that are looked at now. */
+  readonly #tending = new Map<string, Promise<void>>();
   /** When this process last tried to see, for the first time, how images look. */
   readonly #firstLooks = new Map<string, number>();
 
@@ -48,7 +50,7 @@ export class ImagePolicies {
     this.#runs = runs;
   }
 
-  /** One look at all of them: what has become due is begun, and goes on by itself. */
+  /** Begins a look at each of them; what has become due is begun, and goes on by itself. */
   async look(signal: AbortSignal): Promise<void> {
     const { config, store, log } = this.#installation;
     const { policies } = config.images;
@@ -57,18 +59,21 @@ export class ImagePolicies {
       await store.policies.retain([...policies.keys()]);
     for (const [name, policy] of policies) {
       if (signal.aborted) return;
-      try {
-        await this.#tend(name, policy, states.get(name), signal);
-      } catch (thrown) {
-        // The next one may work in another cloud.
-        if (!signal.aborted)
-          log.warn({ err: toAllianceError(thrown), policy: name }, 'A policy cannot be looked at now.');
-      }
+      // One whose source is slow to answer keeps no other one waiting.
+      if (this.#tending.has(name)) continue;
+      const work = this.#tend(name, policy, states.get(name), signal)
+        .catch((thrown: unknown) => {
+          if (!signal.aborted)
+            log.warn({ err: toAllianceError(thrown), policy: name }, 'A policy cannot be looked at now.');
+        })
+        .finally(() => this.#tending.delete(name));
+      this.#tending.set(name, work);
     }
   }
 
-  /** When every run of this process has ended. */
+  /** When every look and every run of this process has ended. */
   async idle(): Promise<void> {
+    await Promise.all(this.#tending.values());
     await Promise.all(this.#active.values());
   }
 

@@ -81,7 +81,7 @@ export async function startSyncWorld(): Promise<SyncWorld> {
         glance.faults.clear();
         for (const image of glance.images.values()) image.protected = false;
         for (const { id } of await listAll(images)) await images.delete(id);
-        await store.transfers.setListedImages(glance.url, 0);
+        for (const key of [glance.url, `source ${glance.url}`]) await store.transfers.setListedImages(key, 0);
       }
     },
     close: async () => {

@@ -25,6 +25,8 @@ export function describePolicies(bench: Bench): void {
       await policies().skipped('nightly', 4000);
       expect(await policies().list()).to.have.nested.property('[0].lastExecution', 'e1');
       expect(await policies().get('nightly')).to.include({ skippedAt: 4000, due: null });
+      await policies().started('never seen', 'e2');
+      expect(await policies().get('never seen')).to.include({ lastExecution: 'e2', trigger: '', disabled: false });
     });
 
     it('are counted on by one of several processes', async () => {
