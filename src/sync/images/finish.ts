@@ -59,14 +59,18 @@ async function publish({ imageId, final }: Transfer, context: FinishContext): Pr
       await retrying(() => store.addMember(imageId, projectId, { signal }), { signal });
 }
 
-/** @throws AllianceError image_not_found is none: undefined */
+/**
+ * Undefined where there is none, which is asked twice: what is done on the word that an image is gone cannot be mended later, and services
+ * with several processes or databases err now and then.
+ */
 export async function getIfThere(store: ImageStore, id: string, signal: AbortSignal): Promise<StoredImage | undefined> {
-  try {
-    return await retrying(() => store.get(id, { signal }), { signal });
-  } catch (error) {
-    if (error instanceof AllianceError && error.errorName === 'image_not_found') return undefined;
-    throw error;
-  }
+  for (let asked = 1; ; asked++)
+    try {
+      return await retrying(() => store.get(id, { signal }), { signal });
+    } catch (error) {
+      if (!(error instanceof AllianceError && error.errorName === 'image_not_found')) throw error;
+      if (asked === 2) return undefined;
+    }
 }
 
 /** What was planned for the old image is done only if it still is the one that the plan saw. */

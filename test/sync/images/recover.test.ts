@@ -95,6 +95,12 @@ describe('what an earlier sync has left unfinished', () => {
     expect(await open()).to.deep.equal([]);
   });
 
+  it('one that is said once not to be there is looked for again', async () => {
+    const [{ id }] = await uploaded('publish');
+    world.west.glance.faults.next({ kind: 'status', status: 404, method: 'GET', path: new RegExp(id) });
+    expect(await recovered()).to.deep.equal([`${id} completed`]);
+  });
+
   it('what cannot be mended now stays for the next run, and is no image until then', async () => {
     const { east, west } = world;
     await putImage(east, 'one', 100);
