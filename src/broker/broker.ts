@@ -15,6 +15,7 @@ import { createKeystone, type Keystone } from '../lproxy/keystone.ts';
 import { databaseBytes } from '../model/database.ts';
 import { roles } from '../model/trust.ts';
 import type { ConnectionLimits, ServerContext } from '../server/context.ts';
+import type { ImageService } from '../server/images/images.ts';
 import { AllianceServer } from '../server/listener.ts';
 import { partnerKeystones } from '../server/partnerKeystones.ts';
 import { createRates } from '../server/rates.ts';
@@ -53,6 +54,8 @@ export interface Broker {
   readonly addresses: Readonly<Record<'tls' | 'tcp' | 'http' | 'facade', HostPort | null>>;
   readonly keystone: Keystone | undefined;
   readonly federation: Federation;
+  /** This cloud's images for partners. */
+  readonly images: ImageService;
   /** Reads the configuration again; throws, with nothing changed, when it has errors. */
   reload(): Promise<{ applied: string[]; needRestart: string[] }>;
   /** Stops taking calls, answers those in flight, closes everything. */
@@ -145,7 +148,15 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     }
     // A broker that could not open its doors has never run; one that cannot write what it does must not.
     await recordStart(installation, config);
-    return { installation, addresses, keystone, federation, reload: () => reload(installation, facade), stop };
+    return {
+      installation,
+      addresses,
+      keystone,
+      federation,
+      images: images.service,
+      reload: () => reload(installation, facade),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

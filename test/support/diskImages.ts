@@ -67,7 +67,8 @@ export function vmdk(options: VmdkOptions = {}): Bytes {
 
 /** `kind`: 2 fixed, 3 dynamic, 4 a difference. */
 export function vhd(options: { kind?: number; endKind?: number; guest?: Bytes } = {}): Bytes {
-  const { kind = 3, endKind = kind, guest = Buffer.alloc(2048, 7) } = options;
+  const { kind = 3, endKind = kind } = options;
+  const guest: Bytes = options.guest ?? Buffer.alloc(2048, 7);
   const footer = (of: number) => {
     const bytes = Buffer.alloc(512);
     bytes.write('conectix');
@@ -114,9 +115,9 @@ export function vdi({ type = 1, parent = false } = {}): Bytes {
   return bytes;
 }
 
-export function iso(head = Buffer.alloc(0)): Bytes {
+export function iso(head?: Bytes): Bytes {
   const bytes = Buffer.alloc(0x8800);
-  head.copy(bytes);
+  head?.copy(bytes);
   bytes.write('\u0001CD001\u0001', 0x8000);
   return bytes;
 }

@@ -1,6 +1,7 @@
 /** What of this cloud's images a partner may see, and where: the operator's words, as pure functions. */
 import type { PartnerConfig } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
+import { partnerImageLimits } from '../../core/limits.ts';
 import type { StoredImage } from '../../lproxy/imageStore.ts';
 
 export type ImageRules = PartnerConfig['images'];
@@ -30,12 +31,19 @@ const over: ReadonlySet<string> = new Set(['deleted', 'pending_delete', 'killed'
 /** An image of this broker's own that is still on its way here. */
 const isOnItsWay = ({ properties }: StoredImage): boolean => properties.has('alliance_transfer');
 
-/** Whether the partner may see an image that it did not make. */
+const { textBytes } = partnerImageLimits;
+
+/** What may stand in a text that people read at a partner: no control characters, and no more than the contract has room for. */
+export const isPlain = (text: string): boolean =>
+  Buffer.byteLength(text) <= textBytes && !/[\p{Cc}\p{Cs}\u2028\u2029]/u.test(text);
+
+/** Whether the partner may see an image that it did not make. One with a name that cannot be told would spoil the whole listing for it. */
 export const mayRead = (rules: ImageRules, image: StoredImage): boolean =>
   rules.read &&
   rules.visibility.some((visibility) => visibility === image.visibility) &&
   (rules.projects.length === 0 || rules.projects.includes(image.owner)) &&
   (rules.names.length === 0 || matchesAny(rules.names, image.name)) &&
+  isPlain(image.name) &&
   !over.has(image.status) &&
   !isOnItsWay(image);
 

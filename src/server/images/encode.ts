@@ -2,6 +2,7 @@
 import { partnerImageLimits } from '../../core/limits.ts';
 import { isReservedProperty, type StoredImage, type Visibility } from '../../lproxy/imageStore.ts';
 import { Image, ImageAttributes, ImageHash, ImageVisibility, toInt64 } from '../../wire/types.ts';
+import { isPlain } from './access.ts';
 
 /** An image as one partner sees it. */
 export interface SeenImage {
@@ -17,11 +18,11 @@ const visibilityNumbers: Readonly<Record<Visibility, ImageVisibility>> = {
   private: ImageVisibility.PRIVATE,
 };
 
-/** Without our own ones, and without those that are larger than the contract has room for. */
+/** Without our own ones, and without those that the contract has no room for. */
 function told(properties: StoredImage['properties']): [string, string][] {
-  const { textBytes, valueBytes, properties: most } = partnerImageLimits;
+  const { valueBytes, properties: most } = partnerImageLimits;
   return [...properties]
-    .filter(([key]) => !isReservedProperty(key) && Buffer.byteLength(key) <= textBytes)
+    .filter(([key]) => key !== '' && !isReservedProperty(key) && isPlain(key))
     .filter(([, value]) => Buffer.byteLength(value) <= valueBytes)
     .slice(0, most);
 }
@@ -37,7 +38,7 @@ export function toWireImage({ image, yours }: SeenImage): Image {
     min_ram: image.minRamMib,
     is_protected: image.protected,
     hidden: image.hidden,
-    tags: image.tags.slice(0, partnerImageLimits.tags),
+    tags: image.tags.filter((tag) => tag !== '' && isPlain(tag)).slice(0, partnerImageLimits.tags),
     properties: Object.fromEntries(told(image.properties)),
   });
   return new Image({

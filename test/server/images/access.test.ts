@@ -55,6 +55,8 @@ describe('server/images/access', () => {
     ['all conditions together', { read: true, projects: ['p1'], names: ['x'] }, {}, false],
     ['none that is gone', { read: true }, { status: 'pending_delete' }, false],
     ['none of our own on its way', { read: true }, { properties: new Map([['alliance_transfer', '1']]) }, false],
+    ['none whose name moves the cursor', { read: true }, { name: 'a\u001b[2J' }, false],
+    ['none whose name is longer than can be told', { read: true }, { name: 'é'.repeat(128) }, false],
     ['none that it may only write', { write: true }, {}, false],
   ];
   for (const [what, rules, image, seen] of cases)

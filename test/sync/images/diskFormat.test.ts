@@ -6,7 +6,7 @@ import { createInspector, inspected } from '../../../src/sync/images/diskFormat.
 import { type Bytes, iso, qcow2, vdi, vhd, vhdx, vmdk } from '../../support/diskImages.ts';
 import { rejection } from '../../support/errors.ts';
 
-const guest = Buffer.alloc(4096, 0x33);
+const guest: Bytes = Buffer.alloc(4096, 0x33);
 const vmdkText = '# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 4 FLAT "/etc/shadow" 0\n';
 
 const cases: readonly [what: string, format: string, bytes: Bytes, problem?: string][] = [
