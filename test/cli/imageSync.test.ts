@@ -168,6 +168,15 @@ describe('cli/imageSync', function () {
     expect((await run('sync A --max-bytes 1K --only ami --config replace=any')).code).to.equal(0);
   });
 
+  it('a condition that fails for an image is told, and is not in sync', async () => {
+    const { code, stderr } = await run("sync A --config metadata_condition=image.user_properties['type']=='x'");
+    expect([code, stderr]).to.satisfy(
+      ([c, text]: [number, string]) => c === 3 && /A: aki: condition_failed/.test(text),
+      stderr,
+    );
+    expect([...(await here.region('A').images()).keys()]).to.deep.equal(['big']);
+  });
+
   it('--max-bytes: what does not fit is skipped', async () => {
     const { code, stdout } = await run('sync A --max-bytes 1M');
     expect(code).to.equal(3);

@@ -66,7 +66,7 @@ function readTarget(name: string, section: IniSection, compat: boolean): Configu
 /** What the original takes for one login; with less of it, it looks at none of these. */
 const loginOptions = ['user', 'password', 'tenant', 'keystone_url'];
 
-function loginOf(name: string, section: IniSection, compat: boolean): TargetKeys {
+export function loginOf(name: string, section: IniSection, compat: boolean): TargetKeys {
   const whole = loginOptions.every((option) => section.has(option));
   const counts = whole || !compat;
   const told = (option: string, inCredential: string | undefined): string | undefined =>

@@ -1,7 +1,7 @@
 /** The section `images` of `alliance.yaml`, as a sync works by it. */
 import type { ImagesSettings, ImageTargetSettings } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
-import { readOverrides } from './glancesyncConf.ts';
+import { loginOf, readOverrides } from './glancesyncConf.ts';
 import {
   type Complain,
   type ConfiguredTarget,
@@ -42,7 +42,10 @@ export function imagesConfigOf(
   const read = (name: string, target: ImageTargetSettings | undefined): ConfiguredTarget => {
     // What a target says itself comes before an override of all targets, as in glancesync.conf.
     const section = new Map([...defaults, ...(target ? optionsOf(target) : []), ...above(name)]);
-    return { ...readRules(name, section, problem), login: target ? loginOf(target) : {}, tenantId: null };
+    const own = new Map(above(name));
+    // What is said of all targets would be a login for partners, too.
+    const login = { ...(target ? keysOf(target) : {}), ...loginOf(name, own, false) };
+    return { ...readRules(name, section, problem), login, tenantId: own.get('tenant_id') ?? null };
   };
   const names = new Set([masterTarget, ...settings.targets.keys()]);
   return {
@@ -74,7 +77,7 @@ function optionsOf(target: ImageTargetSettings): [string, string][] {
 }
 
 /** Without the names of files, whose content is there already. */
-function loginOf({ auth }: ImageTargetSettings): ConfiguredTarget['login'] {
+function keysOf({ auth }: ImageTargetSettings): ConfiguredTarget['login'] {
   const { passwordFile: _password, applicationCredentialSecretFile: _secret, ...login } = auth;
   return Object.fromEntries(Object.entries(login).filter(([, value]) => value !== undefined));
 }

@@ -85,6 +85,15 @@ describe('sync/images/toSettings', () => {
     const [other, east] = [config.targets.get('other')!, config.targets.get('east')!];
     expect([[...other.replace], [...other.rename], [...east.replace]]).to.deep.equal([['x'], ['y'], ['any']]);
     expect([east.onlyOwnImages, other.onlyOwnImages, config.masterRegion]).to.deep.equal([false, true, 'N']);
+    const tenant = imagesConfigOf(images, {
+      env: {},
+      overrides: ['master.tenant=t', 'tenant=all', 'other.tenant_id=7'],
+    });
+    expect([...tenant.targets.values()].map(({ login, tenantId }) => [login, tenantId])).to.deep.equal([
+      [{ projectName: 't' }, null],
+      [{}, '7'],
+      [{}, null],
+    ]);
     expect([[...config.others.replace], config.bwlimit]).to.deep.equal([['any'], '5M']);
     expect([...config.targets.keys()]).to.deep.equal(['master', 'other', 'east']);
     expect(imagesConfigOf(images, { env: { OS_REGION_NAME: 'E' }, homeRegion: 'H' }).masterRegion).to.equal('E');
