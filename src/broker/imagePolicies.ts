@@ -14,7 +14,7 @@ import { type ImageRuns, plainOptions, type Run, type RunAsk } from './imageRuns
 import { listSource } from './imageSource.ts';
 import type { Installation } from './installation.ts';
 
-export const policyTrigger = (name: string): string => `policy:${name}`;
+const policyTrigger = (name: string): string => `policy:${name}`;
 /** Only one process runs a policy at a time. */
 export const policyLease = (name: string): string => `image policy ${name}`;
 

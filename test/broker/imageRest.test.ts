@@ -1,6 +1,9 @@
 /** GlanceSync's REST API of a running broker, between regions of embedded Glances. */
 import { expect } from 'chai';
 import { openImageWork } from '../../src/broker/imageWork.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import { syncLimits } from '../../src/core/limits.ts';
+import { createShiftedClock } from '../support/clock.ts';
 import { type Cloud, startCloud, stopClouds } from '../support/cloud.ts';
 import { refusal } from '../support/errors.ts';
 import { startImageCloud, type TestCloud } from '../support/imageRegions.ts';
@@ -34,9 +37,10 @@ describe('broker/imageRest', function () {
   afterEach(() => stopClouds());
   after(() => Promise.all([regions.close(), other.close()]));
 
-  const start = (env: Record<string, string> = {}): Promise<Cloud> =>
+  const start = (env: Record<string, string> = {}, clock?: Clock): Promise<Cloud> =>
     startCloud({
       cloudId: 'east',
+      ...(clock && { clock }),
       keystone: regions.keystone,
       env: {
         ALLIANCE_IMAGES__MASTER_REGION: 'M',
@@ -174,6 +178,23 @@ describe('broker/imageRest', function () {
     expect((await send(cloud, 'DELETE', path)).status).to.equal(200);
     const again = (await send(cloud, 'POST', '/regions/Burgos')).body;
     expect((await ended(cloud, 'Burgos', again.taskId)).status).to.equal('synced');
+  });
+
+  it('a task whose process died without a word is failed as soon as somebody looks', async () => {
+    const clock = createShiftedClock();
+    const cloud = await start({}, clock);
+    const { executions } = cloud.installation.store;
+    const options = { compat: false, only: null, parallel: 1, imagesParallel: 1, maxBytes: null, approved: false };
+    await executions.begin({ id: 'dead', trigger: 'rest', source: 'M', regions: ['Burgos'], options });
+    expect((await send(cloud, 'POST', '/regions/Burgos')).body).to.include({ taskId: 'dead', status: 'syncing' });
+    await cloud.stopBroker();
+    clock.advance(syncLimits.silentMs + 1);
+    await cloud.startBroker();
+    const told = await ended(cloud, 'Burgos', 'dead');
+    expect(told).to.deep.equal({
+      ...{ taskId: 'dead', status: 'failed', message: 'The process that ran it ended before it did.' },
+    });
+    expect((await send(cloud, 'DELETE', '/regions/Burgos/tasks/dead')).status).to.equal(200);
   });
 
   it('is off unless it is switched on, and needs a Keystone', async () => {
