@@ -753,6 +753,8 @@ export const glanceLimits = {
   activeTimeoutMs: 30 * MINUTE,
   activePollMs: 100,
   activePollMaxMs: 5 * SECOND,
+  /** Looks at it, one after the other, that may fail. */
+  activeLookFailures: 5,
   connections: 32,
   keepAliveMs: 1.5 * SECOND,
   retries: 2,

@@ -2,11 +2,12 @@
 import { AllianceError } from '../core/errors.ts';
 import { glanceLimits } from '../core/limits.ts';
 import { creationBody, idForm, parseImage, parseMembers } from './glanceBodies.ts';
-import { getImage, readImage, writeImage } from './glanceData.ts';
+import { getImage, readImage } from './glanceData.ts';
 import { statusError } from './glanceErrors.ts';
 import { createGlanceHttp, type GlanceHttp, type GlanceLimits, type TokenSource } from './glanceHttp.ts';
 import { listImages } from './glanceListing.ts';
 import { patchOf, patchType } from './glancePatch.ts';
+import { writeImage } from './glanceUpload.ts';
 import type { ImageAttributes, ImageChanges, ImageStore, StoreCall, StoredImage } from './imageStore.ts';
 
 export type { GlanceLimits, TokenSource } from './glanceHttp.ts';

@@ -248,11 +248,25 @@ describe('glance, when something fails', () => {
       expect(seen('PUT') - before).to.equal(1);
     });
 
-    it('is told as failed when its answer is lost', async () => {
+    it('whose answer is lost counts where all of it is stored', async () => {
       const id = await queued();
       glance.faults.next({ method: 'PUT', kind: 'lost' });
-      await rejection(store.write(id, pieces(bytes), bytes.length), 'glance_unreachable');
-      expect((await store.get(id)).status).to.equal('active');
+      expect((await store.write(id, pieces(bytes), bytes.length)).status).to.equal('active');
+      const other = await queued();
+      glance.faults.next({ method: 'PUT', kind: 'reset', after: bytes.length - 1 });
+      const writing = store.write(other, pieces(bytes), bytes.length);
+      await rejection(writing, 'glance_unreachable');
+      expect(statusOf(other)).to.equal('queued');
+    });
+
+    it('is not undone by looks at it that fail', async () => {
+      const id = await queued();
+      const get = { method: 'GET', kind: 'status', status: 500 } as const;
+      glance.faults.next({ ...get, skip: 1, times: 3 });
+      expect((await store.write(id, pieces(bytes), bytes.length)).status).to.equal('active');
+      const other = await queued();
+      glance.faults.next({ ...get, skip: 1, times: 9 });
+      await rejection(store.write(other, pieces(bytes), bytes.length), 'glance_unreachable');
     });
 
     it('waits until the image is active, and tells where it never will be', async () => {
