@@ -86,6 +86,16 @@ describe('cli/imageSync', function () {
     expect((await withConf('regions')).stdout).to.match(/^REGION +KIND +ENDPOINTS +MASTER\nM +keystone +1 +yes\n/);
   });
 
+  it('a region whose name would be taken for that of a target is none', async () => {
+    const odd = await startImageCloud('M', 'a:b', 'a:b:c');
+    try {
+      const { code, stdout } = await run('regions --format csv', { ...odd.env });
+      expect([code, stdout]).to.deep.equal([0, 'M a:b:c\n']);
+    } finally {
+      await odd.close();
+    }
+  });
+
   it('a target with a login of its own; its ignored region only by name', async () => {
     expect((await withConf('sync other: --only big')).code).to.equal(0);
     expect([...(await other.region('C').images()).keys()]).to.deep.equal(['big']);
