@@ -796,7 +796,7 @@ export const partnerImageLimits = {
   valueBytes: 16 * KIB,
   hashValueBytes: 256,
   /** Contents that one partner reads at a time; each keeps so much that it may be asked for again, and reads so much ahead. */
-  readsPerPartner: 16,
+  readsPerPartner: 8,
   readBehindBytes: 4 * MIB,
   readAheadBytes: 4 * MIB,
   readIdleMs: 30 * SECOND,

@@ -13,7 +13,7 @@ const ownPrefix = 'alliance_';
 const travelPrefix = partnerMarkPrefix.slice(0, -ownPrefix.length);
 
 /** Our own notes on an image have another name there, where that name is kept for the notes of the broker there. */
-export const markThere = (key: string): string => (key.startsWith(ownPrefix) ? `${travelPrefix}${key}` : key);
+const markThere = (key: string): string => (key.startsWith(ownPrefix) ? `${travelPrefix}${key}` : key);
 export const markHere = (key: string): string =>
   key.startsWith(partnerMarkPrefix) ? key.slice(travelPrefix.length) : key;
 

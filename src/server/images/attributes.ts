@@ -25,7 +25,7 @@ const visibilityOf = new Map<number, Visibility>([
   [ImageVisibility.PRIVATE, 'private'],
 ]);
 
-export function checkText(text: string, field: string, maxBytes: number = partnerImageLimits.textBytes): string {
+function checkText(text: string, field: string, maxBytes: number = partnerImageLimits.textBytes): string {
   const bytes = Buffer.byteLength(text);
   if (bytes < 1 || bytes > maxBytes || /[\p{Cc}\p{Cs}\u2028\u2029]/u.test(text))
     throw bad(field, `${field} must have 1 to ${maxBytes} bytes, without control characters.`);

@@ -18,7 +18,7 @@ export interface SightOptions {
 /** Glance's ids are UUIDs by default, and may be whatever an operator's tools made them. */
 const idForm = /^[\w.:-]{1,255}$/;
 
-export const notFound = (): AllianceError => new AllianceError('image_not_found', { field: 'id' });
+const notFound = (): AllianceError => new AllianceError('image_not_found', { field: 'id' });
 
 export class ImageSight {
   readonly #options: SightOptions;

@@ -22,7 +22,7 @@ const signatures: readonly (readonly [format: string, text: string, offset: numb
 const vmdkText = /^(?:#[^\n]*\n| *\r?\n)*version=[123]\r?\n/;
 
 /** The format that this beginning of a file is probed as; undefined: none but raw. */
-export function probe(head: Buffer): string | undefined {
+function probe(head: Buffer): string | undefined {
   for (const [format, text, offset] of signatures) if (textAt(head, text, offset)) return format;
   return textAt(head, '# Disk DescriptorFile') || vmdkText.test(head.toString('latin1')) ? 'VMDK' : undefined;
 }
