@@ -95,10 +95,10 @@ export interface ImageStore {
 }
 
 /**
- * Properties that begin so are this program's own, such as those of an upload that is not finished; `os_glance_` is Glance's own. They
- * are never copied, compared or set on a partner's word.
+ * Properties that begin so are never copied, compared or set on a partner's word: this program's own, such as those of an upload that is
+ * not finished; Glance's own; and the keys of encrypted volumes, which Glance deletes with the image that names them.
  */
-export const reservedPrefixes = ['alliance_', 'os_glance_'] as const;
+export const reservedPrefixes = ['alliance_', 'os_glance_', 'cinder_encryption_key'] as const;
 export const isReservedProperty = (key: string): boolean =>
   reservedPrefixes.some((prefix) => key.toLowerCase().startsWith(prefix));
 

@@ -46,7 +46,9 @@ export function findCandidates(question: CandidateQuestion): Candidates {
       if (target.onlyOwnImages) continue;
       tell('foreign', image, `Image ${image.id} belongs to project ${image.owner}.`);
     }
-    if (!isActive(image)) {
+    // Uploaded once more it would be there in spite of whoever switched it off.
+    const isBlocked = !compat && image.status === 'deactivated';
+    if (!isActive(image) && !isBlocked) {
       tell('inactive', image, `Image ${image.id} is ${image.status}, and counts as missing.`);
       continue;
     }

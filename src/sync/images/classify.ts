@@ -52,6 +52,8 @@ function judge(master: MasterImage, candidate: Candidate | undefined, context: C
   if (!candidate) return { status: 'pending_upload', reason: 'It is not in the region.' };
   const { image, elsewhere } = candidate;
   if (elsewhere) return { status: 'ok', reason: `Its content is in the region as ${image.name} (${image.id}).` };
+  if (image.status === 'deactivated')
+    return { status: 'error_checksum', reason: `It is deactivated in the region (${image.id}), and stays so.` };
   const sameness = compareContent(master, image, compat);
   if (sameness !== 'same') {
     const difference = { field: 'checksum', master: hashOf(master), region: hashOf(image) };

@@ -3,6 +3,15 @@ import { type ImageStore, isReservedProperty, type StoreCall, type StoredImage }
 import { type Image, isOwn, obsoleteSuffix } from './image.ts';
 import type { Master } from './master.ts';
 
+/** What Glance calls active may hold no bytes that anybody could send, such as a snapshot of a volume, or none that somebody else could read. */
+function unfitness({ sizeBytes, checksum, hash, properties }: StoredImage): string | undefined {
+  if (properties.has('cinder_encryption_key_id')) return 'It is encrypted with a key that only its own cloud has.';
+  if (sizeBytes === null) return 'The service does not say how large it is.';
+  if (sizeBytes === 0 && checksum === null && hash === null)
+    return 'It has no content, as snapshots of volumes have none.';
+  return undefined;
+}
+
 export const toImage = (stored: StoredImage): Image => ({
   id: stored.id,
   name: stored.name,
@@ -13,6 +22,7 @@ export const toImage = (stored: StoredImage): Image => ({
   checksum: stored.checksum,
   ...(stored.hash && { hash: stored.hash }),
   properties: new Map([...stored.properties].filter(([key]) => !isReservedProperty(key))),
+  unfit: unfitness(stored),
 });
 
 /** All images of a store by id; of one that moved from page to page while they were read, what was read last. */

@@ -17,6 +17,20 @@ export function listingAlarm(place: string, before: number | null, now: number):
 }
 
 /**
+ * Whether a plan changes images of other projects, as `only_tenant_images = False` allows.
+ *
+ * @param foreign ids of images of the region that are not ours
+ */
+export function foreignAlarm(
+  region: string,
+  actions: readonly Action[],
+  foreign: ReadonlySet<string>,
+): string | undefined {
+  const touched = actions.filter((action) => foreign.has(('old' in action ? action.old?.id : action.id) ?? '')).length;
+  return touched === 0 ? undefined : `In ${region} ${touched} images of other projects would be changed or replaced.`;
+}
+
+/**
  * Whether a plan replaces or puts aside more than is usual.
  *
  * @param present images of the region that stand for one of the master

@@ -18,6 +18,8 @@ export interface Image {
   /** `os_hash_value`, of the algorithm that stands beside it; absent where it is not known. */
   readonly hash?: { readonly algorithm: string; readonly value: string } | undefined;
   readonly properties: Properties;
+  /** Why its content cannot be sent, as a sentence; absent: it can. */
+  readonly unfit?: string | undefined;
 }
 
 /** The properties of an AMI that name other images. */
@@ -36,6 +38,15 @@ export const isActive = (image: Image): boolean => image.status === 'active';
 
 export const obsoleteSuffix = '_obsolete';
 export const isObsoleteName = (name: string): boolean => name.endsWith(obsoleteSuffix);
+
+/** As many as Glance takes in a name. */
+const nameCharacters = 255;
+
+/** `NAME.SUFFIX`, with so much less of the name as there is no room for. */
+export function asideName(name: string, suffix: string): string {
+  const room = nameCharacters - suffix.length - 1;
+  return `${[...name].slice(0, room).join('')}.${suffix}`;
+}
 
 /** Texts in one order on every machine. */
 export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,5 +1,5 @@
 /** The master's images: those that can be synchronised at all, each under a name that is its own. */
-import { type Image, isActive, isOwn, type LinkKey, linkKeys, type Properties } from './image.ts';
+import { compareText, type Image, isActive, isOwn, type LinkKey, linkKeys, type Properties } from './image.ts';
 import { linkLabel, type Notice } from './plan.ts';
 
 export interface MasterImage extends Image {
@@ -18,11 +18,16 @@ export interface Master {
 export function readMaster(region: string, listing: readonly Image[], projectId: string): Master {
   const images = new Map<string, MasterImage>();
   const duplicates = new Set<string>();
+  const unfit: Notice[] = [];
   const linked: Image[] = [];
   const needed = new Set<string>();
   for (const image of listing) {
     const { name, properties } = image;
     if (!isActive(image) || name === '' || !isOwn(image.owner, projectId)) continue;
+    if (image.unfit !== undefined) {
+      unfit.push({ kind: 'unfit', name, details: image.unfit });
+      continue;
+    }
     if (images.has(name)) duplicates.add(name);
     images.set(name, masterImage(image, properties, noLinks, noneBroken));
     if (!linkKeys.some((key) => properties.has(key))) continue;
@@ -36,7 +41,7 @@ export function readMaster(region: string, listing: readonly Image[], projectId:
   const notices = [...duplicates].sort().map((name): Notice => {
     return { kind: 'duplicate', name, details: `There are several images of this name in ${region}; none is used.` };
   });
-  return { region, images, notices };
+  return { region, images, notices: [...notices, ...unfit.sort((a, b) => compareText(a.name, b.name))] };
 }
 
 const noLinks: ReadonlyMap<LinkKey, string> = new Map();

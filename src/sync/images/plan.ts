@@ -77,7 +77,8 @@ export interface Notice {
     | 'obsolete_in_use'
     | 'content_differs'
     | 'link_missing'
-    | 'condition_failed';
+    | 'condition_failed'
+    | 'unfit';
   readonly name: string;
   readonly details: string;
 }

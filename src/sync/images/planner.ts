@@ -6,7 +6,7 @@
 import { type Candidate, findCandidates } from './candidates.ts';
 import { type Classified, classify, isSent, type Pending } from './classify.ts';
 import { inOrderOfDependency, type Ordered } from './dependencies.ts';
-import { bySizeAndName, compareText, type Image, type LinkKey } from './image.ts';
+import { asideName, bySizeAndName, compareText, type Image, type LinkKey } from './image.ts';
 import { brokenLinks, type Master, type MasterImage } from './master.ts';
 import { propertiesToSend, propertiesToSet, type ResolveLink } from './metadata.ts';
 import { planObsolete } from './obsolete.ts';
@@ -182,8 +182,8 @@ class Planner {
   #nameAside(name: string): string {
     const { listing, compat } = this.#question;
     this.#names ??= new Set([...listing.map((image) => image.name), ...this.#wanted.keys()]);
-    let aside = `${name}.old`;
-    if (!compat) for (let n = 2; this.#names.has(aside); n++) aside = `${name}.old.${n}`;
+    let aside = compat ? `${name}.old` : asideName(name, 'old');
+    if (!compat) for (let n = 2; this.#names.has(aside); n++) aside = asideName(name, `old.${n}`);
     this.#names.add(aside);
     return aside;
   }

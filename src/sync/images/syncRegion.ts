@@ -3,7 +3,7 @@ import { AllianceError } from '../../core/errors.ts';
 import type { StoredImage } from '../../lproxy/imageStore.ts';
 import type { RegionState } from '../../model/execution.ts';
 import { readImages, toImage, withVisibilityOfMaster } from './fromStore.ts';
-import { changeAlarm, listingAlarm } from './guard.ts';
+import { changeAlarm, foreignAlarm, listingAlarm } from './guard.ts';
 import { isOwn } from './image.ts';
 import type { RegionPlan } from './plan.ts';
 import { planRegion } from './planner.ts';
@@ -78,7 +78,7 @@ class RegionSync {
     if (plan.failure !== null) throw new AllianceError('bad_request', { field: name, details: plan.failure });
     const own = countOwn(listed, projectId);
     const actions = wantedActions(plan.actions, this.#region.only ?? request.only);
-    if (!request.approved) await this.#guard(plan, actions, own);
+    if (!request.approved) await this.#guard(plan, actions, { own, foreign: foreignIn(listed, projectId) });
 
     const planned = planTasks(name, actions);
     await this.#progress.planned(planned.map(({ task }) => task));
@@ -148,11 +148,18 @@ class RegionSync {
   }
 
   /** @throws AllianceError sync_stopped */
-  async #guard(plan: RegionPlan, actions: RegionPlan['actions'], own: number): Promise<void> {
+  async #guard(
+    plan: RegionPlan,
+    actions: RegionPlan['actions'],
+    { own, foreign }: { readonly own: number; readonly foreign: ReadonlySet<string> },
+  ): Promise<void> {
     const { name, key } = this.#region;
     const present = plan.entries.filter(({ status }) => status !== 'pending_upload').length;
     const before = await this.#run.store.transfers.listedImages(key);
-    const details = listingAlarm(`Region ${name}`, before, own) ?? changeAlarm(name, actions, present);
+    const details =
+      listingAlarm(`Region ${name}`, before, own) ??
+      foreignAlarm(name, actions, foreign) ??
+      changeAlarm(name, actions, present);
     if (details !== undefined) throw new AllianceError('sync_stopped', { field: name, details });
   }
 
@@ -170,6 +177,9 @@ interface Mended {
   readonly listed: ReadonlyMap<string, StoredImage>;
   readonly retirements: Retirements;
 }
+
+const foreignIn = (listed: ReadonlyMap<string, StoredImage>, projectId: string): ReadonlySet<string> =>
+  new Set([...listed.values()].filter(({ owner }) => !isOwn(owner, projectId)).map(({ id }) => id));
 
 const countOwn = (listed: ReadonlyMap<string, StoredImage>, projectId: string): number =>
   [...listed.values()].filter(({ owner }) => isOwn(owner, projectId)).length;

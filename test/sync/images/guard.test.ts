@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { changeAlarm, listingAlarm } from '../../../src/sync/images/guard.ts';
+import { changeAlarm, foreignAlarm, listingAlarm } from '../../../src/sync/images/guard.ts';
 import type { Action } from '../../../src/sync/images/plan.ts';
 
 const actionsWith = (replaced: number, uploaded = 0, updated = 0): Action[] => {
@@ -46,4 +46,11 @@ describe('guards', () => {
         alarming ? `In west ${replaced} of ${present} images would be replaced or put aside.` : undefined,
       );
     });
+
+  it('a plan that touches images of other projects is', () => {
+    const actions = actionsWith(2, 2, 2);
+    expect(foreignAlarm('west', actions, new Set(['elsewhere']))).to.equal(undefined);
+    expect(foreignAlarm('west', actions.slice(0, 2), new Set(['1']))).to.match(/^In west 1 images of other projects/);
+    expect(foreignAlarm('west', actions.slice(4), new Set(['0', '1']))).to.match(/^In west 2 images/);
+  });
 });

@@ -49,6 +49,25 @@ describe('sync/images/planner, mended', () => {
     expect(named(decide({ ...both, compat: true }).after, 'ami').properties.get('kernel_id')).to.equal('old');
   });
 
+  it('leaves an image that is deactivated in the region, and sends none in its place', () => {
+    const master = [imageWith('blocked')];
+    const region = [imageWith('blocked', { id: 'here', status: 'deactivated' })];
+    const question = { master, region, target: { replace: new Set(['any']) } };
+    const { pre, plan } = decide(question);
+    expect(pre).to.deep.equal({ blocked: 'error_checksum' });
+    expect(plan.actions).to.deep.equal([]);
+    expect(decide({ ...question, compat: true }).pre).to.deep.equal({ blocked: 'pending_upload' });
+  });
+
+  it('what is put aside gets a name that Glance takes', () => {
+    const name = 'n'.repeat(253);
+    const region = [imageWith(name, { id: 'a', checksum: 'x' }), imageWith(`${'n'.repeat(251)}.old`, { id: 'b' })];
+    const target = { rename: new Set(['any']) };
+    const { plan } = decide({ master: [imageWith(name, { checksum: 'y' })], region, target });
+    const [action] = plan.actions;
+    expect(action).to.deep.include({ old: { id: 'a', newName: `${'n'.repeat(249)}.old.2` } });
+  });
+
   it('one image whose kernel the master cannot give ends nothing else', () => {
     const master = [imageWith('ami', properties({ kernel_id: 'nowhere' })), imageWith('good')];
     const { pre, plan } = decide({ master });
