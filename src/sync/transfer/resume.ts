@@ -62,16 +62,19 @@ async function* untilIdle(
     const details = `Nothing came from the source for ${Math.round(idleMs / 1000)} seconds.`;
     controller.abort(new AllianceError('connection_lost', { details }));
   };
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
-  aborted.catch(() => undefined);
+  let fail: (error: Error) => void = () => undefined;
+  signal.addEventListener('abort', () => fail(signal.reason as Error), { once: true });
   const pieces = open(signal)[Symbol.asyncIterator]();
   try {
     for (;;) {
       // Not while whoever reads takes its time.
+      if (signal.aborted) throw signal.reason as Error;
       const timer = setTimeout(idle, idleMs);
-      const next = await Promise.race([pieces.next(), aborted]).finally(() => clearTimeout(timer));
+      // No race with one promise for all pieces, which would keep each of them until it is settled.
+      const next = await new Promise<IteratorResult<Buffer, unknown>>((resolve, reject) => {
+        fail = reject;
+        pieces.next().then(resolve, reject);
+      }).finally(() => clearTimeout(timer));
       if (next.done) return;
       if (next.value.length > 0) yield next.value;
     }

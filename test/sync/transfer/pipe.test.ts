@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { AllianceError } from '../../../src/core/errors.ts';
 import { type PipeOptions, pipe } from '../../../src/sync/transfer/pipe.ts';
@@ -35,6 +37,12 @@ const failing = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
+/** What is not in use any more is given back at once. */
+const collectGarbage = ((): (() => void) => {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+})();
+
 describe('a pipe', () => {
   it('brings all bytes, looks at each, and tells how many were passed on', async () => {
     const [got, looked]: [Buffer[], Buffer[]] = [[], []];
@@ -48,6 +56,30 @@ describe('a pipe', () => {
     expect(Buffer.concat(got).equals(content)).to.equal(true);
     expect(Buffer.concat(looked).equals(content)).to.equal(true);
     expect(told).to.deep.equal([1_048_576, 2_097_152, 3_145_728, 3_500_000]);
+  });
+
+  it('keeps no more than it reads ahead, however much there is', async () => {
+    const sizeBytes = 400_000_000;
+    let most = 0;
+    const read: PipeOptions<number>['read'] = async function* () {
+      for (let at = 0; at < sizeBytes; at += 100_000) yield Buffer.alloc(100_000);
+    };
+    const write: Write = async (pieces) => {
+      let n = 0;
+      for await (const piece of pieces) {
+        n += piece.length;
+        if (n % 50_000_000 < 1_048_576) {
+          await new Promise(setImmediate);
+          collectGarbage();
+          most = Math.max(most, process.memoryUsage().arrayBuffers);
+        }
+      }
+      return n;
+    };
+    collectGarbage();
+    const before = process.memoryUsage().arrayBuffers;
+    expect(await pipe(optionsWith({ sizeBytes, read, write }))).to.equal(sizeBytes);
+    expect(most - before).to.be.lessThan(40_000_000);
   });
 
   it('of nothing brings nothing, and looks at the end', async () => {
