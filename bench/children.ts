@@ -6,7 +6,7 @@ import type { ContenderName } from './contenders/index.ts';
 import type { Load } from './load.ts';
 
 const program = fileURLToPath(import.meta.resolve('./child.js'));
-const answerTimeoutMs = 60_000;
+const answerTimeoutMs = 180_000;
 
 /** Asks a process and waits for its one answer, or for its end. */
 async function answerOf<T>(child: ChildProcess, what: string): Promise<T> {

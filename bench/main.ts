@@ -1,11 +1,12 @@
-/** `npm run bench [-- --only rpc|tokens] [-- --json] [-- --rounds N]`: ours and the peers in turn, on this machine. See docs/performance.md. */
+/** `npm run bench [-- --only rpc|tokens|images] [-- --json] [-- --rounds N]`: ours and the peers in turn, on this machine. See docs/performance.md. */
 import { cpus } from 'node:os';
+import { runImages } from './images.ts';
 import { parseOptions } from './options.ts';
 import { type Figure, isMet, toJson, toTable } from './report.ts';
 import { runRpc } from './rpc.ts';
 import { runTokens } from './tokens.ts';
 
-const groups = { rpc: runRpc, tokens: runTokens } as const;
+const groups = { rpc: runRpc, tokens: runTokens, images: runImages } as const;
 const say = (line: string): void => console.error(line);
 
 async function run(args: readonly string[]): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** What the command line of `npm run bench` says. */
 import { parseArgs } from 'node:util';
 
-export const groupNames = ['rpc', 'tokens'] as const;
+export const groupNames = ['rpc', 'tokens', 'images'] as const;
 export type GroupName = (typeof groupNames)[number];
 
 export interface Options {

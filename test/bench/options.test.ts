@@ -27,6 +27,6 @@ describe('options of the benchmark', () => {
     });
 
   it('say which groups there are', () => {
-    expect(() => parseOptions(['--only', 'chunks'])).to.throw('--only chunks: no such group; there is rpc, tokens.');
+    expect(() => parseOptions(['--only', 'chunks'])).to.throw('--only chunks: no such group; there is rpc, tokens, images.');
   });
 });
