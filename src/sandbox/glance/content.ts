@@ -1,9 +1,13 @@
-/** Bytes of images: in memory, and from a size on in files. */
-import { createHash } from 'node:crypto';
-import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+/**
+ * Bytes of images: in memory, and from a size on in files. Those have no name any more as soon as they are open, so that nothing is left
+ * of them however this process ends.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+const readBytes = 256 * 1024;
 
 export interface Received {
   readonly size: number;
@@ -13,12 +17,12 @@ export interface Received {
 
 interface Content {
   readonly size: number;
-  /** The bytes, or the path of a file with them. */
-  readonly where: readonly Buffer[] | string;
+  /** The bytes, or a file with them. */
+  readonly where: readonly Buffer[] | FileHandle;
 }
 
 export interface ContentOptions {
-  /** For files; absent: a temporary directory, made when the first is needed. */
+  /** For files; absent: that of the system for temporary ones. */
   readonly directory?: string;
   /** What an image may have in memory. */
   readonly memoryBytes: number;
@@ -28,8 +32,6 @@ export class Contents {
   readonly #options: ContentOptions;
   readonly #contents = new Map<string, Content>();
   readonly #receiving = new Set<Promise<Received>>();
-  #temporary: string | undefined;
-  #files = 0;
 
   constructor(options: ContentOptions) {
     this.#options = options;
@@ -50,7 +52,7 @@ export class Contents {
     const [md5, sha512] = [createHash('md5'), createHash('sha512')];
     const pieces: Buffer[] = [];
     let size = 0;
-    let file: { readonly path: string; readonly handle: FileHandle } | undefined;
+    let file: FileHandle | undefined;
     try {
       for await (const piece of source) {
         md5.update(piece);
@@ -59,16 +61,14 @@ export class Contents {
         pieces.push(piece);
         if (!file && size <= this.#options.memoryBytes) continue;
         file ??= await this.#newFile();
-        await file.handle.writev(pieces.splice(0));
+        await file.writev(pieces.splice(0));
       }
     } catch (error) {
-      if (file) await rm(file.path, { force: true });
+      await file?.close();
       throw error;
-    } finally {
-      await file?.handle.close();
     }
     await this.remove(id);
-    this.#contents.set(id, { size, where: file ? file.path : pieces });
+    this.#contents.set(id, { size, where: file ?? pieces });
     return { size, checksum: md5.digest('hex'), sha512: sha512.digest('hex') };
   }
 
@@ -76,32 +76,37 @@ export class Contents {
   read(id: string, start: number, end: number): AsyncIterable<Buffer> | null {
     const content = this.#contents.get(id);
     if (!content) return null;
-    if (typeof content.where === 'string')
-      return start < end
-        ? createReadStream(content.where, { start, end: end - 1, highWaterMark: 256 * 1024 })
-        : slices([], 0, 0);
-    return slices(content.where, start, end);
+    return 'fd' in content.where ? fromFile(content.where, start, end) : slices(content.where, start, end);
   }
 
   async remove(id: string): Promise<void> {
     const content = this.#contents.get(id);
     this.#contents.delete(id);
-    if (typeof content?.where === 'string') await rm(content.where, { force: true });
+    if (content && 'fd' in content.where) await content.where.close();
   }
 
   /** Once every source has ended. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#receiving);
     for (const id of [...this.#contents.keys()]) await this.remove(id);
-    if (this.#temporary !== undefined) rmSync(this.#temporary, { recursive: true, force: true });
   }
 
-  async #newFile() {
-    this.#temporary ??=
-      this.#options.directory === undefined ? mkdtempSync(join(tmpdir(), 'alliance-glance-')) : undefined;
-    this.#files += 1;
-    const path = join(this.#options.directory ?? this.#temporary!, `content-${process.pid}-${this.#files}`);
-    return { path, handle: await open(path, 'wx', 0o600) };
+  async #newFile(): Promise<FileHandle> {
+    const path = join(this.#options.directory ?? tmpdir(), `alliance-content-${randomUUID()}`);
+    const file = await open(path, 'wx+', 0o600);
+    await unlink(path);
+    return file;
+  }
+}
+
+/** A handle knows when it is closed, while the number of a file may be another's by then. */
+async function* fromFile(file: FileHandle, start: number, end: number): AsyncIterable<Buffer> {
+  for (let at = start; at < end; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(readBytes, end - at));
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
   }
 }
 
