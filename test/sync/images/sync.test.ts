@@ -224,6 +224,23 @@ describe('syncs of images', () => {
         for (const image of there) expect(image).to.deep.include({ ...change, properties: new Map() });
       });
 
+    for (const [what, change] of [
+      ['deactivated', { status: 'deactivated' }],
+      ['another one', { checksum: 'f'.repeat(32), hashValue: 'f'.repeat(128) }],
+    ] as const)
+      it(`an image of the source that is ${what} since the plan was made is not sent`, async () => {
+        const { east, west } = world;
+        const { id } = await putImage(east, 'one');
+        const before = west.glance.requests.length;
+        const report = await world.sync({
+          onEvent: ({ kind }) => {
+            if (kind === 'region_planned') Object.assign(east.glance.images.get(id)!, change);
+          },
+        });
+        expect(failures(report)).to.deep.equal(['one failed image_conflict']);
+        expect(west.glance.requests.slice(before).filter(({ method }) => method !== 'GET')).to.deep.equal([]);
+      });
+
     it('an old image that became another one while the new one was sent stays', async () => {
       const { east, west } = world;
       await putImage(east, 'one');
