@@ -27,6 +27,8 @@ describe('options of the benchmark', () => {
     });
 
   it('say which groups there are', () => {
-    expect(() => parseOptions(['--only', 'chunks'])).to.throw('--only chunks: no such group; there is rpc, tokens, images.');
+    expect(() => parseOptions(['--only', 'chunks'])).to.throw(
+      '--only chunks: no such group; there is rpc, tokens, images.',
+    );
   });
 });
