@@ -12,7 +12,7 @@ const project = 'f'.repeat(32);
 const foreign = 'e'.repeat(32);
 
 /** A listing of the master, and one of a region to which most of it came earlier. */
-export interface World {
+interface World {
   readonly master: readonly Image[];
   readonly region: readonly Image[];
 }
@@ -57,7 +57,7 @@ const propertiesOf = (n: number, more: readonly (readonly [string, PropertyValue
  * Of twenty images one is missing, one has other metadata, one other content, one needs a kernel and a ramdisk that are there, one needs
  * those that come with it, one is obsolete, one has a namesake of a foreign project; the others are the same.
  */
-export function createWorld(count: number): World {
+function createWorld(count: number): World {
   const master: Image[] = [];
   const region: Image[] = [];
   for (let n = 0; n < count; n++) {
