@@ -108,7 +108,7 @@ export function putImage(
   return newImage(side.store, bytes, { name, visibility: 'public', ...formats, ...values });
 }
 
-export const md5 = (content: Buffer): string => createHash('md5').update(content).digest('hex');
+const md5 = (content: Buffer): string => createHash('md5').update(content).digest('hex');
 
 /** What is at a side, as far as syncs care; links by name, so that two sides can be compared. */
 export async function contentsOf(

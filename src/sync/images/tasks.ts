@@ -12,7 +12,7 @@ export interface PlannedTask {
 
 const isIdOf = (value: unknown): value is IdOf => typeof value === 'object' && value !== null;
 
-export const needsOf = ({ properties }: Action): Set<string> =>
+const needsOf = ({ properties }: Action): Set<string> =>
   new Set([...properties.values()].filter(isIdOf).map(({ idOf }) => idOf));
 
 /** Those of these names, and what they need; null: all. */
