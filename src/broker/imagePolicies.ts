@@ -52,11 +52,12 @@ export class ImagePolicies {
 
   /** Begins a look at each of them; what has become due is begun, and goes on by itself. */
   async look(signal: AbortSignal): Promise<void> {
-    const { config, store, log } = this.#installation;
+    const { config, store, clock, log } = this.#installation;
     const { policies } = config.images;
     const states = new Map((await store.policies.list()).map((state) => [state.name, state]));
-    if ([...states.values()].some(({ name, disabled }) => !policies.has(name) && !disabled))
-      await store.policies.retain([...policies.keys()]);
+    const before = clock.now() - imagePolicyLimits.rememberMs;
+    if ([...states.values()].some((each) => !policies.has(each.name) && !each.disabled && each.seenTill < before))
+      await store.policies.retain([...policies.keys()], before);
     for (const [name, policy] of policies) {
       if (signal.aborted) return;
       // One whose source is slow to answer keeps no other one waiting.

@@ -704,6 +704,8 @@ export const imagePolicyLimits = {
   logLines: 20_000,
   logPageLines: 1000,
   logTextCharacters: 2000,
+  /** Of a policy that the configuration no longer names nothing is remembered after this long; another broker may still have it. */
+  rememberMs: 40 * DAY,
   /** What a log has to say is written down so long after the first line of it, or as soon as it is so much. */
   logFlushMs: SECOND,
   logFlushLines: 200,

@@ -138,8 +138,8 @@ export function createPolicies(db: Database): Policies {
         if (due) await makeDue(trx, name, 'event', now);
       }),
 
-    retain: async (names) => {
-      const gone = db.writer.deleteFrom('image_policies').where('disabled', '=', 0);
+    retain: async (names, before) => {
+      const gone = db.writer.deleteFrom('image_policies').where('disabled', '=', 0).where('seen_till', '<', before);
       await (names.length > 0 ? gone.where('name', 'not in', [...names]) : gone).execute();
     },
   };

@@ -41,6 +41,6 @@ export interface Policies {
   baseline(name: string): Promise<Baseline | null>;
   /** `due`: a run is due because of it, in the same transaction. */
   setBaseline(name: string, next: Baseline, due: boolean, now: number): Promise<void>;
-  /** Forgets those that are none of `names`, unless they are switched off. */
-  retain(names: readonly string[]): Promise<void>;
+  /** Forgets those that are none of `names` and were last seen before that time, unless they are switched off. */
+  retain(names: readonly string[], before: number): Promise<void>;
 }

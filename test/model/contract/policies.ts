@@ -52,11 +52,13 @@ export function describePolicies(bench: Bench): void {
       await policies().ask('p', 'manual', 3000);
       expect(await policies().take('p')).to.equal('manual');
       await policies().begin('q', 'event', 1);
-      await policies().retain([]);
+      await policies().retain([], 1);
+      expect(await policies().list()).to.have.length(3);
+      await policies().retain([], 2);
       expect((await policies().list()).map(({ name }) => name)).to.deep.equal(['p', 'unheard-of']);
       await policies().setDisabled('p', false);
       expect(await policies().get('p')).to.include({ disabled: false, trigger: '' });
-      await policies().retain(['unheard-of']);
+      await policies().retain(['unheard-of'], 5000);
       expect((await policies().list()).map(({ name }) => name)).to.deep.equal(['unheard-of']);
     });
 
@@ -74,7 +76,7 @@ export function describePolicies(bench: Bench): void {
       await policies().begin('p', 'event UTC', 3000);
       expect(await policies().baseline('p')).to.equal(null);
       await policies().setBaseline('p', next, false, 1000);
-      await policies().retain([]);
+      await policies().retain([], 5000);
       await policies().begin('p', 'event', 1000);
       expect(await policies().baseline('p')).to.equal(null);
     });
