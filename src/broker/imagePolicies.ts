@@ -125,9 +125,7 @@ export class ImagePolicies {
     const lookedAt = before === null ? (this.#firstLooks.get(name) ?? 0) : state.seenTill;
     if (now - lookedAt < imagePolicyLimits.eventMs || (await this.#isActive(name))) return;
     this.#firstLooks.set(name, now);
-    if (
-      !(await store.policies.seen(name, state.seenTill, now, (await this.#isLeftUndone(state, now)) ? 'event' : null))
-    )
+    if (!(await store.policies.seen(name, state.seenTill, now, (await this.#isLeftUndone(name, now)) ? 'event' : null)))
       return;
     const { images, projectId } = await listSource(this.#installation, policy.from ?? null, signal);
     const most = imagePolicyLimits.baselineImages;
@@ -137,11 +135,18 @@ export class ImagePolicies {
       log.info({ policy: name, images: changed.slice(0, 20) }, 'Images at the source have changed.');
   }
 
-  /** Nothing new may happen for long, so what failed is tried again after a while. */
-  async #isLeftUndone({ lastExecution }: PolicyState, now: number): Promise<boolean> {
-    const last = lastExecution === null ? null : await this.#installation.store.executions.get(lastExecution);
-    if (!last || (last.state !== 'failed' && last.state !== 'partly')) return false;
-    return now - (last.endedAt ?? now) >= imagePolicyLimits.eventRetryMs;
+  /** Nothing new may happen for long, so what failed is tried again after a while, which doubles with each failure in a row. */
+  async #isLeftUndone(name: string, now: number): Promise<boolean> {
+    const { executions } = this.#installation.store;
+    const latest = await executions.list({ trigger: policyTrigger(name), limit: imagePolicyLimits.eventFailures });
+    const good = latest.findIndex(({ state }) => state !== 'failed' && state !== 'partly');
+    const failures = good < 0 ? latest.length : good;
+    const [last] = latest;
+    if (!last || failures === 0) return false;
+    // What a guard holds waits for somebody to look.
+    const bad = (await executions.regions(last.id)).filter(({ state }) => state !== 'done');
+    if (bad.length > 0 && bad.every(({ failure }) => failure?.name === 'sync_stopped')) return false;
+    return now - (last.endedAt ?? now) >= imagePolicyLimits.eventRetryMs * 2 ** (failures - 1);
   }
 
   /** Here, or in another process. */

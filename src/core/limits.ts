@@ -696,8 +696,12 @@ export const imagePolicyLimits = {
   leaseMs: 30 * SECOND,
   /** Between two listings of a region whose images are waited for. */
   eventMs: MINUTE,
-  /** One that follows events runs again so long after a run that came to nothing, or to a part. */
+  /**
+   * One that follows events runs again so long after a run that came to nothing, or to a part; twice as long after each further one,
+   * of which so many are counted (16 hours).
+   */
   eventRetryMs: 15 * MINUTE,
+  eventFailures: 7,
   /** Images whose state is remembered for one policy. */
   baselineImages: 100_000,
   /** Lines that are kept of the log of one execution, and of a page of it. */

@@ -129,9 +129,15 @@ describe('broker/imagePolicies', function () {
     tick();
     const [failed] = (await ended(cloud, 2)) as [Execution];
     expect(failed.state).to.equal('failed');
-    regions.region('A').glance.quota.bytes = Number.POSITIVE_INFINITY;
     clock.advance(imagePolicyLimits.eventRetryMs);
-    const [again] = (await ended(cloud, 3)) as [Execution];
+    expect(((await ended(cloud, 3)) as [Execution])[0].state).to.equal('failed');
+    regions.region('A').glance.quota.bytes = Number.POSITIVE_INFINITY;
+    const seen = (await storeOf(cloud).policies.get('p'))!.seenTill;
+    clock.advance(imagePolicyLimits.eventRetryMs);
+    await until('a look', async () => (await storeOf(cloud).policies.get('p'))!.seenTill > seen);
+    expect(await executions(cloud)).to.have.length(3);
+    clock.advance(imagePolicyLimits.eventRetryMs);
+    const [again] = (await ended(cloud, 4)) as [Execution];
     expect([again.state, await namesIn('A')]).to.deep.equal(['done', ['one', 'three', 'two']]);
   });
 
