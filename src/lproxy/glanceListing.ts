@@ -3,7 +3,7 @@ import { AllianceError } from '../core/errors.ts';
 import { parsePage } from './glanceBodies.ts';
 import { malformed, statusError } from './glanceErrors.ts';
 import type { GlanceHttp } from './glanceHttp.ts';
-import type { StoreCall, StoredImage } from './imageStore.ts';
+import type { ListCall, StoredImage } from './imageStore.ts';
 
 /** Only the query of a link to the next page is taken: where to ask is ours to say. */
 function nextSearch(label: string, next: string | null | undefined): string | null {
@@ -21,7 +21,7 @@ async function* walk(
   http: GlanceHttp,
   first: string,
   seen: Set<string>,
-  call: StoreCall,
+  call: ListCall,
 ): AsyncGenerator<readonly StoredImage[], 'complete' | 'marker gone'> {
   const asked = new Set<string>();
   const { label, limits } = http;
@@ -38,7 +38,8 @@ async function* walk(
     const fresh = images.filter(({ id }) => !seen.has(id));
     for (const { id } of fresh) seen.add(id);
     if (fresh.length > 0) yield fresh;
-    search = images.length > 0 ? nextSearch(label, next) : null;
+    // Also after an empty page, for it is not the last one before the service says so.
+    search = nextSearch(label, next);
   }
   return 'complete';
 }
@@ -47,11 +48,13 @@ async function* walk(
  * Hidden ones are a list of their own in Glance. Community images of other projects are not listed, as they are not in Glance unless
  * one asks for them: anybody may make as many of them as he likes.
  */
-export async function* listImages(http: GlanceHttp, call: StoreCall): AsyncGenerator<readonly StoredImage[]> {
+export async function* listImages(http: GlanceHttp, call: ListCall): AsyncGenerator<readonly StoredImage[]> {
   const { label, limits } = http;
   const seen = new Set<string>();
+  // One that begins so would be a list of names to Glance.
+  const named = call.name === undefined || call.name.startsWith('in:') ? '' : `&name=${encodeURIComponent(call.name)}`;
   for (const filter of ['', '&os_hidden=true']) {
-    const first = `?limit=${limits.pageImages}${filter}`;
+    const first = `?limit=${limits.pageImages}${named}${filter}`;
     for (let restarts = 0; (yield* walk(http, first, seen, call)) !== 'complete'; restarts += 1)
       if (restarts >= limits.listingRestarts)
         throw new AllianceError('glance_unreachable', {

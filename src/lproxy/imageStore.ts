@@ -62,6 +62,11 @@ export interface StoreCall {
   readonly signal?: AbortSignal;
 }
 
+export interface ListCall extends StoreCall {
+  /** Only images of this name are wanted; a service that cannot choose gives others, too. */
+  readonly name?: string;
+}
+
 /** What can be done there with images. Every call throws AllianceError; `image_not_found` where there is none of that id. */
 export interface ImageStore {
   /** As messages name it. */
@@ -69,7 +74,7 @@ export interface ImageStore {
   /** Whether new images and changed ones may be `public`. */
   readonly publishes: boolean;
   /** All that may be seen, page by page, in the service's order. An incomplete listing throws; it never just ends. */
-  list(call?: StoreCall): AsyncIterable<readonly StoredImage[]>;
+  list(call?: ListCall): AsyncIterable<readonly StoredImage[]>;
   get(id: string, call?: StoreCall): Promise<StoredImage>;
   members(id: string, call?: StoreCall): Promise<readonly ImageMember[]>;
   addMember(id: string, projectId: string, call?: StoreCall): Promise<void>;

@@ -137,7 +137,7 @@ describe('listing of a Glance', () => {
     answer = (url) => {
       const marker = url.searchParams.get('marker') ?? '';
       const hidden = url.searchParams.has('os_hidden');
-      return { body: { images: hidden ? [] : [row(Number(marker))], next: nexts[marker] } };
+      return { body: hidden ? { images: [] } : { images: [row(Number(marker))], next: nexts[marker] } };
     };
     expect((await listAll(open({}, `${base}/some/where/v2/`))).length).to.equal(4);
     expect(asked.map((path) => path.replace(/limit=\d+/, 'limit=N'))).to.deep.equal([
@@ -147,6 +147,23 @@ describe('listing of a Glance', () => {
       '/some/where/v2/images?marker=3',
       '/some/where/v2/images?limit=N&os_hidden=true',
     ]);
+  });
+
+  it('goes on after an empty page that is not the last one', async () => {
+    answer = (url) => {
+      const marker = url.searchParams.get('marker');
+      if (url.searchParams.has('os_hidden')) return { body: { images: [] } };
+      return { body: marker === null ? { images: [], next: '?marker=1' } : { images: [row(1)] } };
+    };
+    expect((await listAll(open())).length).to.equal(1);
+  });
+
+  it('asks for one name where only that is wanted, unless Glance would take it for several', async () => {
+    answer = () => ({ body: { images: [] } });
+    for (const name of ['a & b', 'in:a,b'])
+      for await (const page of open().list({ name })) expect(page).to.deep.equal([]);
+    const names = asked.map((path) => new URL(path, base).searchParams.get('name'));
+    expect(names).to.deep.equal(['a & b', 'a & b', null, null]);
   });
 
   it('that goes round in circles, or has no end, is refused', async () => {

@@ -1,14 +1,8 @@
 /** Changes what is known of an image that is in the region: one patch, which may be repeated. */
 import { AllianceError } from '../../core/errors.ts';
-import {
-  type ImageChanges,
-  type ImageStore,
-  isReservedProperty,
-  type StoredImage,
-  type Visibility,
-} from '../../lproxy/imageStore.ts';
+import { type ImageChanges, isReservedProperty, type StoredImage, type Visibility } from '../../lproxy/imageStore.ts';
 import { retrying } from '../transfer/retry.ts';
-import { getIfThere } from './finish.ts';
+import { type FinishContext, getIfThere } from './finish.ts';
 import { isSameContent, proofOf } from './verify.ts';
 
 export interface Changing {
@@ -21,7 +15,10 @@ export interface Changing {
 }
 
 /** @throws AllianceError image_conflict where the image is not as it was listed; nothing is done then */
-export async function changeImage(changing: Changing, store: ImageStore, signal: AbortSignal): Promise<void> {
+export async function changeImage(
+  changing: Changing,
+  { store, journal, signal }: Pick<FinishContext, 'store' | 'journal' | 'signal'>,
+): Promise<void> {
   const { listed } = changing;
   const now = await getIfThere(store, listed.id, signal);
   const same =
@@ -33,11 +30,13 @@ export async function changeImage(changing: Changing, store: ImageStore, signal:
   if (!same)
     throw new AllianceError('image_conflict', { details: `The image ${listed.id} has changed since it was listed.` });
   const changes = changesOf(changing, now, store.publishes);
-  if (Object.keys(changes).length > 0) await retrying(() => store.update(listed.id, changes, { signal }), { signal });
+  if (Object.keys(changes).length === 0) return;
+  await journal.hold();
+  await retrying(() => store.update(listed.id, changes, { signal }), { signal });
 }
 
 /** Pure. What is there already is not changed. */
-export function changesOf(
+function changesOf(
   { listed, newName, isPublic, properties }: Changing,
   now: StoredImage,
   publishes: boolean,
@@ -55,7 +54,7 @@ export function changesOf(
 }
 
 /** What is shared or of the community is not public either, and stays what it is. */
-export function visibilityFor(isPublic: boolean, now: Visibility): Visibility {
+function visibilityFor(isPublic: boolean, now: Visibility): Visibility {
   if (isPublic) return 'public';
   return now === 'public' ? 'private' : now;
 }

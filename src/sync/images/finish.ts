@@ -3,11 +3,13 @@ import { AllianceError } from '../../core/errors.ts';
 import type { ImageChanges, ImageStore, StoredImage } from '../../lproxy/imageStore.ts';
 import type { ContentProof, OldImage, Transfer, TransferStep } from '../../model/transfer.ts';
 import { retrying } from '../transfer/retry.ts';
-import { withoutMarks } from './marks.ts';
+import { isMarked, passedMark, withoutMarks } from './marks.ts';
 import { isSameContent, proofOf } from './verify.ts';
 
 /** How steps are written down: each before it is done, and none without the right to do it. */
 export interface Journal {
+  /** To be asked before what cannot be taken back. @throws AllianceError sync_running where another process has taken over */
+  hold(): Promise<void>;
   /** @throws AllianceError sync_running where another process has taken over */
   step(transfer: Pick<Transfer, 'id'>, step: TransferStep, content?: ContentProof): Promise<void>;
   close(transfer: Pick<Transfer, 'id'>): Promise<void>;
@@ -33,7 +35,7 @@ export async function finish(transfer: Transfer, context: FinishContext): Promis
   }
   if (step === 'retire') {
     if (context.postpone?.({ ...transfer, step })) return;
-    if (transfer.old) await retire(transfer.old, context);
+    await retire(transfer, context);
     await journal.step(transfer, 'clear');
   }
   await change(transfer.imageId, { properties: withoutMarks }, context);
@@ -50,8 +52,9 @@ async function publish({ imageId, final }: Transfer, context: FinishContext): Pr
     ...(visibility && { visibility }),
     ...(final.protected && { protected: true }),
     ...(hidden && { hidden }),
+    properties: passedMark,
   };
-  if (Object.keys(changes).length > 0) await change(imageId, changes, context);
+  await change(imageId, changes, context);
   if (members.length === 0) return;
   const there = await retrying(() => store.members(imageId, { signal }), { signal });
   for (const projectId of members)
@@ -73,22 +76,48 @@ export async function getIfThere(store: ImageStore, id: string, signal: AbortSig
     }
 }
 
+/** The old image goes only when the new one was seen directly before, whole and marked; else the row stays open. */
+async function retire(transfer: Transfer, context: FinishContext): Promise<void> {
+  const { store, journal, signal } = context;
+  const { old } = transfer;
+  const isThere = old !== null && (await isToRetire(old, context));
+  await requireWhole(transfer, context);
+  if (!isThere) return;
+  await journal.hold();
+  if (old.newName === null) await deleteSurely(store, old.id, signal);
+  else await change(old.id, { name: old.newName, visibility: 'private' }, context);
+}
+
 /** What was planned for the old image is done only if it still is the one that the plan saw. */
-async function retire(old: OldImage, context: FinishContext): Promise<void> {
-  const { store, signal, note } = context;
+async function isToRetire(old: OldImage, { store, signal, note }: FinishContext): Promise<boolean> {
   const image = await getIfThere(store, old.id, signal);
-  if (!image || (old.newName !== null && image.name === old.newName)) return;
+  if (!image || (old.newName !== null && image.name === old.newName)) return false;
   if (image.name !== old.name || !isSameContent(old, proofOf(image))) {
     note(`The image ${old.id} that was to be replaced is another one now, and is left as it is.`);
-    return;
+    return false;
   }
-  if (old.newName !== null) {
-    await change(old.id, { name: old.newName, visibility: 'private' }, context);
-    return;
-  }
-  if (image.protected)
+  if (old.newName === null && image.protected)
     throw new AllianceError('image_conflict', {
       details: `The new image is there; the old one (${old.id}) is protected.`,
     });
-  await retrying(() => store.delete(old.id, { signal }), { signal });
+  return true;
+}
+
+async function requireWhole(transfer: Transfer, { store, signal }: FinishContext): Promise<void> {
+  const image = await getIfThere(store, transfer.imageId, signal);
+  const isWhole = image?.status === 'active' && isSameContent(transfer.content, proofOf(image));
+  if (isWhole && isMarked(image, transfer)) return;
+  throw new AllianceError('image_conflict', {
+    details: `The new image (${transfer.imageId}) is not as it was sent any more; what it was to replace stays.`,
+  });
+}
+
+const isDeleted = ({ status }: StoredImage): boolean => status === 'deleted' || status === 'pending_delete';
+
+/** A service that errs may say that there is none to delete; it is asked again. @throws AllianceError image_conflict where it is there still */
+export async function deleteSurely(store: ImageStore, id: string, signal: AbortSignal): Promise<void> {
+  await retrying(() => store.delete(id, { signal }), { signal });
+  const image = await getIfThere(store, id, signal);
+  if (image && !isDeleted(image))
+    throw new AllianceError('image_conflict', { details: `The image ${id} is there although it was deleted.` });
 }

@@ -7,6 +7,7 @@ const keys = {
   origin: 'alliance_origin',
   source: 'alliance_source',
   hash: 'alliance_hash',
+  step: 'alliance_step',
 } as const;
 
 export const hashText = ({ hash, checksum }: Pick<ContentProof, 'hash' | 'checksum'>): string =>
@@ -22,6 +23,13 @@ export const marksOf = (
   [keys.source, sourceId],
   [keys.hash, hashText(content)],
 ];
+
+/**
+ * Set before anything is done to the image that it replaces: a journal that is behind, as a restored or copied one is, must not take back
+ * what may be the only one left.
+ */
+export const passedMark: ReadonlyMap<string, string> = new Map([[keys.step, 'publish']]);
+export const hasPassed = ({ properties }: StoredImage): boolean => properties.has(keys.step);
 
 /** Properties to be taken away. */
 export const withoutMarks: ReadonlyMap<string, null> = new Map(Object.values(keys).map((key) => [key, null]));

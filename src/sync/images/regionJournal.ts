@@ -4,6 +4,7 @@ import type { RegionLease } from './regionLease.ts';
 import type { SendJournal } from './send.ts';
 
 export const journalOf = (transfers: Transfers, lease: Pick<RegionLease, 'hold'>): SendJournal => ({
+  hold: () => lease.hold(),
   begin: async (transfer) => {
     await lease.hold();
     await transfers.begin(transfer);

@@ -6,7 +6,7 @@ import { AllianceError } from '../../core/errors.ts';
 import type { StoredImage } from '../../lproxy/imageStore.ts';
 import type { Transfer } from '../../model/transfer.ts';
 import { type FinishContext, finish, getIfThere } from './finish.ts';
-import { isOwn, linkKeys } from './image.ts';
+import { asideName, isOwn, linkKeys } from './image.ts';
 
 const linksOf = ({ properties }: StoredImage): string[] => linkKeys.flatMap((key) => properties.get(key) ?? []);
 
@@ -21,12 +21,24 @@ export class Retirements {
         for (const id of linksOf(image)) this.#leading.set(id, [...(this.#leading.get(id) ?? []), image]);
   }
 
-  /** Whether the old image of a transfer goes at the end of the run instead of now. */
+  /**
+   * Whether the old image of a transfer goes at the end of the run instead of now: one that is needed, and one that has itself an old one
+   * to wait for.
+   */
   readonly postpone = (transfer: Transfer): boolean => {
-    const needed = transfer.old !== null && this.#leading.has(transfer.old.id);
+    const { old } = transfer;
+    const needed = old !== null && (this.#leading.has(old.id) || this.#isAwaited(old.id));
     if (needed) this.#postponed.push(transfer);
     return needed;
   };
+
+  isPostponed(transferId: string): boolean {
+    return this.#postponed.some(({ id }) => id === transferId);
+  }
+
+  #isAwaited(imageId: string, among: readonly Transfer[] = this.#postponed): boolean {
+    return among.some((transfer) => transfer.imageId === imageId);
+  }
 
   /**
    * At the end of the run. What is still needed by an image that the run could not change stays, with its row in the journal; what is
@@ -36,17 +48,19 @@ export class Retirements {
    * @returns whether nothing of it is left to do
    */
   async settle(unchanged: ReadonlySet<string>, context: Omit<FinishContext, 'postpone'>): Promise<boolean> {
-    let settled = true;
+    const left: Transfer[] = [];
+    // In their order, so that one goes before the one that waits for it.
     for (const transfer of this.#postponed)
       try {
-        if (!(await this.#retire(transfer, unchanged, context))) settled = false;
+        const waits = this.#isAwaited(transfer.old!.id, left);
+        if (waits || !(await this.#retire(transfer, unchanged, context))) left.push(transfer);
       } catch (error) {
         if (context.signal.aborted || !(error instanceof AllianceError) || error.errorName === 'sync_running')
           throw error;
         context.note(`The old ${transfer.name} goes with the next run. ${error.message}`);
-        settled = false;
+        left.push(transfer);
       }
-    return settled;
+    return left.length === 0;
   }
 
   async #retire(
@@ -56,7 +70,7 @@ export class Retirements {
   ): Promise<boolean> {
     const old = transfer.old!;
     const users: StoredImage[] = [];
-    for (const { id } of this.#leading.get(old.id)!) {
+    for (const { id } of this.#leading.get(old.id) ?? []) {
       const image = await getIfThere(context.store, id, context.signal);
       if (image && linksOf(image).includes(old.id)) users.push(image);
     }
@@ -67,7 +81,7 @@ export class Retirements {
     }
     if (!user || old.newName !== null) await finish(transfer, context);
     else {
-      const newName = `${old.name}.old.${old.id.slice(0, 8)}`;
+      const newName = asideName(old.name, `old.${old.id.slice(0, 8)}`);
       context.note(`The old ${transfer.name} is put aside as ${newName}, since ${user.name} (${user.id}) needs it.`);
       await finish({ ...transfer, old: { ...old, newName } }, context);
     }

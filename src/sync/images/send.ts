@@ -6,19 +6,29 @@ import type { ImageAttributes, ImageStore, StoredImage } from '../../lproxy/imag
 import type { ContentProof, FinalAttributes, NewTransfer, OldImage, Transfer } from '../../model/transfer.ts';
 import { createDigests } from '../transfer/digests.ts';
 import { pipe } from '../transfer/pipe.ts';
+import { type ReadFrom, readResuming } from '../transfer/resume.ts';
 import { retrying } from '../transfer/retry.ts';
 import type { Throttle } from '../transfer/throttle.ts';
 import { createInspector } from './diskFormat.ts';
 import { type FinishContext, finish, getIfThere, type Journal } from './finish.ts';
 import { marksOf } from './marks.ts';
+import { findTwin, type TwinContext } from './twins.ts';
 import { undo } from './undo.ts';
-import { algorithmFor, checkStored, checkStream, isSameContent, proofOf, type Streamed } from './verify.ts';
+import {
+  algorithmFor,
+  checkStored,
+  checkStream,
+  isComparable,
+  isSameContent,
+  proofOf,
+  type Streamed,
+} from './verify.ts';
 
 export interface SendJournal extends Journal {
   begin(transfer: NewTransfer): Promise<void>;
 }
 
-export interface SendContext extends FinishContext {
+export interface SendContext extends FinishContext, TwinContext {
   readonly journal: SendJournal;
   /** Where images come from. */
   readonly source: ImageStore;
@@ -54,10 +64,12 @@ export async function send(sending: Sending, context: SendContext): Promise<stri
   return transfer.imageId;
 }
 
-/** @throws AllianceError image_conflict where it is not as it was listed */
+/** @throws AllianceError image_conflict where it is not as it was listed; where nothing tells its content, whatever was changed of it */
 async function checkSource(listed: StoredImage, { source, signal }: SendContext): Promise<void> {
   const now = await retrying(() => source.get(listed.id, { signal }), { signal });
-  if (now.status === 'active' && isSameContent(proofOf(listed), proofOf(now))) return;
+  const isSame =
+    isSameContent(proofOf(listed), proofOf(now)) && (isComparable(listed) || now.updatedAt === listed.updatedAt);
+  if (now.status === 'active' && isSame) return;
   throw new AllianceError('image_conflict', {
     details: `The image of the source (${listed.id}) has changed meanwhile.`,
   });
@@ -84,20 +96,27 @@ async function upload(sending: Sending, old: OldImage | null, context: SendConte
   const row = { id: randomUUID(), executionId, taskId, regionKey, imageId: randomUUID(), name, sourceId: source.id };
   const begun: NewTransfer = { ...row, content, old, final };
   await journal.begin(begun);
-  let made = false;
   try {
     context.onBytes(0);
     context.onImage(begun.imageId);
     await retrying(() => store.create(begun.imageId, attributesOf(sending, begun, context), { signal }), { signal });
-    made = true;
     await journal.step(begun, 'write');
     const proven = await transmit(sending, begun, context);
+    await checkSource(source, context);
+    await checkName(begun, context);
     await journal.step(begun, 'publish', proven);
     return { ...begun, content: proven, step: 'publish', createdAt: 0, updatedAt: 0 };
   } catch (error) {
-    await undo(begun, { ...context, certain: made });
+    await undo(begun, context);
     throw error;
   }
+}
+
+/** @throws AllianceError image_conflict */
+async function checkName(begun: NewTransfer, context: SendContext): Promise<void> {
+  const twin = await findTwin(begun, context);
+  if (!twin) return;
+  throw new AllianceError('image_conflict', { details: `Another image (${twin.id}) got this name meanwhile.` });
 }
 
 function attributesOf({ source, properties }: Sending, begun: NewTransfer, context: SendContext): ImageAttributes {
@@ -125,6 +144,8 @@ async function transmit({ source }: Sending, begun: NewTransfer, context: SendCo
     read: (offset, inner) => context.source.read(source.id, offset, { signal: inner }),
     write: (bytes, inner) => store.write(imageId, bytes, content.sizeBytes, { signal: inner }),
     sizeBytes: content.sizeBytes,
+    // Parts of two contents would be taken for one.
+    resumes: isComparable(content),
     throttle,
     signal,
     look: (piece) => {
@@ -155,7 +176,8 @@ async function checkByReading(streamed: Streamed, stored: StoredImage, { store, 
     throw new AllianceError('image_mismatch', { details: `The image is ${stored.status} after all of it was sent.` });
   const digests = createDigests(streamed.digests.keys());
   let bytes = 0;
-  for await (const piece of store.read(stored.id, 0, { signal })) {
+  const read: ReadFrom = (offset, inner) => store.read(stored.id, offset, { signal: inner });
+  for await (const piece of readResuming(read, { sizeBytes: streamed.bytes, signal })) {
     digests.push(piece);
     bytes += piece.length;
   }

@@ -2,16 +2,15 @@
 import { AllianceError } from '../../core/errors.ts';
 import type { StoredImage } from '../../lproxy/imageStore.ts';
 import type { RegionState } from '../../model/execution.ts';
-import { readImages, toImage, withVisibilityOfMaster } from './fromStore.ts';
+import { toImage, withVisibilityOfMaster } from './fromStore.ts';
 import { changeAlarm, foreignAlarm, listingAlarm } from './guard.ts';
 import { isOwn } from './image.ts';
+import { type Mended, mend } from './mend.ts';
 import type { RegionPlan } from './plan.ts';
 import { planRegion } from './planner.ts';
 import { failureOf, Progress } from './progress.ts';
-import { recover } from './recover.ts';
 import { journalOf } from './regionJournal.ts';
 import { leaseRegion, type RegionLease } from './regionLease.ts';
-import { Retirements } from './retirements.ts';
 import type { Run } from './run.ts';
 import type { SendJournal } from './send.ts';
 import { carryOut } from './syncTask.ts';
@@ -71,13 +70,17 @@ class RegionSync {
     const { store, request, emit } = this.#run;
     const { key, name, store: images, projectId } = this.#region;
     const journal = journalOf(store.transfers, lease);
-    const mended = await this.#mend(journal, signal);
-    const { listed, retirements } = mended;
+    const note = this.#noteOn('');
+    const mended = await mend({ region: this.#region, run: this.#run, journal, signal, note });
+    const { listed, retirements, held } = mended;
+    this.recovered = mended.recovered;
+    for (const recovery of mended.recovered) emit({ kind: 'recovered', region: name, recovery });
     const plan = this.#plan(listed);
     this.plan = plan;
     if (plan.failure !== null) throw new AllianceError('bad_request', { field: name, details: plan.failure });
     const own = countOwn(listed, projectId);
-    const actions = wantedActions(plan.actions, this.#region.only ?? request.only);
+    const wanted = wantedActions(plan.actions, this.#region.only ?? request.only);
+    const actions = this.#withoutHeld(wanted, { listed, held });
     if (!request.approved) await this.#guard(plan, actions, { own, foreign: foreignIn(listed, projectId) });
 
     const planned = planTasks(name, actions);
@@ -85,9 +88,9 @@ class RegionSync {
     emit({ kind: 'region_planned', region: name, plan, tasks: planned.map(({ task }) => task) });
     await this.#runTasks(planned, { ...mended, journal, signal });
     if (signal.aborted) throw signal.reason as Error;
-    const context = { store: images, journal, signal, note: this.#noteOn('') };
+    const context = { store: images, journal, signal, note };
     const settled = await retirements.settle(unchangedBy(planned, this.#progress.tasks), context);
-    const state = this.#stateOf(settled);
+    const state = this.#stateOf(settled && held.size === 0);
     if (state === 'done') await store.transfers.setListedImages(key, own + addedBy(this.#progress.tasks));
     return state;
   }
@@ -97,22 +100,16 @@ class RegionSync {
     (text: string): void =>
       this.#progress.note(about, text);
 
-  /** What earlier runs have left is finished or taken back. */
-  async #mend(journal: SendJournal, signal: AbortSignal): Promise<Mended> {
-    const { transfers } = this.#run.store;
-    const { key, store, name, projectId } = this.#region;
-    let listed = await readImages(store, { signal });
-    const retirements = new Retirements(listed, projectId);
-    const open = await transfers.openIn(key);
-    if (open.length === 0) return { listed, retirements };
-    const context = { store, journal, signal, note: this.#noteOn(''), postpone: retirements.postpone };
-    this.recovered = await recover(open, context, this.#run.clock.now());
-    for (const recovery of this.recovered) this.#run.emit({ kind: 'recovered', region: name, recovery });
-    listed = await readImages(store, { signal });
-    // What could not be taken back now is no image.
-    for (const { imageId, step } of await transfers.openIn(key))
-      if (step !== 'publish' && step !== 'retire' && step !== 'clear') listed.delete(imageId);
-    return { listed, retirements };
+  #withoutHeld(
+    actions: RegionPlan['actions'],
+    { listed, held }: Pick<Mended, 'listed' | 'held'>,
+  ): RegionPlan['actions'] {
+    return actions.filter((action) => {
+      const { name } = action;
+      const isHeld = held.has(name) || ('id' in action && held.has(listed.get(action.id)?.name ?? ''));
+      if (isHeld) this.#noteOn(name)('It is left as it is, since an earlier sync of it could not be finished so far.');
+      return !isHeld;
+    });
   }
 
   async #runTasks(
@@ -170,12 +167,6 @@ class RegionSync {
     if (done === tasks.length && !left) return 'done';
     return done > 0 || tasks.length === 0 ? 'partly' : 'failed';
   }
-}
-
-interface Mended {
-  /** Images of the region by id. */
-  readonly listed: ReadonlyMap<string, StoredImage>;
-  readonly retirements: Retirements;
 }
 
 const foreignIn = (listed: ReadonlyMap<string, StoredImage>, projectId: string): ReadonlySet<string> =>

@@ -56,10 +56,11 @@ function spend(bytes: number, { run: { budget } }: TaskContext): boolean {
 }
 
 async function changeOne(action: Update, context: TaskContext): Promise<void> {
-  const { region, listed, signal } = context;
+  const { region, listed, journal, signal } = context;
   const { id, newName, isPublic } = action;
   const properties = textsOf(action, context);
-  await changeImage({ listed: listed.get(id)!, newName, isPublic, properties }, region.store, signal);
+  const changing = { listed: listed.get(id)!, newName, isPublic, properties };
+  await changeImage(changing, { store: region.store, journal, signal });
 }
 
 /** Properties as Glance has them, links by the ids that images have got. */
@@ -87,6 +88,7 @@ async function sendOne(action: Upload, taskId: string, context: TaskContext): Pr
     { executionId, taskId, regionKey: region.key, name, source, old: oldImage, properties, final },
     {
       ...{ store: region.store, source: request.master.store, throttle, origin },
+      ...{ projectId: region.projectId, known: listed },
       ...{ journal: context.journal, signal: context.signal, note: context.note, postpone: context.postpone },
       onImage: (imageId) => progress.moved(taskId, { imageId }),
       onBytes: (sentBytes) => {

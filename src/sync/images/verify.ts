@@ -26,6 +26,10 @@ export function algorithmFor({ hash, checksum }: ContentProof): string {
 
 type Comparable = Pick<ContentProof, 'checksum' | 'hash'>;
 
+/** Whether a stream of it can be told from one of another content of its size. */
+export const isComparable = ({ hash, checksum }: Comparable): boolean =>
+  checksum !== null || (hash !== null && canDigest(hash.algorithm));
+
 /** The digests that are known of both; none of them: null. */
 function sameDigests(digests: ReadonlyMap<string, string>, { checksum, hash }: Comparable): boolean | null {
   const known: [string | undefined, string][] = [];
@@ -35,7 +39,7 @@ function sameDigests(digests: ReadonlyMap<string, string>, { checksum, hash }: C
   return comparable.length === 0 ? null : comparable.every(([own, other]) => own === other);
 }
 
-export const digestsOf = ({ checksum, hash }: Comparable): Map<string, string> =>
+const digestsOf = ({ checksum, hash }: Comparable): Map<string, string> =>
   new Map([
     ...(checksum === null ? [] : [['md5', checksum] as const]),
     ...(hash ? [[hash.algorithm, hash.value] as const] : []),

@@ -11,6 +11,8 @@ export interface PipeOptions<T> {
   readonly sizeBytes: number;
   /** Takes the content, no faster than it can store it; returns when it has all of it. */
   readonly write: (content: AsyncIterable<Buffer>, signal: AbortSignal) => Promise<T>;
+  /** Whether the source is read on where it broke; else whatever breaks it ends the transfer. Default: it is. */
+  readonly resumes?: boolean;
   readonly throttle: Throttle;
   readonly signal: AbortSignal;
   /** Each piece before it is passed on. What it throws ends the transfer, and the sink never has the whole. */
@@ -72,7 +74,7 @@ async function* watched<T>(
   signal: AbortSignal,
   { idleMs, onIdle, onGiven, onFailure }: Watch,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { read, sizeBytes, throttle, look, lookAtEnd, onBytes } = options;
+  const { read, sizeBytes, resumes = true, throttle, look, lookAtEnd, onBytes } = options;
   let passed = 0;
   const stuck = (): void => {
     const details = `Nothing was taken from byte ${passed} on for ${Math.round(idleMs / 1000)} seconds.`;
@@ -96,7 +98,7 @@ async function* watched<T>(
 
   try {
     let held: Buffer | undefined;
-    for await (const piece of readAhead(readResuming(read, { sizeBytes, signal, idleMs }))) {
+    for await (const piece of readAhead(readResuming(read, { sizeBytes, signal, idleMs, resumes }))) {
       look(piece);
       if (held) yield* pass(held);
       held = piece;

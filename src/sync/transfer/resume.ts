@@ -12,13 +12,15 @@ export interface ResumeOptions {
   readonly signal: AbortSignal;
   /** Nothing for so long is a break. */
   readonly idleMs?: number;
+  /** Default: it goes on; else the first break is thrown. */
+  readonly resumes?: boolean;
   /** Before it goes on after so many breaks in a row; default pauseMs. */
   readonly pause?: (failures: number) => number;
 }
 
 /** @throws AllianceError what broke it last, once it has broken too often without getting on; `image_mismatch` for too many bytes */
 export async function* readResuming(read: ReadFrom, options: ResumeOptions): AsyncGenerator<Buffer, void, undefined> {
-  const { sizeBytes, signal, idleMs = transferLimits.idleMs, pause: wait = pauseMs } = options;
+  const { sizeBytes, signal, idleMs = transferLimits.idleMs, resumes = true, pause: wait = pauseMs } = options;
   let offset = 0;
   let failures = 0;
   while (offset < sizeBytes) {
@@ -38,7 +40,7 @@ export async function* readResuming(read: ReadFrom, options: ResumeOptions): Asy
     } catch (thrown) {
       if (signal.aborted) throw reasonOf(signal);
       const error = toAllianceError(thrown);
-      if (!error.retryable) throw error;
+      if (!error.retryable || !resumes) throw error;
       // A source that gives a byte at a time must not keep us for as long as it has bytes.
       failures = offset - began >= transferLimits.pieceBytes ? 1 : failures + 1;
       if (failures > transferLimits.resumes) throw error;
