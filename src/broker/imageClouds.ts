@@ -13,6 +13,7 @@ import { effectiveState } from '../model/trust.ts';
 import { endpoints } from '../rproxy/endpoints.ts';
 import { partnerImages } from '../rproxy/images.ts';
 import { type ConfiguredTarget, type ImagesConfig, masterTarget } from '../sync/images/imagesConfig.ts';
+import { placeOf } from '../sync/images/place.ts';
 import { joinRegion, splitRegion } from '../sync/images/regions.ts';
 import type { End } from '../sync/images/syncTypes.ts';
 import { ofNobody, withListTimeout } from './imageListing.ts';
@@ -156,7 +157,7 @@ function keystoneCloud(target: string, glances: GlanceRegions, rules: Configured
     },
     async end(region) {
       const [store, projectId] = [await glances.store(region), await glances.projectId()];
-      const key = `glance ${await glances.endpoint(region)} ${projectId}`;
+      const key = `glance ${placeOf(await glances.endpoint(region))} ${projectId}`;
       return { name: joinRegion(target, region), key, store: withListTimeout(store, rules.listTimeoutMs), projectId };
     },
     close: () => glances.close(),

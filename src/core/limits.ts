@@ -494,10 +494,14 @@ export const syncLimits = {
   retiredShare: 0.5,
   /** A request whose answer was lost is carried out within this time, if at all. */
   settleMs: MINUTE,
+  /** What this installation has begun and its journal does not know any more goes after this long. */
+  strayMs: DAY,
   /** For taking back what a run has begun, when the run itself is to end. */
   undoMs: 30 * SECOND,
   /** Images at a time in each region, at most. */
   imagesParallel: 16,
+  /** Transfers at a time in a run, of all regions: fewer than the connections to one Glance, for each holds one of the source's. */
+  transfers: 24,
   /** Attempts at sending one image within a run. */
   imageAttempts: 3,
   /** Of a reason that is written down. */

@@ -31,7 +31,6 @@ export interface OldImage extends ContentProof {
 /** What the image gets when its content is there; absent: it stays as it is. */
 export interface FinalAttributes {
   readonly visibility?: 'public' | 'community' | 'shared' | 'private';
-  readonly protected: boolean;
   readonly hidden: boolean;
   /** Ids of projects that it is shared with. */
   readonly members: readonly string[];
@@ -68,6 +67,8 @@ export interface Transfers {
   setStep(id: string, step: TransferStep, content?: ContentProof): Promise<void>;
   /** There is nothing left to do for it. */
   close(id: string): Promise<void>;
+  /** Whether it is open, in any region. */
+  has(id: string): Promise<boolean>;
   /** Oldest first. */
   openIn(regionKey: string): Promise<readonly Transfer[]>;
   /** How many images of ours the last good run saw there; null: there was none. */

@@ -57,6 +57,11 @@ export function createTransfers(db: Database, clock: Clock): Transfers {
       await db.writer.deleteFrom('transfers').where('id', '=', id).execute();
     },
 
+    has: async (id) => {
+      const row = db.reader.selectFrom('transfers').select('id').where('id', '=', id);
+      return (await row.executeTakeFirst()) !== undefined;
+    },
+
     openIn: async (regionKey) => {
       const rows = db.reader.selectFrom('transfers').selectAll().where('region_key', '=', regionKey);
       return (await rows.orderBy('created_at').orderBy('id').execute()).map(toTransfer);

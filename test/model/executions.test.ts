@@ -138,7 +138,7 @@ describe('stored transfers', () => {
     ...{ id: randomUUID(), executionId: 'e', taskId: 't', regionKey: 'west', imageId: randomUUID(), name: 'n' },
     ...{ sourceId: 's', content: { sizeBytes: 2 ** 40, checksum: null, hash: { algorithm: 'sha512', value: 'ab' } } },
     old: { id: 'old', name: 'n', newName: null, sizeBytes: 1, checksum: 'c', hash: null },
-    final: { visibility: 'public', protected: true, hidden: false, members: ['p'] },
+    final: { visibility: 'public', hidden: false, members: ['p'] },
   });
 
   it('are open from their first step until they are closed, also for another process', async () => {

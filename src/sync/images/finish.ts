@@ -50,7 +50,6 @@ async function publish({ imageId, final }: Transfer, context: FinishContext): Pr
   const { visibility, hidden, members } = final;
   const changes: ImageChanges = {
     ...(visibility && { visibility }),
-    ...(final.protected && { protected: true }),
     ...(hidden && { hidden }),
     properties: passedMark,
   };

@@ -1,5 +1,6 @@
 /** What makes a sync stop and ask: listings and plans that are more likely a mistake than meant. Pure. */
 import { syncLimits } from '../../core/limits.ts';
+import { isReservedProperty, type StoredImage } from '../../lproxy/imageStore.ts';
 import type { Action } from './plan.ts';
 
 /**
@@ -30,13 +31,29 @@ export function foreignAlarm(
   return touched === 0 ? undefined : `In ${region} ${touched} images of other projects would be changed or replaced.`;
 }
 
-/**
- * Whether a plan replaces or puts aside more than is usual.
- *
- * @param present images of the region that stand for one of the master
- */
-export function changeAlarm(region: string, actions: readonly Action[], present: number): string | undefined {
-  const retiring = actions.filter((action) => 'old' in action && action.old !== null).length;
-  if (retiring < syncLimits.retiredAtLeast || retiring <= present * syncLimits.retiredShare) return undefined;
-  return `In ${region} ${retiring} of ${present} images would be replaced or put aside.`;
+export interface Present {
+  /** How many images of the region stand for one of the master. */
+  readonly present: number;
+  /** Images of the region by id. */
+  readonly listed: ReadonlyMap<string, Pick<StoredImage, 'visibility' | 'properties'>>;
+}
+
+/** Whether a plan replaces or puts aside more than is usual, or takes as many properties away, or images from the public. */
+export function changeAlarm(
+  region: string,
+  actions: readonly Action[],
+  { present, listed }: Present,
+): string | undefined {
+  const replaced = actions.filter((action) => 'old' in action && action.old !== null).length;
+  const losing = actions.filter((action) => action.kind === 'update' && loses(action, listed.get(action.id))).length;
+  const all = replaced + losing;
+  if (all < syncLimits.retiredAtLeast || all <= present * syncLimits.retiredShare) return undefined;
+  const loss = `, ${losing} would lose properties or be public no more`;
+  return `In ${region} ${replaced} of ${present} images would be replaced or put aside${losing > 0 ? loss : ''}.`;
+}
+
+function loses({ isPublic, properties }: Action, image: ReturnType<Present['listed']['get']>): boolean {
+  if (!image) return false;
+  const keys = [...image.properties.keys()].filter((key) => !isReservedProperty(key));
+  return (image.visibility === 'public' && !isPublic) || keys.some((key) => !properties.has(key));
 }

@@ -38,5 +38,9 @@ export const withoutMarks: ReadonlyMap<string, null> = new Map(Object.values(key
 export const isMarked = (image: StoredImage, { id }: Pick<Transfer, 'id'>): boolean =>
   image.properties.get(keys.transfer) === id;
 
+/** Id of the transfer that an image of this origin is marked by; null: of none. */
+export const transferOf = ({ properties }: StoredImage, origin: string): string | null =>
+  properties.get(keys.origin) === origin ? (properties.get(keys.transfer) ?? null) : null;
+
 /** Whether an image is one that a sync of any installation was sending and has not finished. */
 export const isUnfinished = (image: StoredImage): boolean => image.properties.has(keys.transfer);

@@ -7,11 +7,12 @@ import { recover } from './recover.ts';
 import { Retirements } from './retirements.ts';
 import type { Run } from './run.ts';
 import type { SendJournal } from './send.ts';
+import { clearStrays } from './strays.ts';
 import type { Recovery, RegionEnd } from './syncTypes.ts';
 
 export interface Mending {
   readonly region: RegionEnd;
-  readonly run: Pick<Run, 'store' | 'request' | 'sources' | 'clock'>;
+  readonly run: Pick<Run, 'store' | 'request' | 'sources' | 'clock' | 'origin'>;
   readonly journal: SendJournal;
   readonly signal: AbortSignal;
   readonly note: (text: string) => void;
@@ -30,15 +31,19 @@ export async function mend(mending: Mending): Promise<Mended> {
   const { region, run, signal } = mending;
   const { key, store, projectId } = region;
   const { transfers } = run.store;
+  const { journal, note } = mending;
   let listed = await readImages(store, { signal });
   const retirements = new Retirements(listed, projectId);
   const open = await transfers.openIn(key);
+  const now = run.clock.now();
+  const common = { store, journal, signal, note, projectId };
+  const strays = { ...common, transfers, origin: run.origin, now };
+  for (const id of await clearStrays(listed.values(), strays)) listed.delete(id);
   if (open.length === 0) return { listed, retirements, recovered: [], held: new Set() };
-  const { journal, note } = mending;
   const { postpone } = retirements;
   const isWithdrawn = (transfer: Transfer): Promise<boolean> => isGoneAtSource(transfer, mending);
-  const context = { store, journal, signal, note, postpone, isWithdrawn, projectId, known: new Set<string>() };
-  const recovered = await recover(open, context, run.clock.now());
+  const context = { ...common, postpone, isWithdrawn, known: new Set<string>() };
+  const recovered = await recover(open, context, now);
   listed = await readImages(store, { signal });
   const held = new Set<string>();
   // What could not be taken back now is no image.

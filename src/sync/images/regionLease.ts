@@ -30,7 +30,13 @@ export async function leaseRegion(leases: Leases, { key, name }: { key: string; 
   const controller = new AbortController();
   const hold = async (): Promise<void> => {
     if (controller.signal.aborted) throw controller.signal.reason as Error;
-    if (await acquire()) return;
+    const isOurs = await acquire();
+    if (controller.signal.aborted) {
+      // It was given back meanwhile.
+      if (isOurs) await leases.release(lease, holder);
+      throw controller.signal.reason as Error;
+    }
+    if (isOurs) return;
     const lost = taken(name, `Another process took over region ${name}.`);
     controller.abort(lost);
     throw lost;
@@ -44,6 +50,8 @@ export async function leaseRegion(leases: Leases, { key, name }: { key: string; 
     hold,
     release: async () => {
       clearInterval(timer);
+      // What should still run of it does no step any more.
+      controller.abort(taken(name, `The run in region ${name} has ended.`));
       await leases.release(lease, holder);
     },
   };

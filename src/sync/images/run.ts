@@ -2,6 +2,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { StoredImage } from '../../lproxy/imageStore.ts';
 import type { Store } from '../../model/store.ts';
+import type { Slots } from '../transfer/slots.ts';
 import type { Throttle } from '../transfer/throttle.ts';
 import type { Master } from './master.ts';
 import type { SyncEvent, SyncRequest } from './syncTypes.ts';
@@ -13,6 +14,7 @@ export interface Run {
   readonly store: Pick<Store, 'executions' | 'transfers' | 'leases'>;
   readonly clock: Clock;
   readonly throttle: Throttle;
+  readonly slots: Slots;
   readonly origin: string;
   readonly master: Master;
   /** Images of the master by id. */

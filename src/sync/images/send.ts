@@ -8,6 +8,7 @@ import { createDigests } from '../transfer/digests.ts';
 import { pipe } from '../transfer/pipe.ts';
 import { type ReadFrom, readResuming } from '../transfer/resume.ts';
 import { retrying } from '../transfer/retry.ts';
+import type { Slots } from '../transfer/slots.ts';
 import type { Throttle } from '../transfer/throttle.ts';
 import { createInspector } from './diskFormat.ts';
 import { type FinishContext, finish, getIfThere, type Journal } from './finish.ts';
@@ -33,6 +34,9 @@ export interface SendContext extends FinishContext, TwinContext {
   /** Where images come from. */
   readonly source: ImageStore;
   readonly throttle: Throttle;
+  readonly slots: Slots;
+  /** Whether so many bytes more may be sent; they count as sent then. */
+  readonly spend: (bytes: number) => boolean;
   /** What tells this installation from every other one. */
   readonly origin: string;
   /** Of the attempt that runs: bytes that are sent so far, and the id that the image has. */
@@ -59,7 +63,15 @@ export async function send(sending: Sending, context: SendContext): Promise<stri
   await checkSource(sending.source, context);
   const old = sending.old && (await checkOld(sending.old, context));
   const attempts = syncLimits.imageAttempts;
-  const transfer = await retrying(() => upload(sending, old, context), { signal, attempts });
+  const attempt = (n: number): Promise<Transfer> => {
+    // The first one was paid when the task began.
+    if (n > 1 && !context.spend(sending.source.sizeBytes ?? 0))
+      throw new AllianceError('image_quota', {
+        details: 'It failed, and fits not once more into what the run may send.',
+      });
+    return context.slots.run(() => upload(sending, old, context), signal);
+  };
+  const transfer = await retrying(async (n) => attempt(n), { signal, attempts });
   await finish(transfer, context);
   return transfer.imageId;
 }

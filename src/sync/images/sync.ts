@@ -6,6 +6,7 @@ import { imageLimits, syncLimits } from '../../core/limits.ts';
 import type { Failure } from '../../model/execution.ts';
 import type { Store } from '../../model/store.ts';
 import { reasonOf } from '../transfer/retry.ts';
+import { createSlots } from '../transfer/slots.ts';
 import { createThrottle } from '../transfer/throttle.ts';
 import { readImages, toImage } from './fromStore.ts';
 import { listingAlarm } from './guard.ts';
@@ -52,7 +53,8 @@ export async function runSync(request: SyncRequest, services: SyncServices): Pro
     emit({ kind: 'started', executionId, regions: names });
     const origin = await originOf(services);
     const throttle = createThrottle(request.bytesPerS, clock);
-    const common = { executionId, request, store, clock, throttle, origin, budget, signal: stop.signal, emit };
+    const slots = createSlots(syncLimits.transfers);
+    const common = { executionId, request, store, clock, throttle, slots, origin, budget, signal: stop.signal, emit };
     outcome = await syncAll(common);
   } catch (error) {
     outcome = { failure: failureOf(stop.signal.aborted ? reasonOf(stop.signal) : error), reports: [] };

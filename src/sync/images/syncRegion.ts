@@ -81,7 +81,7 @@ class RegionSync {
     const own = countOwn(listed, projectId);
     const wanted = wantedActions(plan.actions, this.#region.only ?? request.only);
     const actions = this.#withoutHeld(wanted, { listed, held });
-    if (!request.approved) await this.#guard(plan, actions, { own, foreign: foreignIn(listed, projectId) });
+    if (!request.approved) await this.#guard(plan, actions, listed);
 
     const planned = planTasks(name, actions);
     await this.#progress.planned(planned.map(({ task }) => task));
@@ -148,15 +148,15 @@ class RegionSync {
   async #guard(
     plan: RegionPlan,
     actions: RegionPlan['actions'],
-    { own, foreign }: { readonly own: number; readonly foreign: ReadonlySet<string> },
+    listed: ReadonlyMap<string, StoredImage>,
   ): Promise<void> {
-    const { name, key } = this.#region;
+    const { name, key, projectId } = this.#region;
     const present = plan.entries.filter(({ status }) => status !== 'pending_upload').length;
     const before = await this.#run.store.transfers.listedImages(key);
     const details =
-      listingAlarm(`Region ${name}`, before, own) ??
-      foreignAlarm(name, actions, foreign) ??
-      changeAlarm(name, actions, present);
+      listingAlarm(`Region ${name}`, before, countOwn(listed, projectId)) ??
+      foreignAlarm(name, actions, foreignIn(listed, projectId)) ??
+      changeAlarm(name, actions, { present, listed });
     if (details !== undefined) throw new AllianceError('sync_stopped', { field: name, details });
   }
 

@@ -81,13 +81,14 @@ async function sendOne(action: Upload, taskId: string, context: TaskContext): Pr
   const source = run.sources.get(action.source)!;
   const final = await finalOf(action, source, context);
   const oldImage = old && { image: listed.get(old.id)!, newName: old.newName };
-  const { executionId, throttle, origin, budget, request } = run;
+  const { executionId, throttle, slots, origin, budget, request } = run;
   const properties = textsOf(action, context);
   let counted = 0;
   const id = await send(
     { executionId, taskId, regionKey: region.key, name, source, old: oldImage, properties, final },
     {
-      ...{ store: region.store, source: request.master.store, throttle, origin },
+      ...{ store: region.store, source: request.master.store, throttle, slots, origin },
+      spend: (bytes) => spend(bytes, context),
       ...{ projectId: region.projectId, known: listed },
       ...{ journal: context.journal, signal: context.signal, note: context.note, postpone: context.postpone },
       onImage: (imageId) => progress.moved(taskId, { imageId }),
@@ -103,11 +104,12 @@ async function sendOne(action: Upload, taskId: string, context: TaskContext): Pr
 
 async function finalOf({ isPublic }: Upload, source: StoredImage, context: TaskContext): Promise<FinalAttributes> {
   const { region, run, note } = context;
-  const { protected: isProtected, hidden } = source;
+  // Not `protected`: the next sync could not replace it.
+  const { hidden } = source;
   // Where nothing can be published, that and what else binds the operator there is the operator's.
-  if (!region.store.publishes) return { protected: false, hidden: false, members: [] };
+  if (!region.store.publishes) return { hidden: false, members: [] };
   const visibility = isPublic ? 'public' : run.request.compat ? 'private' : source.visibility;
-  if (visibility !== 'shared') return { visibility, protected: isProtected, hidden, members: [] };
+  if (visibility !== 'shared') return { visibility, hidden, members: [] };
   const { store } = run.request.master;
   const listed = await retrying(() => store.members(source.id, { signal: context.signal }), { signal: context.signal });
   const members: string[] = [];
@@ -116,5 +118,5 @@ async function finalOf({ isPublic }: Upload, source: StoredImage, context: TaskC
     if (mapped === null) note(`Project ${projectId}, which it is shared with, has none here that stands for it.`);
     else members.push(mapped);
   }
-  return { visibility, protected: isProtected, hidden, members: [...new Set(members)] };
+  return { visibility, hidden, members: [...new Set(members)] };
 }

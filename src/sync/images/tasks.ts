@@ -55,7 +55,7 @@ export type RunTask = (planned: PlannedTask) => Promise<boolean>;
  * Runs tasks in their order, so many at a time, each after those that it needs.
  *
  * @param skip called instead of `run` for a task whose need was not met, with the name of that
- * @throws what `run` throws, after all that were running have ended
+ * @throws what `run` or `skip` throws, after all that were running have ended
  */
 export async function runTasks(
   tasks: readonly PlannedTask[],
@@ -70,6 +70,9 @@ export async function runTasks(
   const settle = ({ action, task }: PlannedTask, done: boolean): void => {
     if ('source' in action) sent.set(task.name, done);
   };
+  const fail = (error: unknown): void => {
+    failure ??= { error };
+  };
   while (waiting.length > 0 || running.size > 0) {
     const left: PlannedTask[] = [];
     const before = waiting.length;
@@ -77,14 +80,13 @@ export async function runTasks(
       const needs = [...planned.needs];
       const unmet = needs.find((need) => sent.get(need) === false || !sending.has(need));
       if (unmet !== undefined) {
-        await skip(planned, unmet);
         settle(planned, false);
+        // Others are running, and are to end before this does.
+        await skip(planned, unmet).catch(fail);
       } else if (!failure && running.size < atOnce && needs.every((need) => sent.get(need))) {
         const one: Promise<void> = run(planned)
           .then((done) => settle(planned, done))
-          .catch((error: unknown) => {
-            failure ??= { error };
-          })
+          .catch(fail)
           .finally(() => running.delete(one));
         running.add(one);
       } else left.push(planned);

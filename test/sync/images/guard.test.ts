@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Visibility } from '../../../src/lproxy/imageStore.ts';
 import { changeAlarm, foreignAlarm, listingAlarm } from '../../../src/sync/images/guard.ts';
 import type { Action } from '../../../src/sync/images/plan.ts';
 
@@ -41,11 +42,30 @@ describe('guards', () => {
     [51, 100, true],
   ] as const)
     it(`a plan that replaces ${replaced} of ${present} is ${alarming ? 'suspicious' : 'not'}`, () => {
-      const alarm = changeAlarm('west', actionsWith(replaced, 20, 20), present);
+      const alarm = changeAlarm('west', actionsWith(replaced, 20, 20), { present, listed: new Map() });
       expect(alarm).to.equal(
         alarming ? `In west ${replaced} of ${present} images would be replaced or put aside.` : undefined,
       );
     });
+
+  it('a plan that takes properties from most of what is there, or from the public, is', () => {
+    const actions = actionsWith(1, 0, 5);
+    const imageOf = (visibility: Visibility, ...keys: string[]) => ({
+      visibility,
+      properties: new Map(keys.map((key) => [key, 'x'] as const)),
+    });
+    const alarm = (image: ReturnType<typeof imageOf>, isPublic = true) =>
+      changeAlarm(
+        'west',
+        actions.map((action) => ({ ...action, isPublic })),
+        { present: 8, listed: new Map(actions.map((_, i) => [`${i}`, image])) },
+      );
+    const told = 'In west 1 of 8 images would be replaced or put aside, 5 would lose properties or be public no more.';
+    expect(alarm(imageOf('public', 'os_type'))).to.equal(told);
+    expect(alarm(imageOf('public'), false)).to.equal(told);
+    expect(alarm(imageOf('private'), false)).to.equal(undefined);
+    expect(alarm(imageOf('public', 'alliance_hash'))).to.equal(undefined);
+  });
 
   it('a plan that touches images of other projects is', () => {
     const actions = actionsWith(2, 2, 2);

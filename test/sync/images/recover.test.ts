@@ -30,7 +30,7 @@ describe('what an earlier sync has left unfinished', () => {
       ...{ id: randomUUID(), executionId: randomUUID(), taskId: randomUUID(), regionKey: world.west.glance.url },
       ...{ imageId: randomUUID(), name: 'one', sourceId: 'source', old: null },
       content: { sizeBytes: 10, checksum: null, hash: null },
-      final: { visibility: 'public', protected: false, hidden: false, members: [] },
+      final: { visibility: 'public', hidden: false, members: [] },
       ...more,
     };
     await transfers.begin(transfer);
