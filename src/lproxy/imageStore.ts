@@ -78,7 +78,7 @@ export interface ImageStore {
   get(id: string, call?: StoreCall): Promise<StoredImage>;
   members(id: string, call?: StoreCall): Promise<readonly ImageMember[]>;
   addMember(id: string, projectId: string, call?: StoreCall): Promise<void>;
-  /** Bytes from `offset` to the end, in pieces of any size; the pieces may be used until the next one is asked for. Ends early by a throw only. */
+  /** Bytes from `offset` to the end, in pieces of any size, which are the receiver's to keep. Ends early by a throw only. */
   read(id: string, offset: number, call?: StoreCall): AsyncIterable<Buffer>;
   /**
    * Makes an image without content (`queued`), owned by the project that the store works in.

@@ -27,22 +27,28 @@ export async function* readAhead(
   };
 
   const fill = async (): Promise<void> => {
-    // Copied, since the source may use its own buffers again; not from the pool, whose slabs would be kept alive by a part of them.
-    let piece = Buffer.allocUnsafeSlow(pieceBytes);
+    let piece: Buffer | undefined;
     let filled = 0;
     for await (const bytes of source) {
       if (stopped) return;
+      // A partner's chunks have that size already.
+      if (filled === 0 && bytes.length === pieceBytes) {
+        await push(bytes);
+        continue;
+      }
       for (let at = 0; at < bytes.length; ) {
+        // Not from the pool, whose slabs would be kept alive by a part of them.
+        piece ??= Buffer.allocUnsafeSlow(pieceBytes);
         const copied = bytes.copy(piece, filled, at);
         at += copied;
         filled += copied;
         if (filled < pieceBytes) break;
         await push(piece);
-        piece = Buffer.allocUnsafeSlow(pieceBytes);
+        piece = undefined;
         filled = 0;
       }
     }
-    if (filled > 0) await push(piece.subarray(0, filled));
+    if (piece) await push(piece.subarray(0, filled));
   };
 
   fill().then(

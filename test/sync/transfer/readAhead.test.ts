@@ -3,14 +3,9 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { readAhead } from '../../../src/sync/transfer/readAhead.ts';
 
-/** One buffer for all pieces, as a source may do that is read a piece at a time. */
-async function* reusing(lengths: readonly number[]): AsyncGenerator<Buffer> {
-  const buffer = Buffer.alloc(1000);
+async function* counting(lengths: readonly number[]): AsyncGenerator<Buffer> {
   let next = 0;
-  for (const length of lengths) {
-    for (let i = 0; i < length; i++) buffer[i] = next++ % 251;
-    yield buffer.subarray(0, length);
-  }
+  for (const length of lengths) yield Buffer.from(Array.from({ length }, () => next++ % 251));
 }
 
 describe('reading ahead', () => {
@@ -22,7 +17,7 @@ describe('reading ahead', () => {
         fc.integer({ min: 1, max: 4 }),
         async (lengths, pieceBytes, pieces) => {
           const got: Buffer[] = [];
-          for await (const piece of readAhead(reusing(lengths), { pieceBytes, pieces })) {
+          for await (const piece of readAhead(counting(lengths), { pieceBytes, pieces })) {
             got.push(piece);
             if (piece.length % 3 === 0) await turn();
           }
@@ -33,6 +28,17 @@ describe('reading ahead', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('passes on what has that size already, without copying it', async () => {
+    const whole = Buffer.from('abcd');
+    const got: Buffer[] = [];
+    const source = async function* () {
+      yield* [whole, Buffer.from('ef'), Buffer.from('ghijkl')];
+    };
+    for await (const piece of readAhead(source(), { pieceBytes: 4 })) got.push(piece);
+    expect(got[0]).to.equal(whole);
+    expect(got.map(String)).to.deep.equal(['abcd', 'efgh', 'ijkl']);
   });
 
   it('reads so far ahead and no further', async () => {
