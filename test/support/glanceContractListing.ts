@@ -38,6 +38,18 @@ export function describeGlanceListing(current: () => GlanceBench): void {
       expect(made.map(({ id }) => found.get(id))).to.deep.equal(made);
     });
 
+    it('of one name have all images of that name', async () => {
+      const name = `${randomUUID()} & "one", ü=%`;
+      for (const each of [name, `in:${name}`]) {
+        const made = [await newImage(ann.store, 'content', { name: each })];
+        made.push(await ann.store.create(randomUUID(), plainImage({ name: each, hidden: true })));
+        const found: string[] = [];
+        for await (const page of ann.store.list({ name: each }))
+          for (const image of page) if (image.name === each) found.push(image.id);
+        expect(found).to.have.members(made.map(({ id }) => id));
+      }
+    });
+
     it('have what others show: public images and those that one accepted, no others', async () => {
       const id = async (values: Parameters<typeof plainImage>[0]) => (await newImage(ann.store, 'content', values)).id;
       const community = await id({ visibility: 'community' });
