@@ -26,6 +26,8 @@ export interface OldImage extends ContentProof {
   readonly name: string;
   /** Null: it is deleted. */
   readonly newName: string | null;
+  /** Put aside it is private, unless images of other projects need it. */
+  readonly staysVisible?: boolean;
 }
 
 /** What the image gets when its content is there; absent: it stays as it is. */

@@ -24,8 +24,13 @@ export interface FinishContext {
   readonly postpone?: (transfer: Transfer) => boolean;
 }
 
-/** From `publish`, `retire` or `clear` on. Every part may be done again. @throws AllianceError; the transfer stays open then */
-export async function finish(transfer: Transfer, context: FinishContext): Promise<void> {
+/**
+ * From `publish`, `retire` or `clear` on. Every part may be done again.
+ *
+ * @returns whether all is done, and nothing was postponed
+ * @throws AllianceError; the transfer stays open then
+ */
+export async function finish(transfer: Transfer, context: FinishContext): Promise<boolean> {
   const { journal } = context;
   let { step } = transfer;
   if (step === 'publish') {
@@ -34,12 +39,13 @@ export async function finish(transfer: Transfer, context: FinishContext): Promis
     await journal.step(transfer, step);
   }
   if (step === 'retire') {
-    if (context.postpone?.({ ...transfer, step })) return;
+    if (context.postpone?.({ ...transfer, step })) return false;
     await retire(transfer, context);
     await journal.step(transfer, 'clear');
   }
   await change(transfer.imageId, { properties: withoutMarks }, context);
   await journal.close(transfer);
+  return true;
 }
 
 const change = (id: string, changes: ImageChanges, { store, signal }: FinishContext): Promise<StoredImage> =>
@@ -84,7 +90,7 @@ async function retire(transfer: Transfer, context: FinishContext): Promise<void>
   if (!isThere) return;
   await journal.hold();
   if (old.newName === null) await deleteSurely(store, old.id, signal);
-  else await change(old.id, { name: old.newName, visibility: 'private' }, context);
+  else await change(old.id, { name: old.newName, ...(!old.staysVisible && { visibility: 'private' }) }, context);
 }
 
 /** What was planned for the old image is done only if it still is the one that the plan saw. */

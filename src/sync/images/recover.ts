@@ -89,8 +89,12 @@ async function publish(transfer: Transfer, context: RecoverContext): Promise<Out
 }
 
 async function complete(transfer: Transfer, context: RecoverContext): Promise<Outcome> {
-  await finish(transfer, context);
-  return ['completed', 'Its content was there and is proven; what was left to do is done.'];
+  return (await finish(transfer, context))
+    ? ['completed', 'Its content was there and is proven; what was left to do is done.']
+    : [
+        'completed',
+        'Its content is there and is proven; what it replaces is still needed, and goes at the end of the run.',
+      ];
 }
 
 async function takeBack(transfer: Transfer, why: string, context: RecoverContext): Promise<Outcome> {

@@ -11,14 +11,16 @@ import { asideName, isOwn, linkKeys } from './image.ts';
 const linksOf = ({ properties }: StoredImage): string[] => linkKeys.flatMap((key) => properties.get(key) ?? []);
 
 export class Retirements {
-  /** Images of ours by the ids that they lead to. */
+  /** Images, whosever they are, by the ids that they lead to. */
   readonly #leading = new Map<string, StoredImage[]>();
   readonly #postponed: Transfer[] = [];
 
+  readonly #projectId: string;
+
   constructor(listed: ReadonlyMap<string, StoredImage>, projectId: string) {
+    this.#projectId = projectId;
     for (const image of listed.values())
-      if (isOwn(image.owner, projectId))
-        for (const id of linksOf(image)) this.#leading.set(id, [...(this.#leading.get(id) ?? []), image]);
+      for (const id of linksOf(image)) this.#leading.set(id, [...(this.#leading.get(id) ?? []), image]);
   }
 
   /**
@@ -34,6 +36,11 @@ export class Retirements {
 
   isPostponed(transferId: string): boolean {
     return this.#postponed.some(({ id }) => id === transferId);
+  }
+
+  /** Ids of images that go at the end of the run. */
+  leaving(): ReadonlySet<string> {
+    return new Set(this.#postponed.map(({ old }) => old!.id));
   }
 
   #isAwaited(imageId: string, among: readonly Transfer[] = this.#postponed): boolean {
@@ -79,12 +86,15 @@ export class Retirements {
       context.note(`The old ${transfer.name} (${old.id}) stays until what still needs it was changed.`);
       return false;
     }
-    if (!user || old.newName !== null) await finish(transfer, context);
-    else {
-      const newName = asideName(old.name, `old.${old.id.slice(0, 8)}`);
-      context.note(`The old ${transfer.name} is put aside as ${newName}, since ${user.name} (${user.id}) needs it.`);
-      await finish({ ...transfer, old: { ...old, newName } }, context);
+    if (!user) {
+      await finish(transfer, context);
+      return true;
     }
+    const newName = old.newName ?? asideName(old.name, `old.${old.id.slice(0, 8)}`);
+    if (old.newName === null)
+      context.note(`The old ${transfer.name} is put aside as ${newName}, since ${user.name} (${user.id}) needs it.`);
+    const staysVisible = users.some(({ owner }) => !isOwn(owner, this.#projectId));
+    await finish({ ...transfer, old: { ...old, newName, staysVisible } }, context);
     return true;
   }
 }

@@ -75,7 +75,7 @@ class RegionSync {
     const { listed, retirements, held } = mended;
     this.recovered = mended.recovered;
     for (const recovery of mended.recovered) emit({ kind: 'recovered', region: name, recovery });
-    const plan = this.#plan(listed);
+    const plan = this.#plan(listed, retirements.leaving());
     this.plan = plan;
     if (plan.failure !== null) throw new AllianceError('bad_request', { field: name, details: plan.failure });
     const own = countOwn(listed, projectId);
@@ -136,10 +136,11 @@ class RegionSync {
     });
   }
 
-  #plan(listed: ReadonlyMap<string, StoredImage>): RegionPlan {
+  /** What goes anyway is not replaced once more instead of the one that came for it. */
+  #plan(listed: ReadonlyMap<string, StoredImage>, leaving: ReadonlySet<string>): RegionPlan {
     const { store, target, projectId } = this.#region;
     const { master, request } = this.#run;
-    const images = [...listed.values()].map(toImage);
+    const images = [...listed.values()].filter(({ id }) => !leaving.has(id)).map(toImage);
     const listing = store.publishes ? images : withVisibilityOfMaster(images, master, projectId);
     return planRegion({ master, listing, target, projectId, compat: request.compat });
   }

@@ -6,7 +6,7 @@ import { syncLimits } from '../../../src/core/limits.ts';
 import type { ImageStore, StoredImage } from '../../../src/lproxy/imageStore.ts';
 import { runSync } from '../../../src/sync/images/sync.ts';
 import type { SyncReport } from '../../../src/sync/images/syncTypes.ts';
-import { listAll, plainImage, readAll } from '../../support/glanceContract.ts';
+import { listAll, pieces, plainImage, readAll } from '../../support/glanceContract.ts';
 import { contentsOf, putImage, type SyncWorld, startSyncWorld } from '../../support/imageSync.ts';
 import { targetWith } from '../../support/images.ts';
 import { createTestFile } from '../../support/store.ts';
@@ -262,25 +262,43 @@ describe('careful syncs of images', () => {
     });
   });
 
-  it('a kernel that is replaced twice before what needs it was changed goes with both of its old ones', async () => {
+  for (const [order, id] of [
+    ['first', '00000000-0000-4000-8000-000000000001'],
+    ['last', 'ffffffff-ffff-4fff-bfff-ffffffffffff'],
+  ] as const)
+    it(`a kernel that is replaced twice goes with both of its old ones, also where its id is the ${order}`, async () => {
+      const { east, west } = world;
+      const same = randomBytes(100);
+      const kernel = { diskFormat: 'aki', containerFormat: 'aki', visibility: 'public' } as const;
+      const old = await west.store.create(id, plainImage({ name: 'aki', ...kernel }));
+      await west.store.write(id, pieces('before'), 6);
+      const links = (id: string) => ({ properties: new Map([['kernel_id', id]]) });
+      const ami = await putImage(west, 'ami', same, links(old.id));
+      const first = await putImage(east, 'aki', 600);
+      const source = await putImage(east, 'ami', same, links(first.id));
+      west.glance.faults.next({ kind: 'status', status: 403, method: 'PATCH', path: new RegExp(ami.id), times: 2 });
+      expect((await world.sync()).state).to.equal('partly');
+      const second = await putImage(east, 'aki.new', 700, { diskFormat: 'aki', containerFormat: 'aki' });
+      await east.store.update(source.id, links(second.id));
+      await east.store.delete(first.id);
+      await east.store.update(second.id, { name: 'aki' });
+      expect((await world.sync()).state).to.equal('partly');
+      expect(west.glance.images.has(old.id)).to.equal(true);
+      expect((await world.sync()).state).to.equal('done');
+      expect(await contentsOf(west)).to.deep.equal(await contentsOf(east));
+      expect(await open()).to.deep.equal([]);
+    });
+
+  it('a kernel that images of other projects need stays for them, and as visible as it was', async () => {
     const { east, west } = world;
-    const same = randomBytes(100);
     const old = await putImage(west, 'aki', 500);
-    const links = (id: string) => ({ properties: new Map([['kernel_id', id]]) });
-    const ami = await putImage(west, 'ami', same, links(old.id));
-    const first = await putImage(east, 'aki', 600);
-    const source = await putImage(east, 'ami', same, links(first.id));
-    west.glance.faults.next({ kind: 'status', status: 403, method: 'PATCH', path: new RegExp(ami.id), times: 2 });
-    expect((await world.sync()).state).to.equal('partly');
-    const second = await putImage(east, 'aki.new', 700, { diskFormat: 'aki', containerFormat: 'aki' });
-    await east.store.update(source.id, links(second.id));
-    await east.store.delete(first.id);
-    await east.store.update(second.id, { name: 'aki' });
-    expect((await world.sync()).state).to.equal('partly');
-    expect(west.glance.images.has(old.id)).to.equal(true);
+    const theirs = await putImage(west, 'theirs', 10, { properties: new Map([['kernel_id', old.id]]) });
+    west.glance.images.get(theirs.id)!.owner = 'another project';
+    await putImage(east, 'aki', 600);
     expect((await world.sync()).state).to.equal('done');
-    expect(await contentsOf(west)).to.deep.equal(await contentsOf(east));
-    expect(await open()).to.deep.equal([]);
+    const { name, visibility } = west.glance.images.get(old.id)!;
+    expect([name, visibility]).to.deep.equal([`aki.old.${old.id.slice(0, 8)}`, 'public']);
+    expect((await world.sync()).regions[0]!.tasks).to.deep.equal([]);
   });
 
   it('a long name that is put aside keeps within what Glance takes', async () => {
