@@ -91,7 +91,7 @@ export function tellImageStory(
         await withStore(east, async (store) => {
           const kernel = await put(store, { name: 'tiny-kernel', format: 'aki', sizeBytes: 4 * mib });
           await put(store, { name: 'tiny', format: 'ami', sizeBytes: mib, properties: { kernel_id: kernel.id } });
-          await put(store, { name: 'large', format: 'raw', sizeBytes: 64 * mib, properties: { os_distro: 'debian' } });
+          await put(store, { name: 'large', format: 'raw', sizeBytes: 16 * mib, properties: { os_distro: 'debian' } });
         });
         return "in east's Glance, whose credentials never leave east";
       },

@@ -21,7 +21,7 @@ describe('cli/demo', function () {
     expect(stdout).to.contain('200: user demo, project guests, roles member');
     expect(stdout).to.match(/401 from [\d.]+ (ms|s) after the logout on \(token_cache_time is 1 s here/);
     expect(stdout)
-      .to.match(/3 images, 69.0 MiB at /)
+      .to.match(/3 images, 21.0 MiB at /)
       .and.contain('3 hashes (sha512) are equal');
     expect(stdout).not.to.contain('WRONG').and.not.contain('\x1b');
   });
