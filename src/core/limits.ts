@@ -816,6 +816,9 @@ export const partnerImageLimits = {
   uploadsPerPartner: 8,
   uploadWindowBytes: 8 * MIB,
   uploadHeldBytes: 16 * MIB,
+  /** The same in chunks, however small: each costs more than its bytes. */
+  uploadWindowChunks: 512,
+  uploadHeldChunks: 1024,
   /** One that the partner does not go on with is given up. */
   uploadIdleMs: 2 * MINUTE,
   /** That a partner is at an image is noted this often. */

@@ -30,7 +30,8 @@ export interface Receipt {
   readonly image?: StoredImage;
 }
 
-const { uploadWindowBytes, uploadHeldBytes, uploadIdleMs, finishWaitMs } = partnerImageLimits;
+const { uploadWindowBytes, uploadHeldBytes, uploadWindowChunks, uploadHeldChunks, uploadIdleMs, finishWaitMs } =
+  partnerImageLimits;
 
 export class Upload {
   readonly sizeBytes: number;
@@ -75,7 +76,7 @@ export class Upload {
     if (end > this.#received) this.#push(fresh);
     const received = this.#received;
     if (received === this.sizeBytes && end === this.sizeBytes) return this.#finished();
-    while (this.#waitingBytes > uploadWindowBytes) await this.#change();
+    while (this.#waitingBytes > uploadWindowBytes || this.#chunks.length > uploadWindowChunks) await this.#change();
     return { received };
   }
 
@@ -87,9 +88,9 @@ export class Upload {
   }
 
   #push(data: Buffer): void {
-    if (this.#waitingBytes + data.length > uploadHeldBytes)
+    if (this.#waitingBytes + data.length > uploadHeldBytes || this.#chunks.length >= uploadHeldChunks)
       throw new AllianceError('overloaded', { details: 'Glance is slower than the partner.', retryAfterMs: 200 });
-    this.#chunks.push(data);
+    this.#chunks.push(onItsOwn(data));
     this.#waitingBytes += data.length;
     this.#received += data.length;
     if (this.#received < this.sizeBytes) this.#idle.refresh();
@@ -162,6 +163,14 @@ export class Upload {
     this.#changed();
     this.#options.onEnd(thrown);
   }
+}
+
+/** Without the message that it came in, where most of that is something else: what is kept is then what is counted. */
+function onItsOwn(data: Buffer): Buffer {
+  if (data.buffer.byteLength <= 2 * data.length) return data;
+  const own = Buffer.allocUnsafeSlow(data.length);
+  data.copy(own);
+  return own;
 }
 
 const lost = (details: string): AllianceError => new AllianceError('glance_unreachable', { details });

@@ -117,6 +117,44 @@ describe('server/images/upload', () => {
     await rejection(upload.take({ offset, data }), 'shutting_down');
   });
 
+  it('keeps of a chunk only what is new in it', async () => {
+    const kept: Buffer[] = [];
+    const write: ImageStore['write'] = async (_id, source) => {
+      for await (const piece of source) kept.push(piece);
+      return image;
+    };
+    const upload = new Upload({
+      ...{ store: { write }, id: 'i', diskFormat: 'raw', sizeBytes: mib + 100 },
+      onStored: async () => undefined,
+      onEnd: () => undefined,
+    });
+    for (let offset = 0; offset <= 100; offset++) await upload.take({ offset, data: Buffer.alloc(mib, 1) });
+    expect(Buffer.concat(kept)).to.have.length(mib + 100);
+    const heldBytes = kept.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+    expect(heldBytes).to.be.lessThan(2 * mib);
+  });
+
+  it('lets a partner wait for the number of its chunks too, and takes no more than it waits for', async () => {
+    const { uploadWindowChunks, uploadHeldChunks } = partnerImageLimits;
+    const { upload, hold } = begin(100_000);
+    hold(true);
+    let answered = 0;
+    const answers: Promise<unknown>[] = [];
+    let offset = 0;
+    const give = () => answers.push(upload.take({ offset: offset++, data: Buffer.alloc(1) }).then(() => answered++));
+    give();
+    // That one is with Glance.
+    await answers[0];
+    await new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < uploadHeldChunks; i++) give();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(answered).to.equal(uploadWindowChunks + 1);
+    await rejection(upload.take({ offset, data: Buffer.alloc(1) }), 'overloaded');
+    hold(false);
+    await Promise.all(answers);
+    upload.abort(new AllianceError('shutting_down'));
+  });
+
   it('what Glance says of it everybody hears who waits', async () => {
     const failing = new AllianceError('image_conflict');
     const ends: unknown[] = [];
