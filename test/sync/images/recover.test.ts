@@ -6,7 +6,7 @@ import type { ImageStore, StoredImage } from '../../../src/lproxy/imageStore.ts'
 import type { NewTransfer, TransferStep } from '../../../src/model/transfer.ts';
 import { runSync } from '../../../src/sync/images/sync.ts';
 import { proofOf } from '../../../src/sync/images/verify.ts';
-import { listAll, plainImage } from '../../support/glanceContract.ts';
+import { listAll, pieces, plainImage } from '../../support/glanceContract.ts';
 import { putImage, type SyncWorld, startSyncWorld } from '../../support/imageSync.ts';
 import { createTestFile } from '../../support/store.ts';
 
@@ -239,6 +239,7 @@ describe('what an earlier sync has left unfinished', () => {
         },
         get: async (id, call) => without(await east.store.get(id, call)),
       };
+      let marks: unknown;
       const copy = createTestFile();
       const other = await copy.open();
       const { transfers } = world.store;
@@ -256,6 +257,8 @@ describe('what an earlier sync has left unfinished', () => {
       const store: ImageStore = {
         ...west.store,
         delete: async (id, call) => {
+          if (id === old.id)
+            marks = (await listAll(west.store)).map(({ properties }) => properties.get('alliance_step'));
           await west.store.delete(id, call);
           if (id === old.id) await runSync(world.request({ only: new Set(['none']) }), { store: other });
         },
@@ -266,6 +269,7 @@ describe('what an earlier sync has left unfinished', () => {
         { store: { ...world.store, transfers: copying } },
       );
       await copy.remove();
+      expect(marks).to.have.members([undefined, 'publish']);
       expect((await listAll(west.store)).map(({ name, sizeBytes }) => `${name} ${sizeBytes}`)).to.deep.equal([
         'one 1000',
       ]);
@@ -304,7 +308,10 @@ describe('what an earlier sync has left unfinished', () => {
 
     it('a replacement that could not be published is not replaced itself', async () => {
       const { east, west } = world;
-      await putImage(west, 'one', 900);
+      // Of two that are equally unlike the master's, the plan takes the one with the lower id.
+      const last = 'ffffffff-ffff-4fff-bfff-ffffffffffff';
+      await west.store.create(last, plainImage({ name: 'one', visibility: 'public' }));
+      await west.store.write(last, pieces('before'), 6);
       const { id } = await putImage(east, 'one', 1000);
       let refused = 0;
       const store: ImageStore = {
