@@ -748,6 +748,9 @@ export const inspectionLimits = {
   descriptorBytes: 128 * KIB,
   /** Region of the metadata of a VHDX. */
   metadataBytes: 1 * MIB,
+  /** What QEMU reads of a text that it takes for a descriptor, and the parts in which it is looked at; the first one always. */
+  textBytes: 1 * MIB,
+  textPartBytes: 4 * KIB,
 } as const;
 
 /** One Glance, this cloud's or that of another Keystone. */
@@ -797,6 +800,11 @@ export const partnerImageLimits = {
   /** Listings that one partner is in the middle of, and how long one waits for its next page. */
   cursorsPerPartner: 4,
   cursorIdleMs: MINUTE,
+  /** After that it begins anew, as what the partner made meanwhile is not in it. */
+  cursorAgeMs: 10 * MINUTE,
+  /** Pages that are put together for one partner at a time, and how long one may take; less than a caller's `callTimeoutMs`. */
+  walksPerPartner: 4,
+  walkMs: 25 * SECOND,
   regionBytes: 255,
   idBytes: 255,
   /** A name, a format, a tag or the key of a property. */
@@ -832,6 +840,8 @@ export const partnerImageLimits = {
   /** Images that one partner makes, changes or deletes. */
   changesPerS: 20,
   changesBurst: 1000,
+  /** Changes of one image that wait for the one under way. */
+  turnsWaiting: 16,
   /** An image whose content has not come for so long is removed. */
   openKeepMs: DAY,
   /** One that is not there is forgotten, but not while it may just be made. */

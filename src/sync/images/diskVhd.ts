@@ -17,17 +17,11 @@ export function* vhd(): Check {
   // A fixed one is the guest's disk with a footer behind it.
   if (dynamic) {
     if (kindOf(head) !== kinds.dynamic) throw unsafe('vhd', 'it is neither fixed nor dynamic.');
-  } else assertGuest(head);
+  } else yield* unlikeOthers('vhd', head);
   const { bytes, sizeBytes } = yield 'tail';
   if (sizeBytes < 2 * footerBytes) throw unsafe('vhd', 'the content ends before its footer.');
   const kind = kindOf(bytes.subarray(bytes.length - footerBytes));
   if (kind !== (dynamic ? kinds.dynamic : kinds.fixed)) throw unsafe('vhd', 'its footer is of another kind of disk.');
-}
-
-function assertGuest(head: Buffer): void {
-  const check = unlikeOthers('vhd');
-  check.next();
-  check.next({ bytes: head, sizeBytes: head.length });
 }
 
 const KIB = 1024;

@@ -48,8 +48,10 @@ function checkDescriptor(bytes: Buffer): void {
   // Whoever reads it as a text of C goes on behind the descriptor where nothing ends it.
   const end = bytes.indexOf(0);
   if (end < 0 || !isZero(bytes.subarray(end))) throw refuse('its descriptor does not end.');
-  const lines = bytes
-    .toString('latin1', 0, end)
+  const text = bytes.toString('latin1', 0, end);
+  // QEMU looks for it in the whole text, in comments and in the values of others, too.
+  if (/parentfilenamehint/i.test(text)) throw refuse('it has a parent.');
+  const lines = text
     .split(/\r\n|\n|\r/)
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'));
@@ -66,8 +68,7 @@ function checkDescriptor(bytes: Buffer): void {
   if (types.length !== 1 || !/^(monolithicSparse|streamOptimized)$/.test(types[0] ?? ''))
     throw refuse('it is of another kind than monolithicSparse and streamOptimized.');
   const parents = settings.get('parentcid') ?? [];
-  if (!parents.every((cid) => /^f{8}$/i.test(cid)) || settings.has('parentfilenamehint'))
-    throw refuse('it has a parent.');
+  if (!parents.every((cid) => /^f{8}$/i.test(cid))) throw refuse('it has a parent.');
   if (settings.has('changetrackpath')) throw refuse('it names a file of changes.');
   if (extents.length !== 1 || !/^(RW|RDONLY) \d+ SPARSE "[^"/\\]*"$/.test(extents[0] ?? ''))
     throw refuse('its extents are not the one that it holds itself.');

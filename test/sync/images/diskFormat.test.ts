@@ -8,6 +8,9 @@ import { rejection } from '../../support/errors.ts';
 
 const guest: Bytes = Buffer.alloc(4096, 0x33);
 const vmdkText = '# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 4 FLAT "/etc/shadow" 0\n';
+/** Nothing that a probe sees, but QEMU opens it where it is told that it is a VMDK. */
+const hiddenText = `x\n${vmdkText}`;
+const longText = (bytes: number): Bytes => Buffer.concat([Buffer.alloc(bytes, 0x33), Buffer.from('createType="vmfs"')]);
 
 const cases: readonly [what: string, format: string, bytes: Bytes, problem?: string][] = [
   ['a qcow2', 'qcow2', qcow2()],
@@ -41,6 +44,9 @@ const cases: readonly [what: string, format: string, bytes: Bytes, problem?: str
   ['a VMDK with a descriptor behind its descriptor', 'vmdk', vmdk({ descriptor: `a=b\0${vmdkText}` }), 'does not end'],
   ['a VMDK whose descriptor never ends', 'vmdk', vmdk({ descriptor: '#'.repeat(20 * 512) }), 'does not end'],
   ['a VMDK with lines that end in returns', 'vmdk', vmdk({ more: '#\rparentFileNameHint="/x"' }), 'parent'],
+  ['a VMDK with a parent in a comment', 'vmdk', vmdk({ more: '# parentFileNameHint="/etc/shadow"' }), 'parent'],
+  ['a VMDK with a parent in a value', 'vmdk', vmdk({ more: 'ddb.x = "parentFileNameHint=_/etc/shadow"' }), 'parent'],
+  ['a VMDK with a parent in a name', 'vmdk', vmdk({ more: 'ddb.parentFileNameHint="/etc/shadow"' }), 'parent'],
   ['a streamed VMDK that is cut off', 'vmdk', vmdk({ stream: true }).subarray(0, -512), 'footer|no VMDK'],
   ['a dynamic VHD', 'vhd', vhd()],
   ['a fixed VHD', 'vhd', vhd({ kind: 2 })],
@@ -58,6 +64,10 @@ const cases: readonly [what: string, format: string, bytes: Bytes, problem?: str
   ['a VDI that is a difference', 'vdi', vdi({ type: 4 }), 'chain'],
   ['a VDI with a parent', 'vdi', vdi({ parent: true }), 'parent'],
   ['an ISO', 'iso', iso()],
+  ['an ISO with a descriptor in it', 'iso', iso(Buffer.from(hiddenText)), 'descriptor'],
+  ['an ISO that is all text', 'iso', Buffer.from(iso(Buffer.alloc(0x8800, 0x33)).map((byte) => byte || 1)), 'no ISO'],
+  ['an ISO that is cut off', 'iso', iso().subarray(0, 300), 'ends before'],
+  ['a fixed VHD with a descriptor in it', 'vhd', vhd({ kind: 2, guest: longText(1000) }), 'descriptor'],
   ['an ISO that begins as a qcow2', 'iso', iso(qcow2().subarray(0, 512)), 'qcow2'],
   ['a raw disk that says to be an ISO', 'iso', Buffer.alloc(1 << 16), 'no ISO'],
   ['a raw disk', 'raw', guest],
@@ -67,6 +77,13 @@ const cases: readonly [what: string, format: string, bytes: Bytes, problem?: str
   ['a VMDK that says to be raw', 'raw', vmdk(), 'VMDK'],
   ['a short text of a VMDK that says to be raw', 'raw', Buffer.from(vmdkText), 'VMDK'],
   ['a text that QEMU takes for a VMDK', 'raw', Buffer.from('#x\n \r\n#\nversion=2\r\nRW 4 FLAT "/x"'), 'VMDK'],
+  ['a raw disk with a descriptor in it', 'raw', Buffer.from(hiddenText), 'descriptor'],
+  ['a kernel with a descriptor in it', 'aki', Buffer.from(hiddenText), 'descriptor'],
+  ['a raw disk with a descriptor far in its text', 'raw', longText(100_000), 'descriptor'],
+  ['a raw disk with a descriptor across two parts', 'raw', longText(512 + 4096 - 5), 'descriptor'],
+  ['a raw disk with a descriptor in its first KiBs', 'raw', Buffer.from(`x\0${hiddenText}`), 'descriptor'],
+  ['a raw disk with an extent', 'raw', Buffer.from('x\nRW 16 FLAT "/etc/shadow" 0\n'), 'descriptor'],
+  ['a raw disk with a file that is a descriptor', 'raw', Buffer.concat([Buffer.alloc(8192), Buffer.from(hiddenText)])],
   ['a script', 'raw', Buffer.from('#!/bin/sh\nexit 0\n')],
   ['a VDI that says to be raw', 'raw', vdi(), 'VDI'],
   ['a VHDX that says to be raw', 'raw', vhdx(), 'VHDX'],
