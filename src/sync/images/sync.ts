@@ -1,5 +1,6 @@
 /** A sync of images: from one region to others. */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { AllianceError, toAllianceError } from '../../core/errors.ts';
 import { imageLimits, syncLimits } from '../../core/limits.ts';
@@ -101,6 +102,8 @@ interface Stopping {
 /** A signal that ends with the request's, or when somebody asks for it in the database. */
 function stopping({ signal }: SyncRequest, { store }: SyncServices, executionId: string): Stopping {
   const controller = new AbortController();
+  // Each region has one.
+  setMaxListeners(0, controller.signal);
   const end = (): void => {
     if (signal) controller.abort(reasonOf(signal));
   };

@@ -1,4 +1,5 @@
 /** One region of a sync: what is unfinished is mended, then it is planned, then the plan is carried out. */
+import { setMaxListeners } from 'node:events';
 import { AllianceError } from '../../core/errors.ts';
 import type { StoredImage } from '../../lproxy/imageStore.ts';
 import type { RegionState } from '../../model/execution.ts';
@@ -52,6 +53,8 @@ class RegionSync {
     this.#run.signal.throwIfAborted();
     const lease = await leaseRegion(this.#run.store.leases, this.#region);
     const controller = new AbortController();
+    // One for each request that runs, and more are no leak.
+    setMaxListeners(0, controller.signal);
     const ends = [this.#run.signal, lease.signal];
     const end = (event: Event): void => controller.abort((event.target as AbortSignal).reason);
     for (const signal of ends) signal.addEventListener('abort', end);

@@ -175,6 +175,36 @@ describe('careful syncs of images', () => {
     });
   });
 
+  it('transfer no more images at a time than there are connections for', async () => {
+    const { east, west } = world;
+    const wanted = [0, 1].map((region) =>
+      Array.from({ length: syncLimits.imagesParallel }, (_, i) => `${region}.${i}`),
+    );
+    for (const name of wanted.flat()) await putImage(east, name, 10);
+    let [running, most] = [0, 0];
+    let go: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    const read: ImageStore['read'] = async function* (...args) {
+      running += 1;
+      most = Math.max(most, running);
+      // One too many would come by then.
+      if (running === syncLimits.transfers) setTimeout(go, 300);
+      await gate;
+      yield* east.store.read(...args);
+      running -= 1;
+    };
+    const request = world.request({ parallel: 2, imagesParallel: syncLimits.imagesParallel });
+    const regions = wanted.map((names, i) => ({
+      ...request.regions[0]!,
+      ...{ name: `west${i}`, key: `${west.glance.url}/${i}`, only: new Set(names) },
+    }));
+    const master = { ...request.master, store: { ...east.store, read } };
+    const report = await runSync({ ...request, master, regions }, { store: world.store });
+    expect(report.state).to.equal('done');
+    expect(most).to.equal(syncLimits.transfers);
+    expect(await names()).to.deep.equal(wanted.flat().sort());
+  });
+
   it('do nothing more when they have ended, also where the database failed', async () => {
     const { east, west, store } = world;
     const kernel = await putImage(east, 'aki', 1000);
