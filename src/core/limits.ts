@@ -837,6 +837,9 @@ export const partnerImageLimits = {
   concurrency: 8,
   waiting: 256,
   waitMs: 10 * SECOND,
+  /** What we hold of answers that one partner has not taken, and of chunks that it waits for answers to; what one image counts as. */
+  heldBytes: 48 * MIB,
+  imageBytes: 64 * KIB,
   /** Images that one partner makes, changes or deletes. */
   changesPerS: 20,
   changesBurst: 1000,

@@ -28,12 +28,15 @@ import {
 } from '../support/imageCloud.ts';
 import { PartnerPeer } from '../support/partnerPeer.ts';
 import type { RawPeer } from '../support/rawPeer.ts';
+import { until } from '../support/until.ts';
 
 describe('images for partners', () => {
   const clock = createShiftedClock();
   let east: GlanceCloud;
   let peer: PartnerPeer;
   let raw: RawPeer;
+  /** Of the same partner. */
+  let second: RawPeer;
   let other: RawPeer;
   let reader: RawPeer;
   let stranger: RawPeer;
@@ -55,6 +58,7 @@ describe('images for partners', () => {
     peer = await PartnerPeer.join(east.cloud);
     const channelOf = async (name: string) => (await PartnerPeer.join(east.cloud, name)).channel();
     raw = await peer.channel();
+    second = await peer.channel();
     other = await channelOf('north');
     reader = await channelOf('reader');
     stranger = await channelOf('stranger');
@@ -67,6 +71,9 @@ describe('images for partners', () => {
   });
   after(() => east.stop());
 
+  /** Waits until Glance has a request of that method, from the one of that number on. */
+  const reached = (method: string, from: number) => () =>
+    until(`a ${method} at Glance`, () => east.glance.requests.slice(from).some((request) => request.method === method));
   const notes = () => east.cloud.installation.store.partnerImages.list();
   const reference = (id: string) => new ImageReference({ id });
   const list = (fields: Partial<ImageQuery> = {}, by = raw) =>
@@ -167,6 +174,21 @@ describe('images for partners', () => {
     const behind = await list({ limit: 3, after: all[4]! });
     expect(behind.images.map(({ id }) => id)).to.deep.equal(all.slice(5));
     expect(behind.next_after).to.equal(undefined);
+    // What it may not see is not looked for.
+    const hidden = await addImage(east.own, Buffer.from('h'));
+    const listings = requests();
+    for (const id of [hidden.id, randomUUID()]) await rejection(list({ after: id }), 'bad_request');
+    expect(requests()).to.equal(listings);
+  });
+
+  it('an image that may not be seen costs as much as one that is not there, however often it is read', async () => {
+    const hidden = await addImage(east.own, Buffer.from('h'));
+    const costOf = async (id: string) => {
+      const before = east.glance.requests.length;
+      for (let i = 0; i < 3; i++) await rejection(read(id), 'image_not_found');
+      return east.glance.requests.length - before;
+    };
+    expect(await costOf(hidden.id)).to.equal(await costOf(randomUUID()));
   });
 
   it('makes one image of each id, and of none that is there', async () => {
@@ -197,6 +219,57 @@ describe('images for partners', () => {
     east.glance.faults.next({ method: 'POST', path: /\/images$/, kind: 'status', status: 403 });
     await rejection(create(randomUUID()), 'image_refused');
     expect(await notes()).to.deep.equal([]);
+  });
+
+  it('a refusal of one attempt forgets nothing that another one made, so nothing is beyond the quota', async () => {
+    for (let i = 0; i < 3; i++) {
+      const id = randomUUID();
+      const slow = { kind: 'slow', method: 'POST', path: /\/images$/, delayMs: 100 } as const;
+      const arrived = reached('POST', east.glance.requests.length);
+      east.glance.faults.next(slow);
+      const refused = create(id, { disk_format: 'nonsense' });
+      await arrived();
+      const made = create(id, {}, second);
+      await rejection(refused, 'image_refused');
+      expect((await made).yours).to.equal(true);
+      expect((await write(id, Buffer.alloc(65_536))).image).to.deep.include({ status: 'active' });
+    }
+    const noted = (await notes()).map(({ imageId, state }) => `${imageId} ${state}`);
+    expect(noted).to.have.members((await listAll(east.own)).map(({ id }) => `${id} stored`));
+  });
+
+  it('what is deleted while it is made is gone', async () => {
+    const id = randomUUID();
+    const arrived = reached('POST', east.glance.requests.length);
+    east.glance.faults.next({ kind: 'slow', method: 'POST', path: /\/images$/, delayMs: 100 });
+    const made = create(id);
+    await arrived();
+    await remove(id, second);
+    await made;
+    expect(await listAll(east.own)).to.deep.equal([]);
+    expect(await notes()).to.deep.equal([]);
+  });
+
+  it('one that may still be on its way is not forgotten when it is deleted', async () => {
+    const id = randomUUID();
+    east.glance.faults.next({ method: 'POST', path: /\/images$/, kind: 'status', status: 503, times: 9 });
+    await rejection(create(id), 'glance_unreachable');
+    east.glance.faults.clear();
+    await remove(id);
+    expect(await notes()).to.have.length(1);
+  });
+
+  it('of many changes of one image at once some have to wait, and some to come again', async () => {
+    const id = randomUUID();
+    const arrived = reached('POST', east.glance.requests.length);
+    east.glance.faults.next({ kind: 'slow', method: 'POST', path: /\/images$/, delayMs: 200 });
+    const first = create(id);
+    await arrived();
+    const rest = Array.from({ length: partnerImageLimits.turnsWaiting + 2 }, () => create(id, {}, second));
+    const all = await Promise.allSettled(rest);
+    const failed = all.flatMap((one) => (one.status === 'rejected' ? [(one.reason as AllianceError).errorName] : []));
+    expect(failed).to.deep.equal(['overloaded', 'overloaded']);
+    expect((await first).id).to.equal(id);
   });
 
   it("an image of somebody else that has the note of a partner is not the partner's", async () => {

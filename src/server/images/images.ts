@@ -2,11 +2,13 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Config } from '../../core/config.ts';
 import { AllianceError } from '../../core/errors.ts';
+import { partnerImageLimits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Rates } from '../../core/rates.ts';
 import type { GlanceRegions } from '../../lproxy/glanceRegions.ts';
 import type { Partner } from '../../model/partner.ts';
 import type { Store } from '../../model/store.ts';
+import { ByteShares } from '../byteShares.ts';
 import { ImageChanger } from './changes.ts';
 import type { SeenImage } from './encode.ts';
 import type { ListedPage } from './listings.ts';
@@ -59,6 +61,9 @@ export class ImageService {
   readonly #uploads: Uploads;
   /** Makes, changes and deletes. */
   readonly changer: ImageChanger;
+  /** What is held of answers that partners have not taken, and of chunks that are not answered. */
+  readonly answers = new ByteShares(partnerImageLimits.heldBytes);
+  readonly chunks = new ByteShares(partnerImageLimits.heldBytes);
 
   constructor(options: ImagesOptions) {
     this.#options = options;
@@ -80,8 +85,11 @@ export class ImageService {
     { region, after, limit }: { region: string | undefined; after: string | undefined; limit: number },
   ): Promise<ListedPage> {
     const place = await this.#places.find(partner, region, 'any');
-    const source = () => this.#sight.all(place);
-    return this.#listings.page(partner.uid, { region: place.region, after, limit }, source);
+    const question = { region: place.region, rules: place.rules, after, limit };
+    return this.#listings.page(partner.uid, question, {
+      all: (signal) => this.#sight.all(place, signal),
+      has: (id) => this.#sight.has(place, id),
+    });
   }
 
   async get(partner: Partner, { region, id }: ImageName): Promise<SeenImage> {

@@ -1,6 +1,7 @@
 /** Listings that partners are in the middle of: each goes on where its last page ended, as long as that is not long ago. */
 import { AllianceError } from '../../core/errors.ts';
 import { partnerImageLimits } from '../../core/limits.ts';
+import type { ImageRules } from './access.ts';
 import { type SeenImage, wireBytes } from './encode.ts';
 
 export interface ListedPage {
@@ -9,19 +10,49 @@ export interface ListedPage {
   readonly nextAfter: string | null;
 }
 
-/** What one listing reads from: all that its partner may see, in an order that stays. */
-export type ListingSource = () => AsyncIterator<SeenImage>;
+export interface ListingQuestion {
+  readonly region: string;
+  readonly after: string | undefined;
+  readonly limit: number;
+  /** What the operator says of the partner now: a listing under other words is another one. */
+  readonly rules: ImageRules;
+}
+
+/** What one listing reads from. */
+export interface ListingSource {
+  /** All that its partner may see, in an order that stays. */
+  all(signal: AbortSignal): AsyncIterator<SeenImage>;
+  /** Whether there is any use in looking for the image in it. */
+  has(id: string): Promise<boolean>;
+}
+
+/** Of a region, and of the operator's words. */
+const scopeOf = ({ region, rules }: ListingQuestion): string => JSON.stringify([region, rules]);
+
+const goneMark = () =>
+  new AllianceError('bad_request', {
+    field: 'after',
+    details: 'There is no image of that id in the listing any more.',
+  });
 
 class Cursor {
+  readonly scope: string;
   readonly #images: AsyncIterator<SeenImage>;
+  readonly #abort = new AbortController();
+  readonly #until = performance.now() + partnerImageLimits.cursorAgeMs;
   /** Read, but not told yet. */
   #next: SeenImage | undefined;
   /** Id of the last one that was told. */
   last: string | undefined;
   timer: NodeJS.Timeout | undefined;
 
-  constructor(images: AsyncIterator<SeenImage>) {
-    this.#images = images;
+  constructor(scope: string, source: ListingSource) {
+    this.scope = scope;
+    this.#images = source.all(this.#abort.signal);
+  }
+
+  get old(): boolean {
+    return performance.now() >= this.#until;
   }
 
   async #peek(): Promise<SeenImage | undefined> {
@@ -36,8 +67,7 @@ class Cursor {
   async skipTo(id: string): Promise<void> {
     for (;;) {
       const seen = await this.#peek();
-      const details = 'There is no image of that id in the listing any more.';
-      if (!seen) throw new AllianceError('bad_request', { field: 'after', details });
+      if (!seen) throw goneMark();
       this.#next = undefined;
       if (seen.image.id === id) return;
     }
@@ -58,52 +88,80 @@ class Cursor {
     return { images, nextAfter: this.last ?? null };
   }
 
-  end(): void {
+  /** Also in the middle of a page, which then fails. */
+  end(error?: AllianceError): void {
     clearTimeout(this.timer);
+    this.#abort.abort(error);
     this.#images.return?.().catch(() => undefined);
   }
 }
 
+const overloaded = (details: string): AllianceError => new AllianceError('overloaded', { details, retryAfterMs: 1000 });
+
 export class Listings {
   /** By partner. A cursor that is in use is not among them. */
-  readonly #cursors = new Map<string, { readonly region: string; readonly cursor: Cursor }[]>();
+  readonly #cursors = new Map<string, Cursor[]>();
+  /** Pages that are put together now, by partner. */
+  readonly #walks = new Map<string, number>();
 
-  async page(
-    uid: string,
-    { region, after, limit }: { readonly region: string; readonly after: string | undefined; readonly limit: number },
-    source: ListingSource,
-  ): Promise<ListedPage> {
-    let cursor = after === undefined ? undefined : this.#take(uid, region, after);
-    if (!cursor) {
-      cursor = new Cursor(source());
-      if (after !== undefined) await cursor.skipTo(after);
+  /** @throws AllianceError overloaded where the partner asks for too many pages at a time, or one takes too long */
+  async page(uid: string, question: ListingQuestion, source: ListingSource): Promise<ListedPage> {
+    const walks = this.#walks.get(uid) ?? 0;
+    if (walks >= partnerImageLimits.walksPerPartner) throw overloaded('The partner lists too many times at a time.');
+    this.#walks.set(uid, walks + 1);
+    try {
+      return await this.#page(uid, question, source);
+    } finally {
+      const left = (this.#walks.get(uid) ?? 1) - 1;
+      if (left > 0) this.#walks.set(uid, left);
+      else this.#walks.delete(uid);
     }
-    const page = await cursor.page(limit);
-    if (page.nextAfter === null) cursor.end();
-    else this.#keep(uid, region, cursor);
-    return page;
   }
 
   close(): void {
-    for (const cursors of this.#cursors.values()) for (const { cursor } of cursors) cursor.end();
+    for (const cursors of this.#cursors.values()) for (const cursor of cursors) cursor.end();
     this.#cursors.clear();
   }
 
-  #take(uid: string, region: string, after: string): Cursor | undefined {
-    const cursors = this.#cursors.get(uid) ?? [];
-    const index = cursors.findIndex((each) => each.region === region && each.cursor.last === after);
-    const [found] = index < 0 ? [] : cursors.splice(index, 1);
-    clearTimeout(found?.cursor.timer);
-    return found?.cursor;
+  async #page(uid: string, question: ListingQuestion, source: ListingSource): Promise<ListedPage> {
+    const { after, limit } = question;
+    const scope = scopeOf(question);
+    const known = after === undefined ? undefined : this.#take(uid, scope, after);
+    if (!known && after !== undefined && !(await source.has(after))) throw goneMark();
+    const cursor = known ?? new Cursor(scope, source);
+    const late = setTimeout(() => cursor.end(overloaded('The listing took too long.')), partnerImageLimits.walkMs);
+    try {
+      if (!known && after !== undefined) await cursor.skipTo(after);
+      const page = await cursor.page(limit);
+      if (page.nextAfter === null) cursor.end();
+      else this.#keep(uid, cursor);
+      return page;
+    } catch (thrown) {
+      cursor.end();
+      throw thrown;
+    } finally {
+      clearTimeout(late);
+    }
   }
 
-  #keep(uid: string, region: string, cursor: Cursor): void {
+  /** One of other words of the operator's is not found, and ends by itself. */
+  #take(uid: string, scope: string, after: string): Cursor | undefined {
+    const cursors = this.#cursors.get(uid) ?? [];
+    const index = cursors.findIndex((each) => each.last === after && each.scope === scope);
+    const [found] = index < 0 ? [] : cursors.splice(index, 1);
+    clearTimeout(found?.timer);
+    if (!found?.old) return found;
+    found.end();
+    return undefined;
+  }
+
+  #keep(uid: string, cursor: Cursor): void {
     const cursors = this.#cursors.get(uid) ?? [];
     this.#cursors.set(uid, cursors);
-    cursors.push({ region, cursor });
-    if (cursors.length > partnerImageLimits.cursorsPerPartner) cursors.shift()?.cursor.end();
+    cursors.push(cursor);
+    if (cursors.length > partnerImageLimits.cursorsPerPartner) cursors.shift()?.end();
     cursor.timer = setTimeout(() => {
-      const index = cursors.findIndex((each) => each.cursor === cursor);
+      const index = cursors.indexOf(cursor);
       if (index >= 0) cursors.splice(index, 1);
       cursor.end();
     }, partnerImageLimits.cursorIdleMs).unref();

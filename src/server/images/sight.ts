@@ -40,21 +40,41 @@ export class ImageSight {
     const key = JSON.stringify([partner.uid, region, id]);
     const now = performance.now();
     const known = this.#lately.get(key);
-    if (known && now < known.until) return this.#judge(place, await known.seen);
+    if (known && now < known.until) return this.#judgeKnown(place, key, known.seen);
     for (const [other, { until }] of this.#lately) if (until <= now) this.#lately.delete(other);
     const seen = this.#get(place, id);
     this.#lately.set(key, { seen, until: now + partnerImageLimits.knownMs });
-    seen.catch(() => this.#lately.delete(key));
-    return this.#judge(place, await seen);
+    return this.#judgeKnown(place, key, seen);
+  }
+
+  /** Nothing is remembered of one that may not be seen: it would be refused sooner than one that is not there. */
+  async #judgeKnown(place: Place, key: string, seen: Promise<StoredImage>): Promise<SeenImage> {
+    try {
+      return await this.#judge(place, await seen);
+    } catch (thrown) {
+      if (this.#lately.get(key)?.seen === seen) this.#lately.delete(key);
+      throw thrown;
+    }
+  }
+
+  /** Whether it may see such an image. */
+  async has(place: Place, id: string): Promise<boolean> {
+    try {
+      await this.see(place, id);
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof AllianceError && thrown.errorName === 'image_not_found') return false;
+      throw thrown;
+    }
   }
 
   /** All that it may see of a region, in Glance's order. */
-  async *all(place: Place): AsyncGenerator<SeenImage, void, undefined> {
-    const { partner, region, store } = place;
+  async *all(place: Place, signal: AbortSignal): AsyncGenerator<SeenImage, void, undefined> {
+    const { partner, region } = place;
     const { partnerImages } = this.#options.store;
     const noted = await partnerImages.list({ partnerUid: partner.uid, region });
     const ids = new Set(noted.map(({ imageId }) => imageId));
-    for await (const page of store.list())
+    for await (const page of this.#pages(place, signal))
       for (const image of page) {
         const yours = ids.has(image.id) && isMadeBy(partner.uid, image);
         if (yours || mayRead(place.rules, image)) yield { image, yours };
@@ -79,6 +99,23 @@ export class ImageSight {
   async noted({ partner, region }: Place, imageId: string): Promise<PartnerImage | null> {
     const noted = await this.#options.store.partnerImages.find({ region, imageId });
     return noted?.partnerUid === partner.uid ? noted : null;
+  }
+
+  /** Each page has its turn among what else is asked on behalf of the partner. */
+  async *#pages(
+    { partner, store }: Place,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly StoredImage[], void, undefined> {
+    const pages = store.list({ signal })[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const { done, value } = await this.#options.queues.run(partner.uid, () => pages.next());
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      await pages.return?.();
+    }
   }
 
   #get({ partner, store }: Place, id: string): Promise<StoredImage> {
