@@ -107,6 +107,13 @@ export const reservedPrefixes = ['alliance_', 'os_glance_', 'cinder_encryption_k
 export const isReservedProperty = (key: string): boolean =>
   reservedPrefixes.some((prefix) => key.toLowerCase().startsWith(prefix));
 
+/** Nor are those by which services act on other things than the image, such as volumes to boot from instead of it. */
+export const isNeverCopied = (key: string): boolean =>
+  isReservedProperty(key) || /^(block_device_mapping|bdm_v2|mappings)$/i.test(key);
+
+/** Containers that are no box of their own around what is looked at. */
+export const plainContainers: ReadonlySet<string> = new Set(['bare', 'ami', 'aki', 'ari']);
+
 /**
  * A broker's own properties on images that it made at a partner begin so there: to the partner's broker they are what somebody else notes,
  * and never what it notes itself.

@@ -4,7 +4,8 @@ import { partnerImageLimits } from '../../core/limits.ts';
 import {
   type ImageAttributes,
   type ImageChanges,
-  isReservedProperty,
+  isNeverCopied,
+  plainContainers,
   type Visibility,
 } from '../../lproxy/imageStore.ts';
 import { ImageVisibility, type ImageAttributes as WireAttributes } from '../../wire/types.ts';
@@ -89,20 +90,10 @@ const schemaNames: ReadonlySet<string> = new Set(
   ),
 );
 
-/**
- * Properties by which services act on other things than the image: volumes to boot from instead of it, and a key that Glance deletes with
- * the image, by whatever right the deleting user has.
- */
-const neverSet = /^(block_device_mapping|bdm_v2|mappings|cinder_encryption_key_.*)$/;
-
-/** Containers that are no box of their own around what is looked at. */
-const containers: ReadonlySet<string> = new Set(['bare', 'ami', 'aki', 'ari']);
-
 function assertProperty(rules: ImageRules, key: string): void {
   if (isPartnerMark(key)) return;
   const plain = key.toLowerCase();
-  if (schemaNames.has(plain) || isReservedProperty(plain) || neverSet.test(plain))
-    throw refuse('properties', `${key} is not for partners to set.`);
+  if (schemaNames.has(plain) || isNeverCopied(plain)) throw refuse('properties', `${key} is not for partners to set.`);
   if (!matchesAny(rules.properties, key)) throw refuse('properties', `${key} is not among images.properties.`);
 }
 
@@ -117,7 +108,7 @@ export function assertAllowed(rules: ImageRules, said: SaidAttributes, removed: 
     throw refuse('visibility', `At most ${rules.writeVisibility} is allowed.`);
   // Only the operator could take it off again, who would have to, to get rid of the image.
   if (said.protected === true) throw refuse('is_protected', "Partners' images are never protected.");
-  if (containerFormat && !containers.has(containerFormat))
+  if (containerFormat && !plainContainers.has(containerFormat))
     throw refuse('container_format', `A content in ${containerFormat} cannot be examined.`);
   for (const key of [...(properties?.keys() ?? []), ...removed]) assertProperty(rules, key);
 }

@@ -1,6 +1,6 @@
 /** Changes what is known of an image that is in the region: one patch, which may be repeated. */
 import { AllianceError } from '../../core/errors.ts';
-import { type ImageChanges, isReservedProperty, type StoredImage, type Visibility } from '../../lproxy/imageStore.ts';
+import { type ImageChanges, isNeverCopied, type StoredImage, type Visibility } from '../../lproxy/imageStore.ts';
 import { retrying } from '../transfer/retry.ts';
 import { type FinishContext, getIfThere } from './finish.ts';
 import { isSameContent, proofOf } from './verify.ts';
@@ -45,7 +45,7 @@ function changesOf(
   const gone = [...listed.properties.keys()].filter((key) => !properties.has(key) && now.properties.has(key));
   const set = [...properties].filter(([key, value]) => now.properties.get(key) !== value);
   const changed = new Map<string, string | null>([...gone.map((key) => [key, null] as const), ...set]);
-  for (const key of changed.keys()) if (isReservedProperty(key)) changed.delete(key);
+  for (const key of changed.keys()) if (isNeverCopied(key)) changed.delete(key);
   return {
     ...(newName !== now.name && { name: newName }),
     ...(visibility !== now.visibility && { visibility }),

@@ -1,11 +1,19 @@
 /** Images of a store as the planner sees them. */
-import { type ImageStore, isReservedProperty, type StoreCall, type StoredImage } from '../../lproxy/imageStore.ts';
+import {
+  type ImageStore,
+  isNeverCopied,
+  plainContainers,
+  type StoreCall,
+  type StoredImage,
+} from '../../lproxy/imageStore.ts';
 import { type Image, isOwn, obsoleteSuffix } from './image.ts';
 import type { Master } from './master.ts';
 
 /** What Glance calls active may hold no bytes that anybody could send, such as a snapshot of a volume, or none that somebody else could read. */
-function unfitness({ sizeBytes, checksum, hash, properties }: StoredImage): string | undefined {
+function unfitness({ sizeBytes, checksum, hash, containerFormat, properties }: StoredImage): string | undefined {
   if (properties.has('cinder_encryption_key_id')) return 'It is encrypted with a key that only its own cloud has.';
+  if (containerFormat !== null && !plainContainers.has(containerFormat))
+    return `What is in a container ${containerFormat} cannot be examined.`;
   if (sizeBytes === null) return 'The service does not say how large it is.';
   if (sizeBytes === 0 && checksum === null && hash === null)
     return 'It has no content, as snapshots of volumes have none.';
@@ -21,7 +29,7 @@ export const toImage = (stored: StoredImage): Image => ({
   sizeBytes: stored.sizeBytes ?? 0,
   checksum: stored.checksum,
   ...(stored.hash && { hash: stored.hash }),
-  properties: new Map([...stored.properties].filter(([key]) => !isReservedProperty(key))),
+  properties: new Map([...stored.properties].filter(([key]) => !isNeverCopied(key))),
   unfit: unfitness(stored),
 });
 

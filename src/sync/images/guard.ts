@@ -1,6 +1,6 @@
 /** What makes a sync stop and ask: listings and plans that are more likely a mistake than meant. Pure. */
 import { syncLimits } from '../../core/limits.ts';
-import { isReservedProperty, type StoredImage } from '../../lproxy/imageStore.ts';
+import { isNeverCopied, type StoredImage } from '../../lproxy/imageStore.ts';
 import type { Action } from './plan.ts';
 
 /**
@@ -54,6 +54,6 @@ export function changeAlarm(
 
 function loses({ isPublic, properties }: Action, image: ReturnType<Present['listed']['get']>): boolean {
   if (!image) return false;
-  const keys = [...image.properties.keys()].filter((key) => !isReservedProperty(key));
+  const keys = [...image.properties.keys()].filter((key) => !isNeverCopied(key));
   return (image.visibility === 'public' && !isPublic) || keys.some((key) => !properties.has(key));
 }

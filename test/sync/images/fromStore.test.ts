@@ -24,6 +24,9 @@ describe('sync/images/fromStore', () => {
       ['os_glance_failed_import', 'x'],
       ['cinder_encryption_key_id', 'x'],
       ['cinder_encryption_key_deletion_policy', 'on_image_deletion'],
+      ['block_device_mapping', '[]'],
+      ['BDM_v2', 'true'],
+      ['mappings', '[]'],
       ['os_distro', 'debian'],
     ]);
     expect([...toImage(stored({ properties })).properties]).to.deep.equal([['os_distro', 'debian']]);
@@ -32,6 +35,7 @@ describe('sync/images/fromStore', () => {
   for (const [what, values, reason] of [
     ['of unknown size', { sizeBytes: null }, /how large/],
     ['without content', { sizeBytes: 0, hash: null }, /no content/],
+    ['in a box', { containerFormat: 'ova' }, /container ova/],
     ['encrypted', { properties: new Map([['cinder_encryption_key_id', 'k']]) }, /encrypted/],
   ] as const)
     it(`an image ${what} is told, and is none of the master's`, () => {
@@ -47,6 +51,7 @@ describe('sync/images/fromStore', () => {
     for (const values of [
       {},
       { sizeBytes: 0 },
+      { containerFormat: 'ami' },
       { sizeBytes: 0, hash: null, checksum: 'd41d8cd98f00b204e9800998ecf8427e' },
     ])
       expect(readMaster('M', [toImage(stored(values))], 'p').images.size).to.equal(1);

@@ -64,7 +64,7 @@ describe('guards', () => {
     expect(alarm(imageOf('public', 'os_type'))).to.equal(told);
     expect(alarm(imageOf('public'), false)).to.equal(told);
     expect(alarm(imageOf('private'), false)).to.equal(undefined);
-    expect(alarm(imageOf('public', 'alliance_hash'))).to.equal(undefined);
+    expect(alarm(imageOf('public', 'alliance_hash', 'block_device_mapping'))).to.equal(undefined);
   });
 
   it('a plan that touches images of other projects is', () => {
