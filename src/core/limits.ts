@@ -768,7 +768,11 @@ export const glanceLimits = {
   activePollMaxMs: 5 * SECOND,
   /** Looks at it, one after the other, that may fail. */
   activeLookFailures: 5,
+  /** To one region, for all but images' bytes; and for those, as they may last. */
   connections: 32,
+  contentConnections: 64,
+  /** How long a request waits for one of them. */
+  connectionWaitMs: 15 * SECOND,
   keepAliveMs: 1.5 * SECOND,
   retries: 2,
   retryBackoffMs: 100,

@@ -72,12 +72,15 @@ export function createPartnerImages(db: Database, clock: Clock): PartnerImages {
     add: ({ uid, cloudId }, key, quota) =>
       db.write(async (trx) => {
         const known = await rowOf(trx, key);
-        if (known?.partner_uid === uid) return { fresh: false };
+        const now = clock.now();
+        if (known?.partner_uid === uid) {
+          await update(trx, key, { updated_at: now }).execute();
+          return { fresh: false, updatedAt: now };
+        }
         if (known) throw new AllianceError('image_conflict', { field: 'id', details: 'The id is taken.' });
         const { images } = await usedBy(trx, uid);
         if (images >= quota.images)
           throw new AllianceError('image_quota', { details: `${cloudId} has ${images} images of ${quota.images}.` });
-        const now = clock.now();
         const row: PartnerImageRow = {
           region: key.region,
           image_id: key.imageId,
@@ -90,7 +93,7 @@ export function createPartnerImages(db: Database, clock: Clock): PartnerImages {
         };
         await trx.insertInto('partner_images').values(row).execute();
         await record(trx, row, { outcome: 'asked', actor: 'partner', now });
-        return { fresh: true };
+        return { fresh: true, updatedAt: now };
       }),
 
     reserve: (key, sizeBytes, quota) =>
@@ -103,13 +106,17 @@ export function createPartnerImages(db: Database, clock: Clock): PartnerImages {
         await update(trx, key, { size_bytes: sizeBytes }).execute();
       }),
 
-    stored: (key) =>
+    stored: (key, sizeBytes) =>
       db.write(async (trx) => {
-        const row = await update(trx, key, { state: 'stored' })
+        const row = await update(trx, key, {
+          state: 'stored',
+          ...(sizeBytes !== undefined && { size_bytes: sizeBytes }),
+        })
           .where('state', '=', 'open')
           .returningAll()
           .executeTakeFirst();
         if (row) await record(trx, row, { outcome: 'stored', actor: 'partner', now: clock.now() });
+        return row !== undefined || (await rowOf(trx, key)) !== undefined;
       }),
 
     touch: async (key) => {

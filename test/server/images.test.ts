@@ -221,6 +221,50 @@ describe('images for partners', () => {
     expect(await notes()).to.deep.equal([]);
   });
 
+  it("an image of somebody else that has the note of a partner is not the partner's", async () => {
+    const id = randomUUID();
+    await east.own.create(id, newAttributes({ properties: new Map([[ownerMark, 'copied']]) }));
+    const key = { region: 'east', imageId: id };
+    await east.cloud.installation.store.partnerImages.add(peer.partner, key, { images: 9, bytes: 9 });
+    await rejection(get(id), 'image_not_found');
+    await rejection(write(id, Buffer.from('x')), 'image_not_found');
+    await rejection(update(id, { name: 'x' }), 'image_not_found');
+    await remove(id);
+    expect((await listAll(east.own)).map((image) => image.id)).to.deep.equal([id]);
+    expect(await notes()).to.deep.equal([]);
+    // And the mark alone, without the note, makes it nobody's either.
+    const marked = randomUUID();
+    const mark = ownerMarkOf(peer.partner.uid, marked);
+    await east.own.create(marked, newAttributes({ properties: new Map([[ownerMark, mark]]) }));
+    await rejection(get(marked), 'image_not_found');
+  });
+
+  it('an image may use kernels of the same partner, and no others', async () => {
+    const [kernel, foreign, image] = [randomUUID(), randomUUID(), randomUUID()];
+    await create(kernel, { disk_format: 'aki', container_format: 'aki' });
+    await create(foreign, {}, other);
+    const visible = await addImage(east.own, Buffer.from('k'), { visibility: 'public' });
+    const ami = (kernel_id: string) => ({ disk_format: 'ami', container_format: 'ami', properties: { kernel_id } });
+    for (const wrong of [foreign, visible.id, randomUUID(), '../x'])
+      await rejection(create(image, ami(wrong)), 'image_refused');
+    await create(image, ami(kernel));
+    await rejection(update(image, { properties: { ramdisk_id: foreign } }), 'image_refused');
+    const records = await east.cloud.installation.store.audit.list({ kind: 'image', newest: true, limit: 20 });
+    expect(records.map(({ outcome }) => outcome)).to.include('image_refused');
+  });
+
+  it('changes what may be changed, and its format never', async () => {
+    const id = randomUUID();
+    await create(id, { properties: { a: '1', b: '2' } });
+    const changed = await update(id, { name: 'new', min_disk: 4, properties: { a: '3' } }, ['b']);
+    expect(changed.attributes).to.deep.include({ name: 'new', min_disk: 4 });
+    expect({ ...changed.attributes.properties }).to.deep.equal({ a: '3' });
+    await rejection(update(id, { disk_format: 'qcow2' }), 'image_refused');
+    await rejection(update(id, { visibility: ImageVisibility.SHARED }), 'image_refused');
+    await rejection(update(id, {}, [ownerMark]), 'image_refused');
+    expect((await get(id)).yours).to.equal(true);
+  });
+
   it('a refusal of one attempt forgets nothing that another one made, so nothing is beyond the quota', async () => {
     for (let i = 0; i < 3; i++) {
       const id = randomUUID();
@@ -272,48 +316,13 @@ describe('images for partners', () => {
     expect((await first).id).to.equal(id);
   });
 
-  it("an image of somebody else that has the note of a partner is not the partner's", async () => {
+  it('a content of which nobody knows whose it is does not stay', async () => {
     const id = randomUUID();
-    await east.own.create(id, newAttributes({ properties: new Map([[ownerMark, 'copied']]) }));
-    const key = { region: 'east', imageId: id };
-    await east.cloud.installation.store.partnerImages.add(peer.partner, key, { images: 9, bytes: 9 });
-    await rejection(get(id), 'image_not_found');
-    await rejection(write(id, Buffer.from('x')), 'image_not_found');
-    await rejection(update(id, { name: 'x' }), 'image_not_found');
-    await remove(id);
-    expect((await listAll(east.own)).map((image) => image.id)).to.deep.equal([id]);
-    expect(await notes()).to.deep.equal([]);
-    // And the mark alone, without the note, makes it nobody's either.
-    const marked = randomUUID();
-    const mark = ownerMarkOf(peer.partner.uid, marked);
-    await east.own.create(marked, newAttributes({ properties: new Map([[ownerMark, mark]]) }));
-    await rejection(get(marked), 'image_not_found');
-  });
-
-  it('an image may use kernels of the same partner, and no others', async () => {
-    const [kernel, foreign, image] = [randomUUID(), randomUUID(), randomUUID()];
-    await create(kernel, { disk_format: 'aki', container_format: 'aki' });
-    await create(foreign, {}, other);
-    const visible = await addImage(east.own, Buffer.from('k'), { visibility: 'public' });
-    const ami = (kernel_id: string) => ({ disk_format: 'ami', container_format: 'ami', properties: { kernel_id } });
-    for (const wrong of [foreign, visible.id, randomUUID(), '../x'])
-      await rejection(create(image, ami(wrong)), 'image_refused');
-    await create(image, ami(kernel));
-    await rejection(update(image, { properties: { ramdisk_id: foreign } }), 'image_refused');
-    const records = await east.cloud.installation.store.audit.list({ kind: 'image', newest: true, limit: 20 });
-    expect(records.map(({ outcome }) => outcome)).to.include('image_refused');
-  });
-
-  it('changes what may be changed, and its format never', async () => {
-    const id = randomUUID();
-    await create(id, { properties: { a: '1', b: '2' } });
-    const changed = await update(id, { name: 'new', min_disk: 4, properties: { a: '3' } }, ['b']);
-    expect(changed.attributes).to.deep.include({ name: 'new', min_disk: 4 });
-    expect({ ...changed.attributes.properties }).to.deep.equal({ a: '3' });
-    await rejection(update(id, { disk_format: 'qcow2' }), 'image_refused');
-    await rejection(update(id, { visibility: ImageVisibility.SHARED }), 'image_refused');
-    await rejection(update(id, {}, [ownerMark]), 'image_refused');
-    expect((await get(id)).yours).to.equal(true);
+    await create(id);
+    await write(id, Buffer.alloc(10), { size: 20 });
+    await east.cloud.installation.store.partnerImages.forget({ region: 'east', imageId: id }, 'gone');
+    await rejection(write(id, Buffer.alloc(10), { offset: 10, size: 20 }), 'image_not_found');
+    expect(await listAll(east.own)).to.deep.equal([]);
   });
 
   it('says how much it has of a content, in whatever order chunks come', async () => {

@@ -15,6 +15,7 @@ import { type Place, type Places, quotaOf } from './places.ts';
 import type { GlanceQueues } from './queues.ts';
 import { noteRefusal } from './refusals.ts';
 import type { ImageSight } from './sight.ts';
+import { Turns } from './turns.ts';
 import type { Uploads } from './uploads.ts';
 
 export interface ChangesOptions {
@@ -33,6 +34,8 @@ const isGone = (thrown: unknown): boolean => thrown instanceof AllianceError && 
 
 export class ImageChanger {
   readonly #options: ChangesOptions;
+  /** By partner, region and id: what others ask of the same id is theirs, and waits for nobody. */
+  readonly #turns = new Turns();
 
   constructor(options: ChangesOptions) {
     this.#options = options;
@@ -49,12 +52,12 @@ export class ImageChanger {
       await this.#assertLinks(place, said);
       const { partnerImages } = this.#options.store;
       const key = { region: place.region, imageId: id };
-      const { fresh } = await partnerImages.add(partner, key, quotaOf(place.rules));
+      const noted = await partnerImages.add(partner, key, quotaOf(place.rules));
       try {
         return { image: await this.#make(place, id, attributes), yours: true };
       } catch (thrown) {
         // What may have been made all the same is found by the next attempt, or by housekeeping.
-        if (fresh && !toAllianceError(thrown).retryable) await partnerImages.forget(key, 'refused');
+        if (noted.fresh && !toAllianceError(thrown).retryable) await this.#forgetRefused(place, id, noted.updatedAt);
         throw thrown;
       }
     });
@@ -85,8 +88,18 @@ export class ImageChanger {
         this.#options.uploads.abort(place, id);
         await this.#ask(place, () => place.store.delete(id));
       }
-      if (noted) await this.#options.store.partnerImages.forget(key, made ? 'deleted' : 'gone');
+      const { partnerImages } = this.#options.store;
+      if (made) await partnerImages.forget(key, 'deleted');
+      // One that is not there may still be on its way, by a request whose answer was lost; housekeeping forgets it when it is old.
+      else if (image && noted) await partnerImages.forget(key, 'gone', noted.updatedAt);
     });
+  }
+
+  /** Another process may have been asked for the same, and have made it. */
+  async #forgetRefused(place: Place, id: string, updatedAt: number): Promise<void> {
+    const image = await this.#find(place, id).catch(() => undefined);
+    if (image === undefined || (image && isMadeBy(place.partner.uid, image))) return;
+    await this.#options.store.partnerImages.forget({ region: place.region, imageId: id }, 'refused', updatedAt);
   }
 
   /** An image of that id that is not this partner's may be there although nobody noted it: then it is not touched. */
@@ -130,7 +143,7 @@ export class ImageChanger {
     if (retryAfterMs > 0) throw new AllianceError('rate_limited', { retryAfterMs, details: 'Too many images.' });
     const place = await places.find(partner, region, 'write');
     try {
-      return await work(place);
+      return await this.#turns.run(JSON.stringify([partner.uid, place.region, id]), () => work(place));
     } catch (thrown) {
       await noteRefusal(this.#options.store, place, id, thrown);
       throw thrown;

@@ -114,7 +114,7 @@ export class Uploads {
     try {
       const { image } = await sight.own(place, id);
       if (image.status === 'active' && image.sizeBytes === sizeBytes) {
-        await database.partnerImages.stored(key);
+        await database.partnerImages.stored(key, sizeBytes);
         return { received: sizeBytes, image };
       }
       if (image.status !== 'queued')
@@ -125,7 +125,12 @@ export class Uploads {
         id,
         diskFormat: image.diskFormat,
         sizeBytes,
-        onStored: () => database.partnerImages.stored(key),
+        onStored: async () => {
+          if (await database.partnerImages.stored(key, sizeBytes)) return;
+          // It was deleted meanwhile; a content that is nobody's would be counted by nobody.
+          await store.delete(id);
+          throw new AllianceError('image_not_found', { field: 'id', details: 'The image was deleted.' });
+        },
         onEnd: (failure) => {
           onEnd();
           if (failure === undefined) return;

@@ -27,8 +27,9 @@ export function describePartnerImages(bench: Bench): void {
     it('are noted once, by region and id, and belong to who came first', async () => {
       const { partnerImages } = bench.store;
       const key = newKey();
-      expect(await partnerImages.add(east, key, quota)).to.deep.equal({ fresh: true });
-      expect(await partnerImages.add(east, key, quota)).to.deep.equal({ fresh: false });
+      expect(await partnerImages.add(east, key, quota)).to.deep.equal({ fresh: true, updatedAt: testStart });
+      bench.clock.advance(5);
+      expect(await partnerImages.add(east, key, quota)).to.deep.equal({ fresh: false, updatedAt: testStart + 5 });
       await rejection(partnerImages.add(west, key, quota), 'image_conflict');
       await add({ ...key, region: 'r2' }, west);
       const note = { partnerUid: east.uid, cloudId: 'east', sizeBytes: 0, state: 'open' };
@@ -36,7 +37,7 @@ export function describePartnerImages(bench: Bench): void {
         ...key,
         ...note,
         createdAt: testStart,
-        updatedAt: testStart,
+        updatedAt: testStart + 5,
       });
       expect(await partnerImages.list({ partnerUid: west.uid })).to.have.length(1);
       expect(await partnerImages.list({ region: 'r1' })).to.have.length(1);
@@ -84,9 +85,10 @@ export function describePartnerImages(bench: Bench): void {
       await partnerImages.touch(one);
       expect(await partnerImages.forget(one, 'left_behind', testStart)).to.equal(false);
       expect(await partnerImages.forget(one, 'left_behind', testStart + 5)).to.equal(true);
-      await partnerImages.stored(two);
-      await partnerImages.stored(two);
-      expect((await partnerImages.find(two))!.state).to.equal('stored');
+      expect(await partnerImages.stored(two, 7)).to.equal(true);
+      expect(await partnerImages.stored(two)).to.equal(true);
+      expect(await partnerImages.stored(newKey())).to.equal(false);
+      expect(await partnerImages.find(two)).to.deep.include({ state: 'stored', sizeBytes: 7 });
       expect(await partnerImages.forget(two, 'deleted')).to.equal(true);
       expect(await partnerImages.forget(two, 'deleted')).to.equal(false);
       expect(await outcomes()).to.deep.equal([
