@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RunningGlance } from '../support/glanceContract.ts';
 import { createKeystoneApi, inDefault, type KeystoneApi, passwordLogin } from '../support/keystoneApi.ts';
+import { projectId } from './federation.ts';
 import { prepareGlance, startGlance } from './glance.ts';
 import type { ServiceUser } from './service.ts';
 import { lendKeystone, type RealKeystone } from './support.ts';
@@ -12,11 +13,7 @@ export interface CloudGlance extends RunningGlance {
 
 async function addServiceUser(api: KeystoneApi, admin: string): Promise<ServiceUser> {
   const user = { name: `glance-${randomBytes(4).toString('hex')}`, password: randomBytes(18).toString('hex') };
-  const known = (await api.must('GET', '/projects?name=service', { token: admin })).at('projects.0.id');
-  const id =
-    typeof known === 'string'
-      ? known
-      : (await api.create(admin, 'project', { name: 'service', domain_id: 'default' })).id;
+  const id = await projectId(api, admin, 'service');
   const { id: userId } = await api.create(admin, 'user', { ...user, domain_id: 'default' });
   for (const role of ['admin', 'service']) await api.grant(admin, id, userId, role);
   return user;

@@ -34,13 +34,19 @@ export interface Realm {
 
 type People = readonly (readonly [user: string, project: string, role: string])[];
 
+/** Of the one that other tests may have made in the same Keystone. */
+export async function projectId(api: KeystoneApi, admin: string, name: string): Promise<string> {
+  const known = (await api.must('GET', `/projects?name=${name}`, { token: admin })).at('projects.0.id');
+  return typeof known === 'string' ? known : (await api.create(admin, 'project', { name, domain_id: 'default' })).id;
+}
+
 async function populate(keystone: RealKeystone, people: People): Promise<Realm> {
   const api = createKeystoneApi(keystone.url);
   const admin = await api.login(passwordLogin('admin', keystone.adminPassword, { project: inDefault('admin') }));
   const projects: Record<string, string> = {};
   const users: Record<string, string> = {};
   for (const [user, project, role] of people) {
-    projects[project] ??= (await api.create(admin, 'project', { name: project, domain_id: 'default' })).id;
+    projects[project] ??= await projectId(api, admin, project);
     users[user] ??= (await api.create(admin, 'user', { name: user, domain_id: 'default', password })).id;
     await api.grant(admin, projects[project], users[user], role);
   }
