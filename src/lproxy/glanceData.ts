@@ -53,6 +53,7 @@ export async function* readImage(
     path: `/images/${id}/file`,
     headers: { accept: '*/*', ...(offset > 0 && { range: `bytes=${offset}-` }) },
     repeatable: true,
+    carriesContent: true,
     signal: call.signal,
   });
   const { statusCode: status, body } = answer;

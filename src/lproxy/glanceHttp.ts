@@ -5,6 +5,7 @@ import { AllianceError } from '../core/errors.ts';
 import { glanceLimits } from '../core/limits.ts';
 import { connectionError, isBusy, malformed, statusError } from './glanceErrors.ts';
 import { brokenConnection, codeOf, parseRetryAfter } from './keystoneHttp.ts';
+import { Seats } from './seats.ts';
 
 type Widened<T> = { readonly [K in keyof T]: T[K] extends number ? number : T[K] };
 export type GlanceLimits = Widened<typeof glanceLimits>;
@@ -27,6 +28,8 @@ export interface GlanceRequest {
   readonly repeatable: boolean;
   /** Silence until the answer begins; `requestTimeoutMs` unless it says otherwise. */
   readonly answerTimeoutMs?: number;
+  /** Whether it carries an image's bytes, one way or the other: so it may last, and must keep nothing else waiting. */
+  readonly carriesContent?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -83,15 +86,38 @@ export function createGlanceHttp(options: {
 }): GlanceHttp {
   const { label, tokens, cacert, limits } = options;
   const { origin, base } = parseEndpoint(options.endpoint);
-  const pool = new Pool(origin, {
-    connections: limits.connections,
-    pipelining: 1,
-    connect: { timeout: limits.connectTimeoutMs, ...(cacert !== undefined && { ca: cacert }) },
-    bodyTimeout: limits.idleTimeoutMs,
-    keepAliveTimeout: limits.keepAliveMs,
+  const connect = (connections: number) => ({
+    seats: new Seats({
+      most: connections,
+      waitMs: limits.connectionWaitMs,
+      late: () => new AllianceError('glance_unreachable', { details: `${label}: all connections are in use.` }),
+    }),
+    pool: new Pool(origin, {
+      connections,
+      pipelining: 1,
+      connect: { timeout: limits.connectTimeoutMs, ...(cacert !== undefined && { ca: cacert }) },
+      bodyTimeout: limits.idleTimeoutMs,
+      keepAliveTimeout: limits.keepAliveMs,
+    }),
   });
+  const short = connect(limits.connections);
+  const lasting = connect(limits.contentConnections);
 
+  /** The pool would let a request wait for as long as others last. */
   async function dispatch(request: GlanceRequest, token: string): Promise<Dispatcher.ResponseData> {
+    const { seats, pool } = request.carriesContent ? lasting : short;
+    const leave = await seats.take(request.signal);
+    try {
+      const answer = await ask(pool, request, token);
+      answer.body.once('close', leave);
+      return answer;
+    } catch (thrown) {
+      leave();
+      throw thrown;
+    }
+  }
+
+  async function ask(pool: Pool, request: GlanceRequest, token: string): Promise<Dispatcher.ResponseData> {
     const answer = await pool.request({
       method: request.method,
       path: base + request.path,
@@ -170,6 +196,8 @@ export function createGlanceHttp(options: {
         throw connectionError(label, thrown);
       }
     },
-    close: () => pool.destroy(),
+    close: async () => {
+      await Promise.all([short, lasting].map(({ pool }) => pool.destroy()));
+    },
   };
 }

@@ -77,6 +77,7 @@ async function send(
       body: counted(content, sizeBytes, progress, { timeoutMs: limits.idleTimeoutMs, onSilence }),
       repeatable: false,
       answerTimeoutMs: limits.storeTimeoutMs,
+      carriesContent: true,
       signal,
     });
     if (answer.status !== 204) throw statusError(label, answer.status, answer.text, id);

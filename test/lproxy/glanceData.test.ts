@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
+import { AllianceError } from '../../src/core/errors.ts';
 import { createGlance } from '../../src/lproxy/glance.ts';
 import type { ImageStore } from '../../src/lproxy/imageStore.ts';
 import { rejection } from '../support/errors.ts';
@@ -42,6 +43,34 @@ describe('bytes of a Glance', () => {
     expect((await readAll(store, id)).toString()).to.equal('0123456789');
     expect((await readAll(store, id, 4)).toString()).to.equal('456789');
     expect(ranges).to.deep.equal([undefined, 'bytes=4-']);
+  });
+
+  it('wait for each other, for a time, and nothing else waits for them', async () => {
+    const { port } = server.address() as AddressInfo;
+    const limits = { contentConnections: 2, connectionWaitMs: 200 };
+    const endpoint = `http://127.0.0.1:${port}`;
+    const few = createGlance({ endpoint, label: 'few', tokens, projectId: 'p', publishes: false, limits });
+    answer = (_request, response) => void response.setHeader('content-length', content.length).write('01234');
+    const begin = async () => {
+      const bytes = few.read(id, 0)[Symbol.asyncIterator]();
+      expect((await bytes.next()).value?.toString()).to.equal('01234');
+      return bytes;
+    };
+    try {
+      const [first] = await Promise.all([begin(), begin()]);
+      expect((await few.get(id)).sizeBytes).to.equal(content.length);
+      const { details } = await rejection(begin(), 'glance_unreachable');
+      expect(details).to.equal('few: all connections are in use.');
+      const gone = new AbortController();
+      const aborted = few.read(id, 0, { signal: gone.signal })[Symbol.asyncIterator]().next();
+      gone.abort(new AllianceError('shutting_down'));
+      await rejection(aborted, 'shutting_down');
+      const third = begin();
+      await first.return?.();
+      await third;
+    } finally {
+      await few.close();
+    }
   });
 
   it('that come without a length are as many as the image has, or too few', async () => {
