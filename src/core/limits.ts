@@ -801,6 +801,10 @@ export const partnerImageLimits = {
   pageBytes: 1 * MIB,
   /** Pages of one listing that are followed, of a partner that never comes to an end. */
   pages: 10_000,
+  /** Of all of such a listing: images, their texts, and time. */
+  listingImages: 100_000,
+  listingBytes: 64 * MIB,
+  listingMs: 15 * MINUTE,
   /** Listings that one partner is in the middle of, and how long one waits for its next page. */
   cursorsPerPartner: 4,
   cursorIdleMs: MINUTE,

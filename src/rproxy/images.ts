@@ -1,20 +1,15 @@
 /** A partner's images as a store: listed, read and made over the session, its answers checked as those of somebody who means harm. */
 import type { ClientPool } from '../client/pool.ts';
 import { AllianceError } from '../core/errors.ts';
-import { partnerImageLimits } from '../core/limits.ts';
 import type { ImageAttributes, ImageChanges, ImageStore, StoreCall, StoredImage } from '../lproxy/imageStore.ts';
 import type { Partner } from '../model/partner.ts';
 import type { MethodName, Result } from '../wire/methods.ts';
-import { ImageQuery, ImageReference, ImageUpdate, NewImage } from '../wire/types.ts';
+import { ImageReference, ImageUpdate, NewImage } from '../wire/types.ts';
 import { removedOf, toWireAttributes } from './imageAttributes.ts';
 import { type ImageCalls, readContent } from './imageContent.ts';
-import { checkId, malformed, readImage } from './imageReading.ts';
+import { type ListingOptions, listPartnerImages } from './imageListing.ts';
+import { checkId, readImage } from './imageReading.ts';
 import { writeContent } from './imageWriting.ts';
-
-export interface PartnerImagesOptions {
-  /** One of the partner's; absent: the one that its broker stands beside. */
-  readonly region?: string;
-}
 
 /**
  * Images that this cloud made there have no owner (''), as if they were everybody's: whose project they are in is the partner's business.
@@ -22,12 +17,12 @@ export interface PartnerImagesOptions {
  *
  * How far images are seen is the partner's decision: what it refuses to show further stays private, and the store does not publish.
  */
-export function partnerImages(pool: ClientPool, partner: Partner, options: PartnerImagesOptions = {}): ImageStore {
+export function partnerImages(pool: ClientPool, partner: Partner, options: ListingOptions = {}): ImageStore {
   const calls = createCalls(pool, partner, options);
   return {
     label: options.region === undefined ? partner.cloudId : `${partner.cloudId}:${options.region}`,
     publishes: false,
-    list: (call = {}) => list(calls, options, call),
+    list: (call = {}) => listPartnerImages(calls, options, call),
     get: async (id, call = {}) => get(calls, id, call),
     // Projects of this cloud mean nothing there.
     members: async () => [],
@@ -47,7 +42,7 @@ export function partnerImages(pool: ClientPool, partner: Partner, options: Partn
   };
 }
 
-function createCalls(pool: ClientPool, partner: Partner, { region }: PartnerImagesOptions): ImageCalls {
+function createCalls(pool: ClientPool, partner: Partner, { region }: ListingOptions): ImageCalls {
   return {
     reference: (id) => new ImageReference({ id, ...(region !== undefined && { region }) }),
     call: async (method, argument, signal) => {
@@ -73,37 +68,6 @@ async function untilAborted<M extends MethodName>(
   } finally {
     if (stop) signal.removeEventListener('abort', stop);
   }
-}
-
-/** Each image once, and an end: a partner may say what it likes, but not for ever. */
-async function* list(
-  { call }: ImageCalls,
-  { region }: PartnerImagesOptions,
-  { signal }: StoreCall,
-): AsyncGenerator<readonly StoredImage[], void, undefined> {
-  const { pageImages: limit, pages } = partnerImageLimits;
-  const seen = new Set<string>();
-  let after: string | undefined;
-  for (let page = 0; page < pages; page++) {
-    const query = new ImageQuery({
-      limit,
-      ...(region !== undefined && { region }),
-      ...(after !== undefined && { after }),
-    });
-    const { images, next_after: next } = await call('listImages', query, signal);
-    if (images.length > limit) throw malformed('images', 'There are more images on the page than were asked for.');
-    const read = images.map((image) => readImage(image));
-    for (const { id } of read) {
-      if (seen.has(id)) throw malformed('images', 'An image is there twice.');
-      seen.add(id);
-    }
-    if (read.length > 0) yield read;
-    if (next === undefined) return;
-    if (next !== read.at(-1)?.id)
-      throw malformed('next_after', 'The next page begins behind another image than the last one.');
-    after = next;
-  }
-  throw malformed('next_after', `There are more than ${pages} pages.`);
 }
 
 async function get({ call, reference }: ImageCalls, id: string, { signal }: StoreCall): Promise<StoredImage> {

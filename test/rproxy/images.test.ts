@@ -174,6 +174,41 @@ describe('rproxy/images', () => {
       await rejection(listAll(store), 'wire_malformed');
     });
 
+  /** A partner that always has one page more. */
+  const endless = (count: number, attributes: Changes['attributes'] = {}) => {
+    const told = { pages: 0 };
+    answers = {
+      listImages: () => {
+        const images = Array.from({ length: count }, (_, i) =>
+          imageOf({ image: { id: `${told.pages}-${i}` }, attributes }),
+        );
+        told.pages++;
+        return new ImagePage({ images, next_after: images.at(-1)!.id });
+      },
+    };
+    return told;
+  };
+
+  it('ends a listing that has too many images', async () => {
+    const told = endless(pageImages);
+    expect((await rejection(listAll(store), 'wire_malformed')).details).to.match(/more than 100000 images/);
+    expect(told.pages).to.equal(101);
+  });
+
+  it('ends a listing that has too much in it', async () => {
+    const values = Array.from({ length: 64 }, (_, i) => [`k${i}`, 'x'.repeat(16 * 1024)] as const);
+    const told = endless(2, { properties: Object.fromEntries(values) });
+    expect((await rejection(listAll(store), 'wire_malformed')).details).to.match(/bytes of texts/);
+    expect(told.pages).to.equal(32);
+  });
+
+  it('ends a listing that takes too long', async () => {
+    const told = endless(1);
+    const hasty = partnerImages(cloud.installation.pool, partner.partner, { listingMs: 0 });
+    await rejection(listAll(hasty), 'deadline_exceeded');
+    expect(told.pages).to.equal(1);
+  });
+
   const content = Buffer.alloc(3 * chunkBytes + 10, 7);
   const honest = ({ offset, length }: ImageRange) => {
     const at = toNumber(offset);
