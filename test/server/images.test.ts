@@ -253,6 +253,18 @@ describe('images for partners', () => {
     expect(records.map(({ outcome }) => outcome)).to.include('image_refused');
   });
 
+  it("a note of a kernel that somebody else made does not make it the partner's", async () => {
+    const kernel = await addImage(east.own, Buffer.from('k'));
+    const image = randomUUID();
+    await create(image);
+    // Nobody knows then whether it was made, so the note stays.
+    east.glance.faults.next({ kind: 'status', status: 503, method: 'GET', path: new RegExp(kernel.id), times: 9 });
+    await rejection(create(kernel.id), 'glance_unreachable');
+    east.glance.faults.clear();
+    expect((await notes()).map(({ imageId }) => imageId)).to.include(kernel.id);
+    await rejection(update(image, { properties: { kernel_id: kernel.id } }), 'image_refused');
+  });
+
   it('changes what may be changed, and its format never', async () => {
     const id = randomUUID();
     await create(id, { properties: { a: '1', b: '2' } });
@@ -385,6 +397,21 @@ describe('images for partners', () => {
       });
     expect(error).to.equal('rate_limited');
   }).timeout(60_000);
+
+  it('finds images that were made for a partner and are not noted', async () => {
+    const { partnerImages } = east.cloud.installation.store;
+    const [empty, stored, copied] = [randomUUID(), randomUUID(), randomUUID()];
+    await create(empty);
+    await create(stored);
+    await write(stored, Buffer.from('abc'));
+    for (const { region, imageId } of await notes()) await partnerImages.forget({ region, imageId }, 'gone');
+    const mark = ownerMarkOf(peer.partner.uid, stored);
+    await east.own.create(copied, newAttributes({ properties: new Map([[ownerMark, mark]]) }));
+    await east.cloud.broker.images.tend();
+    const noted = (await notes()).map(({ imageId, state, sizeBytes }) => `${imageId} ${state} ${sizeBytes}`);
+    expect(noted).to.have.members([`${empty} open 0`, `${stored} stored 3`]);
+    expect((await get(stored)).yours).to.equal(true);
+  });
 
   // Last: sessions end with the day that passes.
   it('tidies up what was left behind, and forgets what is gone', async () => {

@@ -55,6 +55,10 @@ export function assertUse(rules: ImageRules, use: 'any' | 'write'): void {
   });
 }
 
+/** Those that the partner may name. */
+export const regionsOf = ({ regions }: ImageRules, home: string | null): readonly string[] =>
+  regions.length > 0 || home === null ? regions : [home];
+
 /**
  * The region that a call is about.
  *
@@ -63,7 +67,7 @@ export function assertUse(rules: ImageRules, use: 'any' | 'write'): void {
  */
 export function regionFor(rules: ImageRules, asked: string | undefined, home: string | null): string {
   const region = asked ?? home;
-  const allowed = rules.regions.length > 0 ? rules.regions : home === null ? [] : [home];
-  if (region === null || !allowed.includes(region)) throw new AllianceError('region_not_found', { field: 'region' });
+  if (region === null || !regionsOf(rules, home).includes(region))
+    throw new AllianceError('region_not_found', { field: 'region' });
   return region;
 }

@@ -128,11 +128,19 @@ export class ImageChanger {
 
   /** A kernel runs with the image that names it, and must be of the same maker. @throws AllianceError image_refused */
   async #assertLinks(place: Place, said: SaidAttributes): Promise<void> {
-    for (const id of linksOf(said)) {
-      if (await this.#options.sight.noted(place, id)) continue;
+    for (const id of new Set(linksOf(said))) {
+      if (await this.#isOwn(place, id)) continue;
       const details = `${place.partner.cloudId} did not make image ${id}, so none of its images may use it.`;
       throw new AllianceError('image_refused', { field: 'properties', details });
     }
+  }
+
+  /** By note and mark: what is only noted may be an image of somebody else's that the partner named. */
+  async #isOwn(place: Place, id: string): Promise<boolean> {
+    const { sight } = this.#options;
+    if (!(await sight.noted(place, id))) return false;
+    const image = await this.#find(place, id);
+    return image !== null && isMadeBy(place.partner.uid, image);
   }
 
   /** Whatever comes of it, it costs Glance something; and what is refused leaves a record. */

@@ -22,7 +22,7 @@ import type { Receipt } from './upload.ts';
 import { Uploads } from './uploads.ts';
 
 export interface ImagesOptions {
-  readonly store: Pick<Store, 'partnerImages' | 'audit' | 'leases'>;
+  readonly store: Pick<Store, 'partners' | 'partnerImages' | 'audit' | 'leases'>;
   readonly config: () => Pick<Config, 'partners'>;
   /** This cloud's own; undefined where no Keystone is configured. */
   readonly glance: Pick<GlanceRegions, 'regions' | 'projectId' | 'store'> | undefined;

@@ -6,7 +6,7 @@ import type { GlanceRegions } from '../../lproxy/glanceRegions.ts';
 import type { ImageStore } from '../../lproxy/imageStore.ts';
 import type { Partner } from '../../model/partner.ts';
 import type { ImageQuota } from '../../model/partnerImage.ts';
-import { assertUse, type ImageRules, regionFor } from './access.ts';
+import { assertUse, type ImageRules, regionFor, regionsOf } from './access.ts';
 import type { ImagesOptions } from './images.ts';
 
 const gib = 2 ** 30;
@@ -47,6 +47,12 @@ export class Places {
     const found = regionFor(rules, region, await this.#home(glance));
     if (use === 'write') await this.#assertProject(partner, rules, glance);
     return { partner, rules, region: found, store: await this.storeOf(found) };
+  }
+
+  /** Where the partner may make images. */
+  async writable(partner: Partner): Promise<readonly string[]> {
+    const rules = this.rulesOf(partner);
+    return rules.write ? regionsOf(rules, await this.#home(this.#glance())) : [];
   }
 
   /** The details of ours are not for partners, and the field is no member of theirs. */
