@@ -780,6 +780,8 @@ export const glanceLimits = {
   /** Of one page of a list. */
   pageBytes: 64 * MIB,
   pageImages: 500,
+  /** A page that has more bytes is asked for again with this part of its images. */
+  pageShrinks: 8,
   pages: 2000,
   /** A listing begins again when the image that its next page was to follow is gone, so often. */
   listingRestarts: 5,
@@ -820,12 +822,22 @@ export const partnerImageLimits = {
   tags: 128,
   properties: 256,
   valueBytes: 16 * KIB,
+  /** Properties of one image that a partner makes: how many, and their keys and values as JSON. Listings of a whole cloud hold them. */
+  ownProperties: 128,
+  ownPropertiesBytes: 64 * KIB,
   hashValueBytes: 256,
   /** Contents that one partner reads at a time; each keeps so much that it may be asked for again, and reads so much ahead. */
   readsPerPartner: 8,
   readBehindBytes: 4 * MIB,
   readAheadBytes: 4 * MIB,
   readIdleMs: 30 * SECOND,
+  /**
+   * Contents that partners read or write hold connections to Glance, so they get on, over each such period: with less than one chunk of
+   * content in a call's time nobody gets anywhere. One that reads more slowly has its connections ended with each answer for a while.
+   */
+  leastBytesPerS: 16 * KIB,
+  leastRateMs: MINUTE,
+  slowMs: 10 * MINUTE,
   /** So long an image counts as it was seen, while its content is read. */
   knownMs: 2 * SECOND,
   /** Contents that one partner writes at a time; of each, so much waits for Glance before the partner has to wait, and never more than that. */
@@ -862,6 +874,9 @@ export const partnerImageLimits = {
   retries: 10,
   retryMinMs: 200,
   retryMaxMs: 5 * SECOND,
+  /** How often in a row it may say that it has not what it was sent, and what goes again for that, beside once the whole content. */
+  shortReceipts: 3,
+  againBytes: 16 * MIB,
   /** How often we ask whether an image is active, and for how long. */
   pollMinMs: 200,
   pollMaxMs: 5 * SECOND,

@@ -17,6 +17,17 @@ export function connectionError(label: string, thrown: unknown): AllianceError {
 export const malformed = (label: string, details: string): AllianceError =>
   new AllianceError('glance_malformed', { details: `${label}: ${details}` });
 
+class Oversized extends Error {}
+
+/** A body of more than there is room for. */
+export const oversized = (label: string, mostBytes: number): AllianceError => {
+  const details = `${label}: a body of more than ${mostBytes} bytes.`;
+  return new AllianceError('glance_malformed', { details, cause: new Oversized(details) });
+};
+
+export const isOversized = (thrown: unknown): boolean =>
+  thrown instanceof AllianceError && thrown.cause instanceof Oversized;
+
 /** The words of an error, which is a page, JSON or plain text, in one line. */
 function messageOf(text: string): string {
   const json = /^\s*\{/.test(text) ? messageOfJson(text) : undefined;

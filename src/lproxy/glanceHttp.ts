@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, Pool } from 'undici';
 import { AllianceError } from '../core/errors.ts';
 import { glanceLimits } from '../core/limits.ts';
-import { connectionError, isBusy, malformed, statusError } from './glanceErrors.ts';
+import { connectionError, isBusy, oversized, statusError } from './glanceErrors.ts';
 import { brokenConnection, codeOf, parseRetryAfter } from './keystoneHttp.ts';
 import { Seats } from './seats.ts';
 
@@ -70,7 +70,7 @@ export async function textOf(label: string, body: Dispatcher.ResponseData['body'
   let size = 0;
   for await (const piece of body as AsyncIterable<Buffer>) {
     size += piece.length;
-    if (size > mostBytes) throw malformed(label, `a body of more than ${mostBytes} bytes.`);
+    if (size > mostBytes) throw oversized(label, mostBytes);
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString('utf8');

@@ -1,8 +1,8 @@
 /** All images of a Glance, page by page. */
 import { AllianceError } from '../core/errors.ts';
 import { parsePage } from './glanceBodies.ts';
-import { malformed, statusError } from './glanceErrors.ts';
-import type { GlanceHttp } from './glanceHttp.ts';
+import { isOversized, malformed, statusError } from './glanceErrors.ts';
+import type { GlanceAnswer, GlanceHttp } from './glanceHttp.ts';
 import type { ListCall, StoredImage } from './imageStore.ts';
 
 /** Only the query of a link to the next page is taken: where to ask is ours to say. */
@@ -16,6 +16,32 @@ function nextSearch(label: string, next: string | null | undefined): string | nu
 /** Glance says 400, older ones 404, where the image is gone that a page was to follow. */
 const isGoneMarker = (status: number): boolean => status === 400 || status === 404;
 
+function withLimit(search: string, limit: number): string {
+  const query = new URLSearchParams(search);
+  query.set('limit', String(limit));
+  return `?${query}`;
+}
+
+/** Images may have so many properties that a page of the usual length has no room for them; then shorter ones are asked for, for a while. */
+function createPages(http: GlanceHttp, call: ListCall): (search: string) => Promise<GlanceAnswer> {
+  const { pageImages, pageBytes, pageShrinks } = http.limits;
+  let most = pageImages;
+  return async (search) => {
+    for (;;) {
+      const query = most < pageImages ? withLimit(search, most) : search;
+      const request = { method: 'GET', path: `/images${query}`, repeatable: true, signal: call.signal } as const;
+      try {
+        const answer = await http.send(request, pageBytes);
+        most = Math.min(pageImages, most * 2);
+        return answer;
+      } catch (thrown) {
+        if (!isOversized(thrown) || most <= 1) throw thrown;
+        most = Math.ceil(most / pageShrinks);
+      }
+    }
+  };
+}
+
 /** Lists with one query from the first page on; images that `seen` knows are left out, and the others added to it. */
 async function* walk(
   http: GlanceHttp,
@@ -25,13 +51,13 @@ async function* walk(
 ): AsyncGenerator<readonly StoredImage[], 'complete' | 'marker gone'> {
   const asked = new Set<string>();
   const { label, limits } = http;
+  const ask = createPages(http, call);
   for (let search: string | null = first; search !== null; ) {
     if (asked.has(search)) throw malformed(label, 'its pages lead round in a circle.');
     if (asked.size >= limits.pages) throw malformed(label, `a list of more than ${limits.pages} pages.`);
     const isFirst = asked.size === 0;
     asked.add(search);
-    const request = { method: 'GET', path: `/images${search}`, repeatable: true, signal: call.signal } as const;
-    const answer = await http.send(request, limits.pageBytes);
+    const answer = await ask(search);
     if (!isFirst && isGoneMarker(answer.status)) return 'marker gone';
     if (answer.status !== 200) throw statusError(label, answer.status, answer.text);
     const { images, next } = parsePage(label, answer.text);

@@ -149,6 +149,20 @@ describe('listing of a Glance', () => {
     ]);
   });
 
+  it('asks for fewer images where those of a page have too many bytes', async () => {
+    const store = open({ pageImages: 100, pageBytes: 30_000 });
+    const heavy = (index: number) => index >= 100 && index < 120;
+    const images = Array.from({ length: 150 }, (_, index) => ({
+      ...imageAt(index),
+      properties: new Map(heavy(index) ? [['p', 'x'.repeat(9000)]] : []),
+    }));
+    answer = (url) => ({ body: listImages(caller, images, url.searchParams, { usual: 25, most: 1000 }) });
+    expect((await listAll(store)).map(({ id }) => id)).to.deep.equal(images.map(({ id }) => id).reverse());
+    expect(asked.length).to.be.below(40);
+    images.push({ ...imageAt(200), properties: new Map([['p', 'x'.repeat(30_000)]]) });
+    await rejection(listAll(store), 'glance_malformed');
+  });
+
   it('goes on after an empty page that is not the last one', async () => {
     answer = (url) => {
       const marker = url.searchParams.get('marker');

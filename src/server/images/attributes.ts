@@ -117,9 +117,18 @@ export function assertAllowed(rules: ImageRules, said: SaidAttributes, removed: 
 export const linksOf = ({ properties = new Map() }: SaidAttributes): readonly string[] =>
   [...properties].flatMap(([key, value]) => (/^(kernel_id|ramdisk_id)$/i.test(key) ? [value] : []));
 
-/** @throws AllianceError bad_request where there is no name, or no format */
+/** Everybody who lists this cloud's images gets them. @throws AllianceError bad_request */
+function assertRoom(properties: ReadonlyMap<string, string>): void {
+  const { ownProperties: most, ownPropertiesBytes: mostBytes } = partnerImageLimits;
+  if (properties.size > most) throw bad('properties', `An image may have ${most} properties.`);
+  if (Buffer.byteLength(JSON.stringify([...properties])) > mostBytes)
+    throw bad('properties', `The properties of an image may have ${mostBytes} bytes, as JSON.`);
+}
+
+/** @throws AllianceError bad_request where there is no name, or no format, or too much of properties */
 export function newAttributes(said: SaidAttributes): ImageAttributes {
-  const { name, diskFormat, containerFormat } = said;
+  const { name, diskFormat, containerFormat, properties = new Map<string, string>() } = said;
+  assertRoom(properties);
   if (name === undefined) throw bad('name', 'A new image needs a name.');
   if (!diskFormat) throw bad('disk_format', 'A new image needs a disk_format: its content is held against it.');
   return {
@@ -137,11 +146,14 @@ export function newAttributes(said: SaidAttributes): ImageAttributes {
   };
 }
 
-/** @throws AllianceError image_refused for another format: what the content was held against must stay */
+/**
+ * @throws AllianceError image_refused for another format: what the content was held against must stay; bad_request where there would be too
+ * much of properties
+ */
 export function changesOf(
   { diskFormat, containerFormat, ...said }: SaidAttributes,
   removed: readonly string[],
-  present: Pick<ImageAttributes, 'diskFormat' | 'containerFormat'>,
+  present: Pick<ImageAttributes, 'diskFormat' | 'containerFormat' | 'properties'>,
 ): ImageChanges {
   if ((diskFormat ?? present.diskFormat) !== present.diskFormat)
     throw refuse('disk_format', 'The format of an image stays.');
@@ -149,5 +161,10 @@ export function changesOf(
     throw refuse('container_format', 'The format of an image stays.');
   const { properties, ...rest } = said;
   if (!properties && removed.length === 0) return rest;
+  const all = new Map([...present.properties].filter(([key]) => !isNeverCopied(key)));
+  for (const key of removed) all.delete(key);
+  for (const [key, value] of properties ?? []) all.set(key, value);
+  // Less of too much is welcome.
+  if (properties && properties.size > 0) assertRoom(all);
   return { ...rest, properties: new Map([...removed.map((key) => [key, null] as const), ...(properties ?? [])]) };
 }

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { partnerDefaults } from '../../../src/core/configSchema.ts';
 import { AllianceError } from '../../../src/core/errors.ts';
 import type { ErrorName } from '../../../src/core/errorTable.ts';
+import { partnerImageLimits } from '../../../src/core/limits.ts';
 import type { ImageRules } from '../../../src/server/images/access.ts';
 import {
   assertAllowed,
@@ -13,6 +14,7 @@ import {
   readRemoved,
 } from '../../../src/server/images/attributes.ts';
 import { ImageAttributes, ImageVisibility } from '../../../src/wire/types.ts';
+import { refusal } from '../../support/errors.ts';
 
 const {
   quota_gib: quotaGib,
@@ -87,6 +89,35 @@ describe('server/images/attributes', () => {
     expect(verdict({}, { removed: Object.keys(properties) })).to.equal('bad_request removed_properties');
   });
 
+  it('one image has so many properties, and so much in them, with those that it had', () => {
+    const { ownProperties, ownPropertiesBytes, valueBytes } = partnerImageLimits;
+    const many = (count: number, value = 'v', name = 'k') =>
+      new Map(Array.from({ length: count }, (_, i) => [`${name}${i}`, value] as const));
+    const make = (properties: ReadonlyMap<string, string>) =>
+      newAttributes({ name: 'a', diskFormat: 'raw', properties });
+    const full = many(ownProperties);
+    const heavy = many(ownPropertiesBytes / valueBytes - 1, 'x'.repeat(valueBytes));
+    expect(make(full).properties).to.equal(full);
+    expect(make(heavy).properties).to.equal(heavy);
+    const more = many(1, 'y'.repeat(valueBytes), 'more');
+    for (const wrong of [many(ownProperties + 1), new Map([...heavy, ...more]), many(2, '\u0001'.repeat(valueBytes))])
+      expect(refusal(() => make(wrong), 'bad_request').field).to.equal('properties');
+    const formats = { diskFormat: 'raw', containerFormat: 'bare' };
+    const change = (
+      present: ReadonlyMap<string, string>,
+      properties: ReadonlyMap<string, string>,
+      removed = ['none'],
+    ) => changesOf({ properties }, removed, { ...formats, properties: present });
+    for (const said of [full, heavy]) {
+      // Ours are nothing that it said.
+      const present = new Map([...said, ['alliance_partner', 'x']]);
+      refusal(() => change(present, more), 'bad_request');
+      expect(change(present, more, ['k0']).properties!.get('k0')).to.equal(null);
+      change(present, new Map([['k0', 'short']]));
+    }
+    change(many(ownProperties + 50), new Map(), ['k0']);
+  });
+
   it('takes off nothing that it may not set', () => {
     for (const key of ['alliance_partner', 'os_glance_x', 'owner'])
       expect(verdict({}, { removed: [key] })).to.equal('image_refused properties');
@@ -124,7 +155,7 @@ describe('server/images/attributes', () => {
   });
 
   it('a change says only what changes, and never another format', () => {
-    const present = { diskFormat: 'raw', containerFormat: 'bare' };
+    const present = { diskFormat: 'raw', containerFormat: 'bare', properties: new Map() };
     expect(changesOf({ name: 'a', diskFormat: 'raw' }, [], present)).to.deep.equal({ name: 'a' });
     const changes = changesOf({ properties: new Map([['a', '1']]) }, ['a', 'b'], present);
     expect([...changes.properties!]).to.deep.equal([
