@@ -7,7 +7,8 @@ import { ImageWrite, toInt64, toNumber } from '../wire/types.ts';
 import { type ImageCalls, mayPass, pauseBefore } from './imageContent.ts';
 import { malformed, readImage } from './imageReading.ts';
 
-const { chunkBytes, chunksInFlight, retries, pollMinMs, pollMaxMs, pollMs } = partnerImageLimits;
+const { chunkBytes, chunksInFlight, retries, shortReceipts, againBytes, pollMinMs, pollMaxMs, pollMs } =
+  partnerImageLimits;
 
 export interface NewContent {
   readonly id: string;
@@ -64,11 +65,16 @@ class Sending {
   /** Not known to be received, in their order. */
   readonly #held: Held[] = [];
   #failures = 0;
+  /** Receipts in a row by which the partner does not have what it was sent. */
+  #short = 0;
+  /** What may still go again for such ones. */
+  #againBytes: number;
   image: StoredImage | null = null;
 
-  constructor(send: (chunk: Chunk) => Promise<Receipt>, signal: AbortSignal | undefined) {
+  constructor(send: (chunk: Chunk) => Promise<Receipt>, sizeBytes: number, signal: AbortSignal | undefined) {
     this.#send = send;
     this.#signal = signal;
+    this.#againBytes = againBytes + sizeBytes;
   }
 
   get inFlight(): number {
@@ -102,13 +108,24 @@ class Sending {
     this.image = receipt.image ?? this.image;
     if (receipt.received >= offset + data.length) {
       this.#failures = 0;
+      this.#short = 0;
       this.#held.shift();
       return;
     }
-    // One that came there before those in front of it was left out: it goes again, with all behind it.
-    if (this.#failures >= retries) throw malformed('received', 'The partner does not take the next chunk.');
-    this.#failures++;
+    await this.#beforeAgain();
     this.#sendAgain();
+  }
+
+  /**
+   * One that came there before those in front of it was left out: it goes again, with all behind it. Of itself that is over with the next
+   * receipt; a partner that wants everything again and again gets it ever later, and in the end no more.
+   */
+  async #beforeAgain(): Promise<void> {
+    const refused = malformed('received', 'The partner does not take what it is sent.');
+    for (const { chunk } of this.#held) this.#againBytes -= chunk.data.length;
+    if (this.#short >= shortReceipts || this.#againBytes < 0) throw refused;
+    if (this.#short > 0) await pauseBefore(this.#short - 1, refused, this.#signal);
+    this.#short++;
   }
 
   #sendAgain(): void {
@@ -135,12 +152,16 @@ export async function writeContent(
 ): Promise<StoredImage> {
   const image = reference(id);
   const size = toInt64(sizeBytes);
-  const sending = new Sending(async ({ offset, data }) => {
-    const argument = new ImageWrite({ image, offset: toInt64(offset), data, size });
-    const answer = await call('writeImageData', argument, signal);
-    const made = answer.image === undefined ? null : readImage(answer.image, { id, ours: true });
-    return { received: toNumber(answer.received), image: made };
-  }, signal);
+  const sending = new Sending(
+    async ({ offset, data }) => {
+      const argument = new ImageWrite({ image, offset: toInt64(offset), data, size });
+      const answer = await call('writeImageData', argument, signal);
+      const made = answer.image === undefined ? null : readImage(answer.image, { id, ours: true });
+      return { received: toNumber(answer.received), image: made };
+    },
+    sizeBytes,
+    signal,
+  );
   for await (const chunk of chunked(content, sizeBytes)) {
     sending.add(chunk);
     while (sending.inFlight >= chunksInFlight) await sending.settle();

@@ -294,6 +294,40 @@ describe('rproxy/images', () => {
       expect(refused).to.equal(2);
     });
 
+    it('does not go again for ever', async () => {
+      let received = 0;
+      let refusing = 0;
+      let sent = 0;
+      answers = {
+        writeImageData: (chunk: ImageWrite) => {
+          sent += chunk.data.length;
+          // Each time one chunk of those in flight, so that none fails twice in a row.
+          if (toNumber(chunk.offset) === received && refusing === 0) {
+            received = endOf(chunk);
+            refusing = partnerImageLimits.chunksInFlight - 1;
+          } else refusing = Math.max(0, refusing - 1);
+          return receipt(received);
+        },
+      };
+      const large = Buffer.alloc(40 * chunkBytes);
+      await rejection(store.write(id, pieces(large), large.length), 'wire_malformed');
+      expect(received).to.be.greaterThan(8 * chunkBytes);
+      expect(sent).to.be.lessThan(3 * large.length);
+    });
+
+    it('goes again ever later where nothing is taken', async () => {
+      const times: number[] = [];
+      answers = {
+        writeImageData: ({ offset }: ImageWrite) => {
+          if (toNumber(offset) === 0) times.push(performance.now());
+          return receipt(0);
+        },
+      };
+      await rejection(write(), 'wire_malformed');
+      expect(times).to.have.length(1 + partnerImageLimits.shortReceipts);
+      expect(times.at(-1)! - times[1]!).to.be.greaterThan(2 * partnerImageLimits.retryMinMs);
+    });
+
     const bad: readonly [
       what: string,
       answer: (chunk: ImageWrite) => ImageReceipt,
