@@ -102,9 +102,9 @@ export class ImageService {
     const { status, sizeBytes } = image;
     if (status !== 'active' || sizeBytes === null)
       throw new AllianceError('image_conflict', { details: `The image is ${status}.` });
-    if (offset === 0) await this.#noteRead(partner, place.region, id);
     if (offset >= sizeBytes) return { data: Buffer.alloc(0), sizeBytes };
-    const question = { store: place.store, region: place.region, id, sizeBytes, offset, lengthBytes };
+    const onOpen = () => this.#noteRead(partner, place.region, id);
+    const question = { store: place.store, region: place.region, id, sizeBytes, offset, lengthBytes, onOpen };
     return { data: await this.#reads.read(partner.uid, question), sizeBytes };
   }
 

@@ -5,6 +5,7 @@
 import { AllianceError } from '../../core/errors.ts';
 import { partnerImageLimits } from '../../core/limits.ts';
 import type { ImageStore } from '../../lproxy/imageStore.ts';
+import { LeastRate } from './leastRate.ts';
 
 export interface ReadStreamOptions {
   readonly store: Pick<ImageStore, 'read'>;
@@ -15,6 +16,10 @@ export interface ReadStreamOptions {
   readonly sizeBytes: number;
   /** Called once, whatever ended it. */
   readonly onEnd: (stream: ReadStream) => void;
+  /** Called where the partner asks for too little, before it ends. */
+  readonly onSlow?: () => void;
+  /** Over which time it is looked how much that is; by default that of the limits. */
+  readonly leastRateMs?: number | undefined;
 }
 
 interface Question {
@@ -40,6 +45,7 @@ export class ReadStream {
   #wake: (() => void) | undefined;
   #ended = false;
   readonly #idle: NodeJS.Timeout;
+  readonly #rate: LeastRate;
   usedAt = performance.now();
 
   constructor(options: ReadStreamOptions) {
@@ -48,6 +54,15 @@ export class ReadStream {
     this.#at = options.offset;
     this.#wantedTo = options.offset;
     this.#idle = setTimeout(() => this.#onIdle(), readIdleMs).unref();
+    this.#rate = new LeastRate({
+      // What was read to its end holds nothing of Glance's.
+      excused: () => this.busy || this.#at >= options.sizeBytes,
+      tooSlow: () => {
+        options.onSlow?.();
+        this.close();
+      },
+      periodMs: options.leastRateMs,
+    });
     void this.#pump();
   }
 
@@ -68,6 +83,7 @@ export class ReadStream {
     const end = Math.min(offset + lengthBytes, this.#options.sizeBytes);
     return new Promise((resolve, reject) => {
       this.#questions.push({ offset, end, resolve, reject });
+      this.#rate.count(Math.max(0, end - this.#wantedTo));
       this.#wantedTo = Math.max(this.#wantedTo, end);
       this.#answer();
       this.#wake?.();
@@ -147,6 +163,7 @@ export class ReadStream {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#idle);
+    this.#rate.stop();
     this.#abort.abort();
     this.#wake?.();
     for (const { reject } of this.#questions) reject(error);

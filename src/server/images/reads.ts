@@ -1,5 +1,5 @@
 /** Contents that partners read: each from one stream, as long as it is read from the front to the back. */
-import { AllianceError } from '../../core/errors.ts';
+import { AllianceError, toAllianceError } from '../../core/errors.ts';
 import { partnerImageLimits } from '../../core/limits.ts';
 import type { ImageStore } from '../../lproxy/imageStore.ts';
 import { ReadStream } from './readStream.ts';
@@ -11,33 +11,69 @@ export interface ReadQuestion {
   readonly sizeBytes: number;
   readonly offset: number;
   readonly lengthBytes: number;
+  /** Called where a stream is opened for it; nothing is told before that is done. */
+  readonly onOpen: () => Promise<void>;
 }
 
 interface Open {
   readonly key: string;
   readonly stream: ReadStream;
+  readonly opened: Promise<void>;
+}
+
+export interface ReadsOptions {
+  readonly leastRateMs?: number | undefined;
 }
 
 export class Reads {
+  readonly #options: ReadsOptions;
   readonly #open = new Map<string, Open[]>();
+  /** Partners that read too little lately, and until when that counts. */
+  readonly #slow = new Map<string, number>();
+
+  constructor(options: ReadsOptions = {}) {
+    this.#options = options;
+  }
 
   /** @throws AllianceError overloaded where the partner reads too many at a time */
-  read(uid: string, { store, region, id, sizeBytes, offset, lengthBytes }: ReadQuestion): Promise<Buffer> {
+  async read(uid: string, question: ReadQuestion): Promise<Buffer> {
+    const { offset, lengthBytes } = question;
+    const { stream, opened } = this.#find(uid, question);
+    const answer = stream.read(offset, lengthBytes);
+    const [bytes] = await Promise.all([answer, opened]);
+    if (!stream.busy && this.#isSlow(uid)) stream.close();
+    return bytes;
+  }
+
+  #find(uid: string, { store, region, id, sizeBytes, offset, onOpen }: ReadQuestion): Open {
     // Of another size it is another content.
     const key = JSON.stringify([region, id, sizeBytes]);
     const open = this.#open.get(uid) ?? [];
     this.#open.set(uid, open);
     const found = open.find((each) => each.key === key && each.stream.covers(offset));
-    if (found) return found.stream.read(offset, lengthBytes);
+    if (found) return found;
     if (open.length >= partnerImageLimits.readsPerPartner) endIdle(open);
     const onEnd = (ended: ReadStream) => {
       const index = open.findIndex((each) => each.stream === ended);
       if (index >= 0) open.splice(index, 1);
       if (open.length === 0 && this.#open.get(uid) === open) this.#open.delete(uid);
     };
-    const stream = new ReadStream({ store, id, offset, sizeBytes, onEnd });
-    open.push({ key, stream });
-    return stream.read(offset, lengthBytes);
+    const onSlow = () => this.#slow.set(uid, performance.now() + partnerImageLimits.slowMs);
+    const { leastRateMs } = this.#options;
+    const stream = new ReadStream({ store, id, offset, sizeBytes, onEnd, onSlow, leastRateMs });
+    const opened = onOpen();
+    opened.catch((thrown: unknown) => stream.close(toAllianceError(thrown)));
+    const made: Open = { key, stream, opened };
+    open.push(made);
+    return made;
+  }
+
+  #isSlow(uid: string): boolean {
+    const until = this.#slow.get(uid);
+    if (until === undefined) return false;
+    if (performance.now() < until) return true;
+    this.#slow.delete(uid);
+    return false;
   }
 
   close(): void {

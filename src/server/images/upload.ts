@@ -7,6 +7,7 @@ import { AllianceError } from '../../core/errors.ts';
 import { partnerImageLimits } from '../../core/limits.ts';
 import type { ImageStore, StoredImage } from '../../lproxy/imageStore.ts';
 import { inspected } from '../../sync/images/diskFormat.ts';
+import { LeastRate } from './leastRate.ts';
 
 export interface UploadOptions {
   readonly store: Pick<ImageStore, 'write'>;
@@ -17,6 +18,8 @@ export interface UploadOptions {
   readonly onStored: (image: StoredImage) => Promise<void>;
   /** Called once, whatever ended it. */
   readonly onEnd: (failure: unknown) => void;
+  /** Over which time it is looked whether enough comes; by default that of the limits. */
+  readonly leastRateMs?: number | undefined;
 }
 
 export interface Chunk {
@@ -45,11 +48,17 @@ export class Upload {
   /** Those who wait for something to change. */
   #listeners: (() => void)[] = [];
   readonly #idle: NodeJS.Timeout;
+  readonly #rate: LeastRate;
 
   constructor(options: UploadOptions) {
     this.#options = options;
     this.sizeBytes = options.sizeBytes;
     this.#idle = setTimeout(() => this.abort(lost('Nothing came for too long.')), uploadIdleMs).unref();
+    this.#rate = new LeastRate({
+      excused: () => this.#waitingBytes > 0 || this.#received === this.sizeBytes,
+      tooSlow: () => this.abort(lost('Too little came for too long.')),
+      periodMs: options.leastRateMs,
+    });
     this.#result = this.#write();
     this.#result.then(
       () => this.#end(undefined),
@@ -93,6 +102,7 @@ export class Upload {
     this.#chunks.push(onItsOwn(data));
     this.#waitingBytes += data.length;
     this.#received += data.length;
+    this.#rate.count(data.length);
     if (this.#received < this.sizeBytes) this.#idle.refresh();
     else clearTimeout(this.#idle);
     this.#changed();
@@ -157,6 +167,7 @@ export class Upload {
 
   #end(thrown: unknown): void {
     clearTimeout(this.#idle);
+    this.#rate.stop();
     if (thrown !== undefined) this.#failure ??= asFailure(thrown);
     this.#chunks.length = 0;
     this.#waitingBytes = 0;

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { AllianceError } from '../../../src/core/errors.ts';
 import { partnerImageLimits } from '../../../src/core/limits.ts';
 import { ReadStream } from '../../../src/server/images/readStream.ts';
 import { Reads } from '../../../src/server/images/reads.ts';
@@ -110,6 +111,59 @@ describe('server/images/readStream', () => {
       sizeBytes: 64 * chunkBytes,
       offset,
       lengthBytes: 1000,
+      onOpen: async () => undefined,
+    });
+
+    it('nothing is told before it is noted that a stream was opened, from wherever in the content', async () => {
+      const reads = new Reads();
+      const { store, seen } = sourceOf(64 * chunkBytes);
+      let noted = 0;
+      let goOn!: () => void;
+      const wait = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      const onOpen = () => {
+        noted++;
+        return wait;
+      };
+      let told = 0;
+      const answers = [1, 1001].map((offset) => reads.read('p', { ...question(store, offset), onOpen }));
+      for (const answer of answers) void answer.then(() => told++);
+      await until('the bytes are there', () => seen.read > 2001);
+      expect([noted, told]).to.deep.equal([1, 0]);
+      goOn();
+      await Promise.all(answers);
+      expect(noted).to.equal(1);
+      const full = () => Promise.reject(new AllianceError('overloaded'));
+      await rejection(reads.read('p', { ...question(store, 0, 'other'), onOpen: full }), 'overloaded');
+      await until('what could not be noted was closed', () => seen.closed === 1);
+      reads.close();
+    });
+
+    it('what is read too slowly is closed, and for a while kept for no other question', async () => {
+      const reads = new Reads({ leastRateMs: 100 });
+      const { store, seen } = sourceOf(64 * chunkBytes);
+      await reads.read('p', question(store, 0));
+      await until('it was closed', () => seen.closed === 1);
+      await reads.read('p', question(store, 1000));
+      await until('so was the next one', () => seen.closed === 2);
+      expect(seen.opened).to.deep.equal([0, 1000]);
+      reads.close();
+    });
+
+    it('what is read fast enough stays, and so does what was read to its end', async () => {
+      const reads = new Reads({ leastRateMs: 100 });
+      const { store, seen } = sourceOf(64 * chunkBytes);
+      const short = sourceOf(3000);
+      await reads.read('q', { ...question(short.store, 0), sizeBytes: 3000 });
+      const began = performance.now();
+      for (let at = 0; performance.now() - began < 450; at += 100_000) {
+        await reads.read('p', { ...question(store, at), lengthBytes: 100_000 });
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      await reads.read('q', { ...question(short.store, 1000), sizeBytes: 3000 });
+      expect([seen.opened, short.seen.opened]).to.deep.equal([[0], [0]]);
+      reads.close();
     });
 
     it('another place has a stream of its own, and each is found again', async () => {

@@ -7,6 +7,7 @@ import { partnerImageLimits } from '../../../src/core/limits.ts';
 import type { ImageStore, StoredImage } from '../../../src/lproxy/imageStore.ts';
 import { Upload } from '../../../src/server/images/upload.ts';
 import { rejection } from '../../support/errors.ts';
+import { until } from '../../support/until.ts';
 
 const image = { status: 'active' } as StoredImage;
 const mib = 1024 * 1024;
@@ -35,7 +36,10 @@ function storeOf() {
   return { store: { write }, hold, bytes: () => Buffer.concat(taken) };
 }
 
-function begin(sizeBytes: number, { diskFormat = 'raw', stored = (): Promise<void> => Promise.resolve() } = {}) {
+function begin(
+  sizeBytes: number,
+  { diskFormat = 'raw', stored = (): Promise<void> => Promise.resolve(), leastRateMs = 60_000 } = {},
+) {
   const target = storeOf();
   const ends: unknown[] = [];
   const upload = new Upload({
@@ -43,6 +47,7 @@ function begin(sizeBytes: number, { diskFormat = 'raw', stored = (): Promise<voi
     id: 'i',
     diskFormat,
     sizeBytes,
+    leastRateMs,
     onStored: stored,
     onEnd: (failure) => ends.push(failure),
   });
@@ -179,6 +184,23 @@ describe('server/images/upload', () => {
   it('is no image before that is noted', async () => {
     const { upload } = begin(1000, { stored: () => Promise.reject(new AllianceError('database_locked')) });
     await rejection(upload.take(chunk(0, 1000)), 'database_locked');
+  });
+
+  it('ends where too little comes, and not where the store is slow', async () => {
+    const { upload, ends } = begin(1000, { leastRateMs: 50 });
+    await upload.take(chunk(0, 500));
+    await until('it ended', () => ends.length === 1);
+    expect((await rejection(upload.take(chunk(500, 1000)), 'glance_unreachable')).details).to.include('Too little');
+    const slow = begin(1000, { leastRateMs: 50 });
+    slow.hold(true);
+    await slow.upload.take(chunk(0, 400));
+    await slow.upload.take(chunk(400, 500));
+    const quick = begin(1000, { leastRateMs: 50 });
+    await quick.upload.take(chunk(0, 500));
+    await until('the same time has passed', () => quick.ends.length === 1);
+    expect(slow.ends).to.deep.equal([]);
+    slow.hold(false);
+    expect(await slow.upload.take(chunk(500, 1000))).to.deep.equal({ received: 1000, image });
   });
 
   it('a content that may not be is none, and its last bytes never leave', async () => {
