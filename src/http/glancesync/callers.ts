@@ -25,7 +25,9 @@ export async function identify(
   if (typeof token !== 'string' || token === '') throw new RestError(401, `${unauthorized}: X-Auth-Token is missing`);
   const answer = await keystone.validateToken(token, { catalog: false });
   if (answer.status === 'invalid') throw new RestError(401, `${unauthorized}: the token is not valid`);
-  const { roles, user } = answer.token;
+  const { roles, user, project } = answer.token;
+  // The same role on a domain, or on the system, says nothing of images, which are of projects.
+  if (project === null) throw new RestError(401, `${unauthorized}: the token is for no project`);
   if (!roles.some(({ name }) => folded(name) === folded(role)))
     throw new RestError(401, `${unauthorized}: the token has not the role that is needed`);
   return { userId: user.id };

@@ -172,6 +172,21 @@ describe('http/glancesync', () => {
     expect(regions.starts).to.deep.equal([]);
   });
 
+  it('401 with the role on something else than a project', async () => {
+    const { state } = sandbox;
+    const user = [...state.users.values()].find(({ name }) => name === 'admin')!;
+    const role = [...state.roles.values()].find(({ name }) => name === 'admin')!;
+    const api = createKeystoneApi(sandbox.url);
+    state.grant(user.id, role.id, { kind: 'domain', id: 'default' });
+    state.grant(user.id, role.id, { kind: 'system' });
+    for (const scope of [{ domain: { id: 'default' } }, { system: { all: true } }]) {
+      const token = await api.login({ auth: { ...passwordLogin('admin', sandbox.adminPassword).auth, scope } });
+      const [status, message] = await fault('POST', '/glancesync/regions/Burgos', token);
+      expect([status, message]).to.deep.equal([401, 'Unauthorized: the token is for no project']);
+    }
+    expect(regions.starts).to.deep.equal([]);
+  });
+
   it('a token that was revoked is refused from then on', async () => {
     const api = createKeystoneApi(sandbox.url);
     const token = await api.login(passwordLogin('admin', sandbox.adminPassword, { project: inDefault('admin') }));
