@@ -3,6 +3,7 @@ import { partnerImageLimits } from '../../core/limits.ts';
 import { isReservedProperty, type StoredImage, type Visibility } from '../../lproxy/imageStore.ts';
 import { Image, ImageAttributes, ImageHash, ImageVisibility, toInt64 } from '../../wire/types.ts';
 import { isPlain } from './access.ts';
+import { isPartnerMark } from './marks.ts';
 
 /** An image as one partner sees it. */
 export interface SeenImage {
@@ -18,11 +19,12 @@ const visibilityNumbers: Readonly<Record<Visibility, ImageVisibility>> = {
   private: ImageVisibility.PRIVATE,
 };
 
-/** Without our own ones, and without those that the contract has no room for. */
-function told(properties: StoredImage['properties']): [string, string][] {
+/** Without our own ones, and without those that the contract has no room for. What a partner notes on its image is its own, too. */
+function told({ properties }: StoredImage, yours: boolean): [string, string][] {
   const { valueBytes, properties: most } = partnerImageLimits;
   return [...properties]
     .filter(([key]) => key !== '' && !isReservedProperty(key) && isPlain(key))
+    .filter(([key]) => yours || !isPartnerMark(key))
     .filter(([, value]) => Buffer.byteLength(value) <= valueBytes)
     .slice(0, most);
 }
@@ -39,7 +41,7 @@ export function toWireImage({ image, yours }: SeenImage): Image {
     is_protected: image.protected,
     hidden: image.hidden,
     tags: image.tags.filter((tag) => tag !== '' && isPlain(tag)).slice(0, partnerImageLimits.tags),
-    properties: Object.fromEntries(told(image.properties)),
+    properties: Object.fromEntries(told(image, yours)),
   });
   return new Image({
     id,
@@ -55,10 +57,11 @@ export function toWireImage({ image, yours }: SeenImage): Image {
   });
 }
 
-/** About what an image takes of an answer. */
-export function wireBytes({ name, tags, properties }: StoredImage): number {
+/** About what an image takes of an answer, at most. */
+export function wireBytes(image: StoredImage): number {
+  const { name, tags } = image;
   let bytes = 1024 + Buffer.byteLength(name);
   for (const tag of tags) bytes += Buffer.byteLength(tag) + 4;
-  for (const [key, value] of told(properties)) bytes += Buffer.byteLength(key) + Buffer.byteLength(value) + 8;
+  for (const [key, value] of told(image, true)) bytes += Buffer.byteLength(key) + Buffer.byteLength(value) + 8;
   return bytes;
 }
