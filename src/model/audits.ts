@@ -17,8 +17,14 @@ interface Noted {
   omitted: number;
   readonly stored: Promise<void>;
   /** What they have in common. */
-  readonly act: Pick<AuditEntry, 'kind' | 'partner' | 'outcome'>;
+  readonly act: Pick<AuditEntry, 'kind' | 'partner' | 'outcome' | 'subject'>;
 }
+
+/** What equal acts have in common: of what is read also which one it is, for copies of another one are another act. */
+const actOf = ({ kind, partner, outcome, subject }: AuditEntry): Noted['act'] => {
+  const isRead = kind === 'image' && outcome === 'read';
+  return { kind, partner, outcome, subject: isRead ? subject : null };
+};
 
 interface Waiting {
   readonly entry: CheckedEntry;
@@ -79,7 +85,7 @@ export function createAudit(db: Database, clock: Clock, keyring: Keyring): Store
     if (omitted === 0) return;
     noted.omitted = 0;
     try {
-      await append({ ...act, actor: 'broker', subject: null, rule: null, requestId: null, details: { omitted } });
+      await append({ ...act, actor: 'broker', rule: null, requestId: null, details: { omitted } });
     } catch (error) {
       leaveOut(key, noted, omitted);
       throw error;
@@ -97,8 +103,8 @@ export function createAudit(db: Database, clock: Clock, keyring: Keyring): Store
 
     note: async (entry) => {
       const now = clock.now();
-      const { kind, partner, outcome } = entry;
-      const key = JSON.stringify([kind, partner, outcome]);
+      const act = actOf(entry);
+      const key = JSON.stringify([act.kind, act.partner, act.outcome, act.subject]);
       const last = repeats.get(key);
       if (last && Math.abs(now - last.at) < auditLimits.repeatMs) {
         // Its record may still be on its way, and may fail: then this one has none either.
@@ -108,7 +114,7 @@ export function createAudit(db: Database, clock: Clock, keyring: Keyring): Store
       }
       const omitted = last?.omitted ?? 0;
       const stored = append(omitted > 0 ? { ...entry, details: { ...entry.details, omitted } } : entry);
-      const noted: Noted = { at: now, omitted: 0, stored, act: { kind, partner, outcome } };
+      const noted: Noted = { at: now, omitted: 0, stored, act };
       repeats.delete(key);
       const [oldest] = repeats;
       const crowdedOut = repeats.size >= auditLimits.repeatsTracked ? oldest : undefined;

@@ -104,6 +104,20 @@ export function describeAudit(bench: Bench): void {
       expect(omitted, 'how many have no record').to.deep.equal([undefined, undefined, undefined, 4]);
     });
 
+    it('notes of each image that it was read, once in a while', async () => {
+      const { store, clock } = bench;
+      const read = auditEntry({ kind: 'image', partner: east, outcome: 'read', subject: 'one' });
+      for (const subject of ['one', 'two', 'one', 'two', 'one']) await store.audit.note({ ...read, subject });
+      await store.prune(clock.advance(auditLimits.repeatMs));
+      const told = (await store.audit.list()).map(({ subject, details }) => [subject, details.omitted]);
+      expect(told).to.have.deep.members([
+        ['one', undefined],
+        ['two', undefined],
+        ['one', 2],
+        ['two', 1],
+      ]);
+    });
+
     it('tells how many it left out when none of their kind follows: after a time, and at the end', async () => {
       const { store, clock } = bench;
       const refusal = auditEntry({ kind: 'handshake', partner: east, outcome: 'rate_limited', subject: 'who' });
