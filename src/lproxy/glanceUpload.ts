@@ -11,6 +11,8 @@ const isUnreachable = (error: unknown): error is AllianceError =>
 
 /** What the upload has come to, while undici pulls from it. */
 interface Progress {
+  /** Its source was asked for something, and ends with it. */
+  begun?: true;
   /** Every byte was handed over. */
   complete?: true;
   failure?: { readonly error: unknown };
@@ -28,6 +30,7 @@ async function* counted(
       details: `The content ${what} of the ${sizeBytes} bytes that were announced.`,
     });
   let sent = 0;
+  progress.begun = true;
   try {
     for await (const piece of content) {
       sent += piece.length;
@@ -83,6 +86,7 @@ async function send(
     if (answer.status !== 204) throw statusError(label, answer.status, answer.text, id);
     return undefined;
   } catch (thrown) {
+    if (!progress.begun) await discard(content);
     call.signal?.throwIfAborted();
     if (progress.failure) throw progress.failure.error;
     if (progress.complete && isUnreachable(thrown)) return thrown;

@@ -342,19 +342,28 @@ describe('glance, when something fails', () => {
       await until('the image to be queued', () => statusOf(id) === 'queued');
     });
 
-    it('of nothing that can be written ends its source', async () => {
-      let ended = false;
+    it('of nothing that can be written, or for which no connection is free, ends its source', async () => {
+      let ended = 0;
       const content: AsyncIterable<Buffer> = {
         [Symbol.asyncIterator]: () => ({
           next: async () => ({ done: false, value: bytes }),
           return: async () => {
-            ended = true;
+            ended++;
             return { done: true, value: undefined };
           },
         }),
       };
       await rejection(store.write(randomUUID(), content, 1), 'image_not_found');
-      expect(ended).to.equal(true);
+      expect(ended).to.equal(1);
+      const whole = await queued();
+      await store.write(whole, pieces(Buffer.alloc(32 * mib)), 32 * mib);
+      const one = open({ contentConnections: 1, connectionWaitMs: 100 });
+      const reading = one.read(whole, 0)[Symbol.asyncIterator]();
+      await reading.next();
+      const { details } = await rejection(one.write(await queued(), content, 1), 'glance_unreachable');
+      expect(details).to.include('all connections');
+      expect(ended).to.equal(2);
+      await reading.return?.();
     });
   });
 });
