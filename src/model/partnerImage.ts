@@ -47,7 +47,7 @@ export interface PartnerImages {
    */
   add(owner: Owner, key: PartnerImageKey, quota: ImageQuota): Promise<NotedImage>;
   /**
-   * Sets apart what its content will take, before any of it is taken.
+   * Sets apart what its content will take, before any of it is taken; no less than before while an upload may be under way.
    *
    * @throws AllianceError image_quota; image_not_found where there is no such row, image_conflict where it has its content
    */

@@ -2,10 +2,13 @@
 import type { Transaction } from 'kysely';
 import type { Clock } from '../core/clock.ts';
 import { AllianceError } from '../core/errors.ts';
+import { partnerImageLimits } from '../core/limits.ts';
 import { appendAudit } from './auditChain.ts';
 import type { Database } from './database.ts';
 import type { ImageQuota, PartnerImage, PartnerImageKey, PartnerImages } from './partnerImage.ts';
 import type { PartnerImageRow, Tables } from './tables.ts';
+
+const { touchMs, uploadIdleMs } = partnerImageLimits;
 
 type Trx = Transaction<Tables>;
 
@@ -102,8 +105,11 @@ export function createPartnerImages(db: Database, clock: Clock): PartnerImages {
         if (!row) throw new AllianceError('image_not_found');
         if (row.state === 'stored') throw new AllianceError('image_conflict', { details: 'It has its content.' });
         const { bytes } = await usedBy(trx, row.partner_uid);
-        assertRoom(row, bytes - row.size_bytes + sizeBytes, quota);
-        await update(trx, key, { size_bytes: sizeBytes }).execute();
+        // Another process may be at it still, with what was set apart before.
+        const isYoung = clock.now() - row.updated_at < touchMs + uploadIdleMs;
+        const apart = isYoung ? Math.max(sizeBytes, row.size_bytes) : sizeBytes;
+        assertRoom(row, bytes - row.size_bytes + apart, quota);
+        await update(trx, key, { size_bytes: apart }).execute();
       }),
 
     stored: (key, sizeBytes) =>

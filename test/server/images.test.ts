@@ -365,6 +365,20 @@ describe('images for partners', () => {
     expect(await notes()).to.deep.equal([]);
   });
 
+  it('an upload that is about to begin when its image is deleted does not begin', async () => {
+    const id = randomUUID();
+    await create(id);
+    const arrived = reached('GET', east.glance.requests.length);
+    east.glance.faults.next({ kind: 'slow', method: 'GET', path: new RegExp(id), delayMs: 300 });
+    const written = rejection(write(id, Buffer.alloc(10)), 'image_not_found');
+    await arrived();
+    // So that it is there when the upload looks for it.
+    east.glance.faults.next({ kind: 'status', method: 'DELETE', times: 9 });
+    await rejection(remove(id, second), 'glance_unreachable');
+    await written;
+    expect((await get(id)).status).to.equal('queued');
+  });
+
   it('one partner has so many uploads at a time, and another one its own', async () => {
     const begin = async (by: RawPeer) => {
       const id = randomUUID();

@@ -29,7 +29,8 @@ interface Open {
   readonly partnerUid: PartnerUid;
   /** A receipt where there is nothing to upload any more. */
   readonly opening: Promise<Upload | Receipt>;
-  upload: Upload | undefined;
+  /** Ends it, also while it opens. */
+  readonly ending: AbortController;
   touchedAt: number;
 }
 
@@ -63,14 +64,13 @@ export class Uploads {
 
   abort({ partner, region }: Pick<Place, 'partner' | 'region'>, id: string): void {
     const details = 'The image was deleted.';
-    this.#open
-      .get(keyOf(partner.uid, region, id))
-      ?.upload?.abort(new AllianceError('image_not_found', { field: 'id', details }));
+    const error = new AllianceError('image_not_found', { field: 'id', details });
+    this.#open.get(keyOf(partner.uid, region, id))?.ending.abort(error);
   }
 
   close(): void {
-    for (const { upload } of [...this.#open.values()])
-      upload?.abort(new AllianceError('shutting_down', { retryAfterMs: 1000 }));
+    for (const { ending } of [...this.#open.values()])
+      ending.abort(new AllianceError('shutting_down', { retryAfterMs: 1000 }));
   }
 
   /** Of an upload that is not under way: it is done, or has to begin again. */
@@ -92,22 +92,25 @@ export class Uploads {
         retryAfterMs: 1000,
       });
     const key = keyOf(partner.uid, region, id);
-    const begun = this.#start(place, id, chunk, () => {
+    const ending = new AbortController();
+    const forget = (): void => {
       if (this.#open.get(key) === open) this.#open.delete(key);
-    });
-    const open: Open = { partnerUid: partner.uid, upload: undefined, touchedAt: performance.now(), opening: begun };
+    };
+    const opening = this.#start(place, id, chunk, { signal: ending.signal, onEnd: forget });
+    const open: Open = { partnerUid: partner.uid, ending, touchedAt: performance.now(), opening };
     this.#open.set(key, open);
-    begun.then(
-      (upload) => {
-        if (upload instanceof Upload) open.upload = upload;
-        else this.#open.delete(key);
-      },
-      () => this.#open.delete(key),
-    );
+    opening.then((upload) => {
+      if (!(upload instanceof Upload)) forget();
+    }, forget);
     return open;
   }
 
-  async #start(place: Place, id: string, { sizeBytes }: UploadChunk, onEnd: () => void): Promise<Upload | Receipt> {
+  async #start(
+    place: Place,
+    id: string,
+    { sizeBytes }: UploadChunk,
+    { signal, onEnd }: { readonly signal: AbortSignal; readonly onEnd: () => void },
+  ): Promise<Upload | Receipt> {
     const { store: database, sight, log } = this.#options;
     const { partner, region, store, rules } = place;
     const key = { region, imageId: id };
@@ -120,7 +123,8 @@ export class Uploads {
       if (image.status !== 'queued')
         throw new AllianceError('image_conflict', { details: `The image is ${image.status}.` });
       await database.partnerImages.reserve(key, sizeBytes, quotaOf(rules));
-      return new Upload({
+      signal.throwIfAborted();
+      const upload = new Upload({
         store,
         id,
         diskFormat: image.diskFormat,
@@ -141,6 +145,8 @@ export class Uploads {
           );
         },
       });
+      signal.addEventListener('abort', () => upload.abort(signal.reason), { once: true });
+      return upload;
     } catch (thrown) {
       await noteRefusal(database, place, id, thrown);
       throw thrown;

@@ -1,6 +1,7 @@
 /** What every engine must do about images that partners made here. */
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
+import { partnerImageLimits } from '../../../src/core/limits.ts';
 import type { Partner } from '../../../src/model/partner.ts';
 import type { PartnerImageKey } from '../../../src/model/partnerImage.ts';
 import { rejection } from '../../support/errors.ts';
@@ -62,6 +63,11 @@ export function describePartnerImages(bench: Bench): void {
       await rejection(partnerImages.reserve(two, 41, quota), 'image_quota');
       await partnerImages.reserve(two, 40, quota);
       await rejection(partnerImages.reserve(one, 61, quota), 'image_quota');
+      // What was begun with the size from before may still be on its way.
+      await partnerImages.reserve(one, 10, quota);
+      expect((await partnerImages.find(one))!.sizeBytes).to.equal(60);
+      await rejection(partnerImages.reserve(two, 41, quota), 'image_quota');
+      bench.clock.advance(partnerImageLimits.touchMs + partnerImageLimits.uploadIdleMs);
       await partnerImages.reserve(one, 10, quota);
       await partnerImages.reserve(two, 90, quota);
       await rejection(partnerImages.reserve(newKey(), 1, quota), 'image_not_found');
