@@ -103,7 +103,7 @@ export interface ImageStore {
  * Properties that begin so are never copied, compared or set on a partner's word: this program's own, such as those of an upload that is
  * not finished; Glance's own; and the keys of encrypted volumes, which Glance deletes with the image that names them.
  */
-export const reservedPrefixes = ['alliance_', 'os_glance_', 'cinder_encryption_key'] as const;
+const reservedPrefixes = ['alliance_', 'os_glance_', 'cinder_encryption_key'] as const;
 export const isReservedProperty = (key: string): boolean =>
   reservedPrefixes.some((prefix) => key.toLowerCase().startsWith(prefix));
 
