@@ -1,5 +1,5 @@
 /** What each disk format must look like, and what of it may name other files. */
-import { guestDisk, iso } from './diskGuest.ts';
+import { guestDisk, iso, noDescriptor } from './diskGuest.ts';
 import { type Check, isZero, need, textAt, unsafe } from './diskParts.ts';
 import { vhd, vhdx } from './diskVhd.ts';
 import { vmdk } from './diskVmdk.ts';
@@ -31,12 +31,14 @@ function* vdi(): Check {
   const type = head.readUInt32LE(76);
   if (type !== 1 && type !== 2) throw unsafe('vdi', 'it is part of a chain of images.');
   if (!isZero(head.subarray(424, 456))) throw unsafe('vdi', 'it has a parent.');
+  yield* noDescriptor('vdi', head);
 }
 
 function* ploop(): Check {
   const head = yield* need('ploop', 0, 16);
   if (!textAt(head, 'WithoutFreeSpace') && !textAt(head, 'WithouFreSpacExt'))
     throw unsafe('ploop', 'the content is no ploop image.');
+  yield* noDescriptor('ploop', head);
 }
 
 const checks: ReadonlyMap<string, () => Check> = new Map([

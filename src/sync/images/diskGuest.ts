@@ -44,7 +44,11 @@ function assertNoWords(format: string, text: string): void {
  *
  * @param head the first bytes, which are looked at, too
  */
-function* noDescriptor(format: string, head: Buffer, endBytes: number): Generator<Part, void, Answer> {
+export function* noDescriptor(
+  format: string,
+  head: Buffer,
+  endBytes: number = inspectionLimits.textBytes,
+): Generator<Part, void, Answer> {
   const { textPartBytes } = inspectionLimits;
   let hasEnded = head.includes(0);
   let before = head.toString('latin1');
@@ -62,11 +66,7 @@ function* noDescriptor(format: string, head: Buffer, endBytes: number): Generato
 }
 
 /** @param head the first bytes, as many as were looked at already */
-export function* unlikeOthers(
-  format: string,
-  head: Buffer,
-  endBytes: number = inspectionLimits.textBytes,
-): Generator<Part, void, Answer> {
+export function* unlikeOthers(format: string, head: Buffer, endBytes?: number): Generator<Part, void, Answer> {
   const other = probe(head);
   if (other) throw unsafe(format, `the content begins as that of a ${other} image.`);
   yield* noDescriptor(format, head, endBytes);

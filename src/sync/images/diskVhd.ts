@@ -1,6 +1,6 @@
 /** VHD and VHDX: disks that may be the difference to another one, which they name by its path. */
 import { inspectionLimits } from '../../core/limits.ts';
-import { unlikeOthers } from './diskGuest.ts';
+import { noDescriptor, unlikeOthers } from './diskGuest.ts';
 import { type Check, isZero, need, textAt, unsafe } from './diskParts.ts';
 
 const footerBytes = 512;
@@ -17,6 +17,7 @@ export function* vhd(): Check {
   // A fixed one is the guest's disk with a footer behind it.
   if (dynamic) {
     if (kindOf(head) !== kinds.dynamic) throw unsafe('vhd', 'it is neither fixed nor dynamic.');
+    yield* noDescriptor('vhd', head);
   } else yield* unlikeOthers('vhd', head);
   const { bytes, sizeBytes } = yield 'tail';
   if (sizeBytes < 2 * footerBytes) throw unsafe('vhd', 'the content ends before its footer.');
@@ -33,7 +34,9 @@ const parentLocator = Buffer.from('2d5fd3a80bb34d45abf7d3d84834ab0c', 'hex');
 const refuse = (problem: string): Error => unsafe('vhdx', problem);
 
 export function* vhdx(): Check {
-  if (!textAt(yield* need('vhdx', 0, 8), 'vhdxfile')) throw refuse('the content is no VHDX.');
+  const head = yield* need('vhdx', 0, 8);
+  if (!textAt(head, 'vhdxfile')) throw refuse('the content is no VHDX.');
+  yield* noDescriptor('vhdx', head, 64 * KIB);
   for (const offset of [64 * KIB, 128 * KIB]) {
     const header = yield* need('vhdx', offset, 4 * KIB);
     // A log is played when the disk is opened, and may then change whatever is looked at here.

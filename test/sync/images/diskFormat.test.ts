@@ -11,6 +11,10 @@ const vmdkText = '# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\
 /** Nothing that a probe sees, but QEMU opens it where it is told that it is a VMDK. */
 const hiddenText = `x\n${vmdkText}`;
 const longText = (bytes: number): Bytes => Buffer.concat([Buffer.alloc(bytes, 0x33), Buffer.from('createType="vmfs"')]);
+const withText = (bytes: Bytes, at: number): Bytes => {
+  bytes.write('createType="vmfs"', at);
+  return bytes;
+};
 
 const cases: readonly [what: string, format: string, bytes: Bytes, problem?: string][] = [
   ['a qcow2', 'qcow2', qcow2()],
@@ -63,6 +67,11 @@ const cases: readonly [what: string, format: string, bytes: Bytes, problem?: str
   ['a VDI', 'vdi', vdi()],
   ['a VDI that is a difference', 'vdi', vdi({ type: 4 }), 'chain'],
   ['a VDI with a parent', 'vdi', vdi({ parent: true }), 'parent'],
+  ['a VDI with a descriptor in it', 'vdi', withText(vdi(), 0), 'descriptor'],
+  ['a dynamic VHD with a descriptor in it', 'vhd', withText(vhd(), 20), 'descriptor'],
+  ['a VHDX with a descriptor in it', 'vhdx', withText(vhdx(), 600), 'descriptor'],
+  ['a ploop image', 'ploop', Buffer.from('WithoutFreeSpace\x02\0\0\0')],
+  ['a ploop image with a descriptor in it', 'ploop', Buffer.from('WithoutFreeSpace\ncreateType="x"'), 'descriptor'],
   ['an ISO', 'iso', iso()],
   ['an ISO with a descriptor in it', 'iso', iso(Buffer.from(hiddenText)), 'descriptor'],
   ['an ISO that is all text', 'iso', Buffer.from(iso(Buffer.alloc(0x8800, 0x33)).map((byte) => byte || 1)), 'no ISO'],
