@@ -1,10 +1,21 @@
 /** Python's expressions as a tree, by a parser of its whole grammar, and its literals as values. Nothing is ever run. */
-import { parser } from '@lezer/python';
+import { createRequire } from 'node:module';
+import type { parser } from '@lezer/python';
 import { AllianceError } from '../../core/errors.ts';
 import { imageLimits } from '../../core/limits.ts';
 import type { PropertyValue } from './image.ts';
 
-type Node = ReturnType<typeof parser.parse>['topNode'];
+type Parser = typeof parser;
+type Node = ReturnType<Parser['parse']>['topNode'];
+
+const load = createRequire(import.meta.url);
+let loaded: Parser | undefined;
+
+/** Its tables are only in the memory of who reads an expression. */
+function pythonParser(): Parser {
+  loaded ??= (load('@lezer/python') as { readonly parser: Parser }).parser;
+  return loaded;
+}
 
 /** A node of the tree with the text that it stands for. */
 export interface Syntax {
@@ -23,7 +34,7 @@ export const syntaxError = (at: Syntax, details: string): AllianceError =>
 export function parseExpression(text: string): Syntax {
   if (text.length > imageLimits.expressionCharacters)
     throw new AllianceError('bad_request', { details: 'The expression is too long.' });
-  const { topNode } = parser.parse(text);
+  const { topNode } = pythonParser().parse(text);
   refuseMistakes(topNode);
   const script = syntaxOf(topNode, text, 0);
   const [statement, second] = script.parts;
