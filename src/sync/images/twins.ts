@@ -24,7 +24,7 @@ export async function findTwin(sent: Sent, context: TwinContext): Promise<Stored
 }
 
 /** Pure. Of two that are on their way at once the one with the lower id stays, so that not both go. */
-export function isTwin(
+function isTwin(
   image: StoredImage,
   { imageId, name, old }: Sent,
   { projectId, known }: Pick<TwinContext, 'projectId' | 'known'>,
