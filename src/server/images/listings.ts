@@ -39,15 +39,16 @@ class Cursor {
   readonly scope: string;
   readonly #images: AsyncIterator<SeenImage>;
   readonly #abort = new AbortController();
-  readonly #until = performance.now() + partnerImageLimits.cursorAgeMs;
+  readonly #until: number;
   /** Read, but not told yet. */
   #next: SeenImage | undefined;
   /** Id of the last one that was told. */
   last: string | undefined;
   timer: NodeJS.Timeout | undefined;
 
-  constructor(scope: string, source: ListingSource) {
+  constructor(scope: string, source: ListingSource, ageMs: number) {
     this.scope = scope;
+    this.#until = performance.now() + ageMs;
     this.#images = source.all(this.#abort.signal);
   }
 
@@ -98,11 +99,21 @@ class Cursor {
 
 const overloaded = (details: string): AllianceError => new AllianceError('overloaded', { details, retryAfterMs: 1000 });
 
+export interface ListingTimes {
+  readonly walkMs: number;
+  readonly cursorAgeMs: number;
+}
+
 export class Listings {
+  readonly #limits: ListingTimes;
   /** By partner. A cursor that is in use is not among them. */
   readonly #cursors = new Map<string, Cursor[]>();
   /** Pages that are put together now, by partner. */
   readonly #walks = new Map<string, number>();
+
+  constructor(limits: Partial<ListingTimes> = {}) {
+    this.#limits = { ...partnerImageLimits, ...limits };
+  }
 
   /** @throws AllianceError overloaded where the partner asks for too many pages at a time, or one takes too long */
   async page(uid: string, question: ListingQuestion, source: ListingSource): Promise<ListedPage> {
@@ -128,8 +139,8 @@ export class Listings {
     const scope = scopeOf(question);
     const known = after === undefined ? undefined : this.#take(uid, scope, after);
     if (!known && after !== undefined && !(await source.has(after))) throw goneMark();
-    const cursor = known ?? new Cursor(scope, source);
-    const late = setTimeout(() => cursor.end(overloaded('The listing took too long.')), partnerImageLimits.walkMs);
+    const cursor = known ?? new Cursor(scope, source, this.#limits.cursorAgeMs);
+    const late = setTimeout(() => cursor.end(overloaded('The listing took too long.')), this.#limits.walkMs);
     try {
       if (!known && after !== undefined) await cursor.skipTo(after);
       const page = await cursor.page(limit);

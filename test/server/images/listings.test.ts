@@ -74,6 +74,28 @@ describe('listings of partners', () => {
     expect(fewer.walks).to.equal(1);
   });
 
+  it('begin anew where they are old', async () => {
+    listings = new Listings({ cursorAgeMs: 0 });
+    const source = new Source(['a', 'b', 'c', 'd', 'e']);
+    expect(await page(source)).to.deep.equal(['ab', 'b']);
+    expect(await page(source, 'b')).to.deep.equal(['cd', 'd']);
+    expect(source.walks).to.equal(2);
+  });
+
+  it('end where a page takes too long', async () => {
+    listings = new Listings({ walkMs: 50 });
+    const never: ListingSource = {
+      async *all(signal: AbortSignal) {
+        yield { image: imageOf('a'), yours: false };
+        await new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason));
+        });
+      },
+      has: async () => true,
+    };
+    expect((await rejection(page(never), 'overloaded')).details).to.include('too long');
+  });
+
   it('look for no image that is not there', async () => {
     const source = new Source(['a', 'b', 'c']);
     expect((await rejection(page(source, 'x'), 'bad_request')).field).to.equal('after');
