@@ -19,6 +19,8 @@ import type { Reads } from './reads.ts';
 /** What a sealed frame holds besides its plaintext: the mark and the tag. */
 const sealOverheadBytes = 17;
 
+const nothing = Buffer.alloc(0);
+
 export interface LinkOptions {
   readonly stream: Duplex;
   /** Where the stream's bytes come from, if not from its `data`. */
@@ -63,6 +65,8 @@ export class Link {
   #inbox: Buffer | undefined;
   #inboxOffset = 0;
   #drainTimer: NodeJS.Timeout | undefined;
+  /** Called when what they wait for has left. */
+  readonly #sending = new Set<() => void>();
   /** Messages delivered since the last flush, which comes with the end of a turn. */
   #delivered = 0;
 
@@ -125,6 +129,22 @@ export class Link {
     else this.#flushSoon();
   }
 
+  /** Sends what was encoded so far, and calls `done` once: when it has left this process, or the link has closed. */
+  afterSending(done: () => void): void {
+    this.#flush();
+    if (this.#closed || this.#stream.writableLength === 0) {
+      done();
+      return;
+    }
+    this.#sending.add(done);
+    // Writes are told of in their order.
+    this.#stream.write(nothing, () => this.#onSent(done));
+  }
+
+  #onSent(done: () => void): void {
+    if (this.#sending.delete(done)) done();
+  }
+
   /**
    * From here on everything is sealed. What was encoded before leaves plain, first. `proof` says whether the peer has shown that it
    * holds the keys, as a responder does by its mac; if not, its first sealed frame will, and must be as small as a plain one.
@@ -168,6 +188,7 @@ export class Link {
     this.#opener?.drop();
     this.#inbox = undefined;
     this.#stream.destroy();
+    for (const done of [...this.#sending]) this.#onSent(done);
     this.#options.onClose(error);
   }
 

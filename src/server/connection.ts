@@ -203,7 +203,7 @@ export class ServerConnection implements Peer {
     this.#run(seqid, call);
   }
 
-  #run(seqid: number, call: InboundCall): void {
+  #run(seqid: number, call: ReceivedCall): void {
     let value: unknown;
     try {
       if (this.#draining) throw new AllianceError('shutting_down', { retryAfterMs: 1000 });
@@ -217,7 +217,7 @@ export class ServerConnection implements Peer {
   }
 
   /** Little but the waiting, because everything a function holds across an `await` is allocated for each call. */
-  async #answerLater(seqid: number, call: InboundCall, answer: Promise<unknown>): Promise<void> {
+  async #answerLater(seqid: number, call: ReceivedCall, answer: Promise<unknown>): Promise<void> {
     let value: unknown;
     let failure: AllianceError | undefined;
     try {
@@ -228,11 +228,14 @@ export class ServerConnection implements Peer {
     this.#answer(seqid, call, value, failure);
   }
 
-  #answer(seqid: number, call: InboundCall, value: unknown, failure?: AllianceError): void {
-    const { method } = call;
+  #answer(seqid: number, call: ReceivedCall, value: unknown, failure?: AllianceError): void {
+    const { method, whenAnswered } = call;
     this.#inFlight--;
     if (method !== 'ping') this.#handshaking = false;
-    if (this.#link.closed) return;
+    if (this.#link.closed) {
+      whenAnswered?.();
+      return;
+    }
     // Whatever was wrong, and whoever found it: an attach that failed is the end.
     if (failure && method === 'attach' && !this.#link.sealed) this.#ending = true;
     if (methodFacts(method).oneway) {
@@ -247,6 +250,7 @@ export class ServerConnection implements Peer {
       } catch (thrown) {
         this.#answerError(seqid, call, toAllianceError(thrown));
       }
+    if (whenAnswered) this.#link.afterSending(whenAnswered);
     this.#afterReply();
   }
 

@@ -102,6 +102,8 @@ export interface InboundCall extends Call {
   /** The partner as it is now; undefined before `attach`. */
   readonly partner: Partner | undefined;
   readonly channel: InboundChannel | undefined;
+  /** `done` is called once: when the answer has left, or there is nobody any more to send it to. */
+  afterAnswer(done: () => void): void;
 }
 
 /** One RPC: decode, ask, encode. Errors are thrown. */

@@ -14,6 +14,8 @@ export class ReceivedCall implements InboundCall {
   readonly channel: InboundChannel | undefined;
   readonly #newId: () => string;
   #id: string | undefined;
+  /** What is to be called when the answer has left. */
+  whenAnswered: (() => void) | undefined;
 
   constructor({ method, argument, startedAt, peer, partner, channel }: Facts, newId: () => string) {
     this.method = method;
@@ -23,6 +25,10 @@ export class ReceivedCall implements InboundCall {
     this.partner = partner;
     this.channel = channel;
     this.#newId = newId;
+  }
+
+  afterAnswer(done: () => void): void {
+    this.whenAnswered = done;
   }
 
   get cloudId() {

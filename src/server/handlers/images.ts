@@ -2,6 +2,8 @@
 import { AllianceError } from '../../core/errors.ts';
 import { partnerImageLimits } from '../../core/limits.ts';
 import { type ImageReference, type Int64, toNumber } from '../../wire/types.ts';
+import type { ByteShares } from '../byteShares.ts';
+import type { PartnerCall } from '../context.ts';
 import type { ImageName } from '../images/images.ts';
 
 /** @throws AllianceError bad_request */
@@ -25,4 +27,9 @@ export function readCount(value: number, field: 'limit' | 'length', most: number
   if (value < 1 || value > most)
     throw new AllianceError('bad_request', { field, details: `${field} must be 1 to ${most}.` });
   return value;
+}
+
+/** Counts so many bytes among those that we hold for the partner, until the answer has left. @throws AllianceError overloaded */
+export function hold(shares: ByteShares, call: PartnerCall, sizeBytes: number): void {
+  call.afterAnswer(shares.take(call.partner.uid, sizeBytes));
 }

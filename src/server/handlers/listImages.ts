@@ -2,12 +2,13 @@ import { partnerImageLimits } from '../../core/limits.ts';
 import { ImagePage } from '../../wire/types.ts';
 import type { PartnerHandler } from '../context.ts';
 import { toWireImage } from '../images/encode.ts';
-import { readCount } from './images.ts';
+import { hold, readCount } from './images.ts';
 
 /** Images that the caller may see, in pages of one listing. */
-export const listImages: PartnerHandler<'listImages'> = async ({ images }, { region, after, limit }, { partner }) => {
+export const listImages: PartnerHandler<'listImages'> = async ({ images }, { region, after, limit }, call) => {
   const most = readCount(limit, 'limit', partnerImageLimits.pageImages);
-  const page = await images.list(partner, { region, after, limit: most });
+  hold(images.answers, call, partnerImageLimits.pageBytes);
+  const page = await images.list(call.partner, { region, after, limit: most });
   return new ImagePage({
     images: page.images.map(toWireImage),
     ...(page.nextAfter !== null && { next_after: page.nextAfter }),

@@ -1,11 +1,13 @@
+import { partnerImageLimits } from '../../core/limits.ts';
 import type { PartnerHandler } from '../context.ts';
 import { readAttributes, readRemoved } from '../images/attributes.ts';
 import { toWireImage } from '../images/encode.ts';
-import { readReference } from './images.ts';
+import { hold, readReference } from './images.ts';
 
 /** Changes an image that the caller made. */
-export const updateImage: PartnerHandler<'updateImage'> = async ({ images }, argument, { partner }) => {
+export const updateImage: PartnerHandler<'updateImage'> = async ({ images }, argument, call) => {
   const said = readAttributes(argument.attributes);
   const removed = readRemoved(argument.removed_properties);
-  return toWireImage(await images.changer.update(partner, readReference(argument.image), said, removed));
+  hold(images.answers, call, partnerImageLimits.imageBytes);
+  return toWireImage(await images.changer.update(call.partner, readReference(argument.image), said, removed));
 };
