@@ -28,6 +28,8 @@ export interface ImagesOptions {
   readonly glance: Pick<GlanceRegions, 'regions' | 'projectId' | 'store'> | undefined;
   /** The region that this broker stands beside; undefined: the only one of the catalog. */
   readonly homeRegion: string | undefined;
+  /** The partner, while it is one that is trusted. */
+  readonly trusted: (uid: string) => Partner | undefined;
   readonly rates: Pick<Rates, 'take'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -70,7 +72,11 @@ export class ImageService {
     const queues = new GlanceQueues();
     this.#places = new Places(options);
     this.#sight = new ImageSight({ ...options, queues });
-    this.#uploads = new Uploads({ ...options, sight: this.#sight });
+    this.#uploads = new Uploads({
+      ...options,
+      sight: this.#sight,
+      mayWrite: (uid, region) => this.#mayUse(uid, region, 'write'),
+    });
     this.changer = new ImageChanger({
       ...options,
       queues,
@@ -120,6 +126,20 @@ export class ImageService {
   /** What is left behind is removed, and what is gone forgotten. */
   tend(): Promise<void> {
     return tendImages({ ...this.#options, places: this.#places, uploads: this.#uploads });
+  }
+
+  /** Ends what partners are in the middle of and may not do any more; after changes of trust or configuration. */
+  review(): void {
+    this.#reads.review((uid, region) => this.#mayUse(uid, region, 'any'));
+    this.#uploads.review((uid, region) => this.#mayUse(uid, region, 'write'));
+  }
+
+  #mayUse(uid: string, region: string, use: 'any' | 'write'): boolean {
+    const partner = this.#options.trusted(uid);
+    if (!partner) return false;
+    const rules = this.#places.rulesOf(partner);
+    const isOn = use === 'write' ? rules.write : rules.read || rules.write;
+    return isOn && (rules.regions.length === 0 || rules.regions.includes(region));
   }
 
   close(): void {

@@ -17,6 +17,7 @@ export interface ReadQuestion {
 
 interface Open {
   readonly key: string;
+  readonly region: string;
   readonly stream: ReadStream;
   readonly opened: Promise<void>;
 }
@@ -63,7 +64,7 @@ export class Reads {
     const stream = new ReadStream({ store, id, offset, sizeBytes, onEnd, onSlow, leastRateMs });
     const opened = onOpen();
     opened.catch((thrown: unknown) => stream.close(toAllianceError(thrown)));
-    const made: Open = { key, stream, opened };
+    const made: Open = { key, region, stream, opened };
     open.push(made);
     return made;
   }
@@ -74,6 +75,14 @@ export class Reads {
     if (performance.now() < until) return true;
     this.#slow.delete(uid);
     return false;
+  }
+
+  /** Ends those of partners that may not read there any more. */
+  review(isAllowed: (uid: string, region: string) => boolean): void {
+    for (const [uid, open] of [...this.#open])
+      for (const { region, stream } of [...open])
+        if (!isAllowed(uid, region))
+          stream.close(new AllianceError('not_exported', { details: 'The partner may not read images any more.' }));
   }
 
   close(): void {

@@ -14,6 +14,8 @@ export interface UploadOptions {
   readonly id: string;
   readonly diskFormat: string | null;
   readonly sizeBytes: number;
+  /** Before Glance gets the last piece. What it throws ends the upload, and no image comes of it. */
+  readonly onLast?: () => void;
   /** The image is there as a whole; before anybody hears of it. */
   readonly onStored: (image: StoredImage) => Promise<void>;
   /** Called once, whatever ended it. */
@@ -147,6 +149,7 @@ export class Upload {
       this.#waitingBytes -= chunk.length;
       told += chunk.length;
       this.#changed();
+      if (told === this.sizeBytes) this.#options.onLast?.();
       yield chunk;
     }
   }

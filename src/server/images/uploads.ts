@@ -16,6 +16,8 @@ export interface UploadsOptions {
   readonly sight: ImageSight;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Whether the partner may write images of the region now. */
+  readonly mayWrite: (uid: PartnerUid, region: string) => boolean;
 }
 
 export interface UploadChunk {
@@ -27,12 +29,16 @@ export interface UploadChunk {
 
 interface Open {
   readonly partnerUid: PartnerUid;
+  readonly region: string;
   /** A receipt where there is nothing to upload any more. */
   readonly opening: Promise<Upload | Receipt>;
   /** Ends it, also while it opens. */
   readonly ending: AbortController;
   touchedAt: number;
 }
+
+const noLonger = (): AllianceError =>
+  new AllianceError('not_exported', { details: 'The partner may not write images any more.' });
 
 const keyOf = (...parts: readonly [uid: PartnerUid, region: string, id: string]): string => JSON.stringify(parts);
 
@@ -68,6 +74,12 @@ export class Uploads {
     this.#open.get(keyOf(partner.uid, region, id))?.ending.abort(error);
   }
 
+  /** Ends those of partners that may not write there any more. */
+  review(isAllowed: (uid: PartnerUid, region: string) => boolean): void {
+    for (const { partnerUid, region, ending } of [...this.#open.values()])
+      if (!isAllowed(partnerUid, region)) ending.abort(noLonger());
+  }
+
   close(): void {
     for (const { ending } of [...this.#open.values()])
       ending.abort(new AllianceError('shutting_down', { retryAfterMs: 1000 }));
@@ -97,7 +109,7 @@ export class Uploads {
       if (this.#open.get(key) === open) this.#open.delete(key);
     };
     const opening = this.#start(place, id, chunk, { signal: ending.signal, onEnd: forget });
-    const open: Open = { partnerUid: partner.uid, ending, touchedAt: performance.now(), opening };
+    const open: Open = { partnerUid: partner.uid, region, ending, touchedAt: performance.now(), opening };
     this.#open.set(key, open);
     opening.then((upload) => {
       if (!(upload instanceof Upload)) forget();
@@ -129,6 +141,9 @@ export class Uploads {
         id,
         diskFormat: image.diskFormat,
         sizeBytes,
+        onLast: () => {
+          if (!this.#options.mayWrite(partner.uid, region)) throw noLonger();
+        },
         onStored: async () => {
           if (await database.partnerImages.stored(key, sizeBytes)) return;
           // It was deleted meanwhile; a content that is nobody's would be counted by nobody.

@@ -203,6 +203,21 @@ describe('server/images/upload', () => {
     expect(await slow.upload.take(chunk(500, 1000))).to.deep.equal({ received: 1000, image });
   });
 
+  it('its last bytes leave only where that is still allowed', async () => {
+    const { store, bytes } = storeOf();
+    const upload = new Upload({
+      ...{ store, id: 'i', diskFormat: 'raw', sizeBytes: 1000 },
+      onLast: () => {
+        throw new AllianceError('not_exported');
+      },
+      onStored: async () => undefined,
+      onEnd: () => undefined,
+    });
+    await upload.take(chunk(0, 500));
+    await rejection(upload.take(chunk(500, 1000)), 'not_exported');
+    expect(bytes()).to.have.length(500);
+  });
+
   it('a content that may not be is none, and its last bytes never leave', async () => {
     const { upload, bytes } = begin(1000, { diskFormat: 'qcow2' });
     await rejection(upload.take(chunk(0, 1000)), 'image_unsafe');
