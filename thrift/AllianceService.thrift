@@ -555,7 +555,8 @@ struct ImageAttributes {
   /** All of them, at most 128 of at most 255 bytes each. */
   9: optional list<string> tags
   /**
-   * At most 256, keys of at most 255 bytes and values of at most 16 KiB; those that are set, others stay. Never `alliance_*` and `os_glance_*`.
+   * Those that are set; others stay. Keys of at most 255 bytes, values of at most 16 KiB; an image has at most 128 of them, and 64 KiB in all.
+   * Never `alliance_*`, `os_glance_*` and what points at other things than the image (docs/protocol.md, section 11).
    */
   10: optional map<string, string> properties
 }
