@@ -1,13 +1,13 @@
-/** The `alliance` command as a process of its own: from the sources or from dist, as the suite that runs it. */
+/** The `alliance` command as a process of its own: from the sources or from dist. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { isBuiltSuite, projectPath } from './project.ts';
+import { projectPath, startsBuiltCommand } from './project.ts';
 
 /** Program and first arguments; what follows them are the arguments of `alliance`. */
 export function alliancePath(): [string, ...string[]] {
-  if (isBuiltSuite) return [process.execPath, projectPath('dist/src/main.js')];
+  if (startsBuiltCommand) return [process.execPath, projectPath('dist/src/main.js')];
   // Not import.meta.resolve, which tsx leaves out where it makes CommonJS of a test.
   const tsx = createRequire(projectPath('package.json')).resolve('tsx');
   return [process.execPath, '--import', pathToFileURL(tsx).href, projectPath('src/main.ts')];
