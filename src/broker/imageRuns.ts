@@ -160,6 +160,7 @@ export class ImageRuns {
     log.warn({ err: error, execution: executionId, trigger }, 'A sync of images failed.');
     telemetry.imageExecution('failed');
     const failure = { name: error.errorName, reason: error.message };
+    // It may be the database that failed; the log has it, and the next run closes what a dead one left.
     await store.executions.end(executionId, 'failed', failure).catch(() => undefined);
   }
 }

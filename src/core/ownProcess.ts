@@ -8,6 +8,7 @@ function place(): string | null {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     return `${boot} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {
+    // No such system: then nothing is known, and leases run their time.
     return null;
   }
 }
@@ -23,6 +24,7 @@ function startOf(pid: string): Start | null {
     const ticks = rest[18];
     return ticks === undefined ? null : { ticks, dead: state === 'Z' || state === 'X' };
   } catch {
+    // No such process, or none that may be looked at.
     return null;
   }
 }

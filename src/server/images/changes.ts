@@ -97,6 +97,7 @@ export class ImageChanger {
 
   /** Another process may have been asked for the same, and have made it. */
   async #forgetRefused(place: Place, id: string, updatedAt: number): Promise<void> {
+    // Where nobody can tell whether there is one, the row stays for `tend`.
     const image = await this.#find(place, id).catch(() => undefined);
     if (image === undefined || (image && isMadeBy(place.partner.uid, image))) return;
     await this.#options.store.partnerImages.forget({ region: place.region, imageId: id }, 'refused', updatedAt);

@@ -93,6 +93,7 @@ class Cursor {
   end(error?: AllianceError): void {
     clearTimeout(this.timer);
     this.#abort.abort(error);
+    // Nobody reads it any more, so nobody has to hear how it ended.
     this.#images.return?.().catch(() => undefined);
   }
 }

@@ -18,6 +18,7 @@ export class Turns {
     this.#turns.set(key, turn);
     turn.count++;
     const result = turn.last.then(work);
+    // Its failure is told to who asked for it, and keeps nobody from the next turn.
     turn.last = result.catch(() => undefined);
     try {
       return await result;
